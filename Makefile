@@ -1,0 +1,44 @@
+# The verbs of this repository; .ci/run uses the same words.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
+
+.PHONY: help setup run test test-all check serve bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv with everything in it (quick the second time)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+run: setup ## the main job: raw transactions to a live, monitored endpoint
+	$(BIN)/python -m workloads.pipeline
+
+test: setup ## the tests, in under 12 minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## the tests with the slow ones
+	$(BIN)/python -m pytest
+
+check: setup ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy workbench workloads serve benchmarks
+
+serve: setup ## start the champion and stay up until Ctrl-C
+	$(BIN)/python -m workloads.deploy serve.stay_up=true
+
+bench: setup ## our endpoint beside a bare twin (needs wrk)
+	$(BIN)/python -m benchmarks.serving
+
+clean: ## remove the store and everything that is made again
+	rm -rf store .workbench build .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,1 @@
+"""A distributed AI workbench on Ray: the library. Importable without Hydra, a cluster or a network."""

@@ -1,0 +1,91 @@
+"""The Ray that a step runs on: the one named by RAY_ADDRESS, or a quiet one of our own on loopback, closed to others."""
+
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.errors import EnvironmentFault
+from workbench.progress import say
+
+# Read by Ray's processes at their start, so they must be in the environment before `ray` is imported anywhere.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",  # five to eight times the default proxy's throughput
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",  # else every shutdown drains for 30 s
+    "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY": "sort_shuffle_pull_based",  # ~1 s; the default costs 5-9 s on two cores
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints appear twice otherwise
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # would upload the whole folder when started by `uv run`
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "OMP_NUM_THREADS": "1",  # workers share the cores; more threads than cores only get in each other's way
+}
+SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
+
+
+def prepare_environment(keys_folder: str) -> None:
+    """Set what Ray reads from the environment, a private token file included; what the user has set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(_token_file(Path(keys_folder).expanduser()))
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+@contextlib.contextmanager
+def session(cfg: Config) -> Iterator[None]:
+    """Ray is up inside; a Ray that was started here is gone afterwards, one that was joined stays."""
+    joined = "RAY_ADDRESS" in os.environ
+    if not joined:
+        prepare_environment(cfg.keys.folder)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    _start(cfg, joined)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(cfg: Config, joined: bool) -> None:
+    import ray
+    from ray.data import DataContext
+
+    options = {} if joined else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    try:
+        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+    except (ConnectionError, RuntimeError) as error:
+        raise EnvironmentFault(
+            f"No Ray: {error}. Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
+        ) from error
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.execution_options.preserve_order = True  # the same rows in the same order: the same model
+    for name in ("ray.data", "ray.train", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+
+
+def _token_file(folder: Path) -> Path:
+    """The file with our Ray token, readable by its owner only; Ray's own default file is readable by all."""
+    path = folder / "ray_token"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return path

@@ -1,0 +1,379 @@
+"""What may be configured, as typed dataclasses: the schema of every YAML in `conf/`.
+
+Hydra checks types and unknown keys against these classes; `problems` in `validate` checks what types cannot say. Below
+the command line nothing sees a `DictConfig`. A field without a default is required: the user says it, nobody guesses.
+Every field's meaning stands beside it here and in `conf/README.md` (a test compares the two).
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import ConfigError, raise_all
+
+REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
+
+
+@dataclass
+class ColumnConfig:
+    """One column of a data set and its contract."""
+
+    type: str = REQUIRED  # integer | number | money | string | timestamp
+    source: str | None = None  # the column's name in the file, where it differs
+    nulls: bool = False  # whether a null is allowed
+    minimum: float | None = None  # smallest allowed value (money: minor units)
+    maximum: float | None = None  # largest allowed value (money: minor units)
+    categories: list[str] | None = None  # the only allowed values of a string column
+    unique: bool = False  # whether every value may occur once only
+    ordered: bool = False  # whether values never decrease from row to row
+    description: str = ""  # one sentence for the API's schema and the report
+    example: str | None = None  # a value for the API's example
+
+
+@dataclass
+class BenchmarkConfig:
+    """Size and seed of the generated card-fraud benchmark; the defaults give the published data exactly."""
+
+    customers: int = 5000
+    terminals: int = 10000
+    days: int = 183
+    start: str = "2018-04-01"
+    radius: float = 5.0
+    seed: int = 0
+
+
+@dataclass
+class SourceConfig:
+    """Where the rows come from."""
+
+    kind: str = REQUIRED  # benchmark (generated) | file
+    path: str | None = None  # file: a file or a folder, local or s3://
+    format: str | None = None  # file: csv | parquet | jsonl; by the extension when null
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+
+
+@dataclass
+class LabelConfig:
+    """Where the label is in the source, and how late it becomes known."""
+
+    column: str | None = None  # file: the label's column; it goes to the label ledger, never into the events
+    positive: str | None = None  # file: the value that means 1
+    negative: str | None = None  # file: the value that means 0
+    delay_days: float = REQUIRED  # known time = event time + this
+
+
+@dataclass
+class ClockConfig:
+    """The declared clock of a source that has none: rows are spaced evenly, in file order."""
+
+    start: str = REQUIRED
+    step_s: float = REQUIRED
+
+
+@dataclass
+class SplitConfig:
+    """Which rows train, select and test a model."""
+
+    kind: str = REQUIRED  # time (blocks of days) | stratified (by a hash of the id, within each class)
+    train_start: str | None = None  # time: first day of the final training block
+    select_start: str | None = None  # time: first day of the training block that selects rounds, epochs and weights
+    train_days: int = 7
+    delay_days: int = 7  # time: days between a training block and the block it is scored on
+    score_days: int = 7
+    exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
+    validation_share: float = 0.2  # stratified
+    test_share: float = 0.2  # stratified
+    seed: int = 0  # stratified
+
+
+@dataclass
+class DataConfig:
+    """One data set: its columns and contract, roles, clocks, label and split."""
+
+    name: str = REQUIRED
+    source: SourceConfig = field(default_factory=SourceConfig)
+    columns: dict[str, ColumnConfig] = field(default_factory=dict)
+    id: str = REQUIRED  # column that names a row; numbered at ingest when the source has none
+    event_time: str = REQUIRED  # column of the event time; made from `clock` when the source has none
+    known_time: str | None = None  # column of the known time; the event time when null
+    clock: ClockConfig | None = None
+    entities: list[str] = field(default_factory=list)  # columns that name a customer, terminal, ...
+    amount: str | None = None  # money column, minor units
+    label: LabelConfig = field(default_factory=LabelConfig)
+    bad_rows_limit: float = 0.001  # largest share of rows that may break the contract
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+
+@dataclass
+class FeatureConfig:
+    """One feature, or one per window, per the aggregate's rule in `conf/features/README.md`."""
+
+    name: str = REQUIRED  # windowed aggregates get the window appended: name_7d
+    kind: str = REQUIRED  # column | one_hot | weekend | night | count | sum | mean | known_positive_rate
+    column: str | None = None  # the source column
+    last_hour: int | None = None  # night: the last hour (0-23) that still counts as night
+    ordinal: bool = False  # column: a string column's position in its declared categories
+    log: bool = False  # column: log1p of the value
+
+
+@dataclass
+class ViewConfig:
+    """A feature view: features that share an entity, windows and a delay."""
+
+    name: str = REQUIRED
+    entity: str | None = None  # the entity column; null for features of the row alone
+    windows_days: list[float] = field(default_factory=list)
+    delay_days: float = 0.0  # the window ends this long before the event
+    current_row: bool = False  # whether the row itself is in its window (delay 0 only)
+    features: list[FeatureConfig] = field(default_factory=list)
+
+
+@dataclass
+class FeaturesConfig:
+    """All feature views of a model, in the order of the model's inputs."""
+
+    version: int = 1
+    views: list[ViewConfig] = field(default_factory=list)
+    partitions: int = 8  # hash partitions per entity in the offline computation
+
+
+@dataclass
+class XGBoostConfig:
+    """Hyperparameters of the boosted trees (histogram method, logistic loss)."""
+
+    rounds: int = 200  # upper bound; the best on validation is used
+    learning_rate: float = 0.1
+    max_depth: int = 3
+    max_bin: int = 4096  # 256, the default, blurs the amount's edge: average precision .63 instead of .69
+    min_child_weight: float = 1.0
+    subsample: float = 1.0
+    colsample_bytree: float = 1.0
+    reg_lambda: float = 1.0
+
+
+@dataclass
+class NetworkConfig:
+    """Hyperparameters of a multilayer perceptron."""
+
+    epochs: int = 20  # upper bound; the best on validation is used
+    hidden: list[int] = field(default_factory=lambda: [128, 64])
+    bins: int = 32  # quantile bins of the piecewise-linear input encoding; 0 for none
+    dropout: float = 0.1
+    learning_rate: float = 0.002
+    weight_decay: float = 0.0
+    batch_size: int = 512  # of all workers together
+
+
+@dataclass
+class TrainConfig:
+    """Which model families are trained, and how."""
+
+    families: list[str] = field(default_factory=lambda: ["xgboost", "torch_mlp", "keras_mlp"])
+    seeds: list[int] = field(default_factory=lambda: [0])  # networks: one fit per seed, their log-odds averaged
+    xgboost: XGBoostConfig = field(default_factory=XGBoostConfig)
+    torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+
+
+@dataclass
+class EvaluateConfig:
+    """How a model is judged."""
+
+    protocol: str = "split"  # split (the data set's own) | prequential (blocks of weeks, refitted for each)
+    fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
+    select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
+    bootstrap_samples: int = 200
+    published: str | None = None  # name of the published table that stands beside ours
+
+
+@dataclass
+class RegisterConfig:
+    """What a model must show before it becomes a version."""
+
+    flagged_share: float = 0.01  # the threshold flags this share of the validation rows
+    score_tolerance: float = 1e-5  # largest difference between the bundle's scores and the framework's
+    parity_rows: int = 10_000  # rows on which that is checked
+    minimum_average_precision: float | None = None  # gate on the test figures
+
+
+@dataclass
+class ServeConfig:
+    """The HTTP endpoint."""
+
+    application: str = REQUIRED  # its name in Ray Serve and in the store
+    host: str = "127.0.0.1"
+    port: int = 8000
+    replicas: int = 1
+    cpus_per_replica: float = 0.5
+    max_ongoing_requests: int = 200
+    max_queued_requests: int = 400
+    max_body_bytes: int = 262_144
+    stay_up: bool = False  # keep serving until interrupted
+    journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
+    compact_every_s: float = 5.0
+
+
+@dataclass
+class ReplayConfig:
+    """The traffic that is sent to the endpoint after deployment."""
+
+    start: str | None = None  # time split: first day that is replayed; stratified: the test part is replayed
+    days: int = 7
+    connections: int = 16
+    time_limit_s: float = 90.0
+
+
+@dataclass
+class MonitorConfig:
+    """When monitoring raises its voice."""
+
+    false_alarm_rate: float = 0.01  # of the drift tests together, per run
+    drift_floor: float = 0.02  # smallest population stability index that counts as drift
+    performance_drop: float = 0.1  # relative fall of average precision below its test interval that counts
+    latency_p99_ms: float = 50.0
+
+
+@dataclass
+class ScalingConfig:
+    """What training runs on."""
+
+    name: str = REQUIRED
+    workers: int = 2
+    cpus_per_worker: float = 0.5
+    gpus_per_worker: float = 0.0
+    ray_cpus: int | None = None  # logical CPUs of a Ray that we start ourselves; the machine's when null
+
+
+@dataclass
+class TrackerConfig:
+    """Where runs are recorded besides the store."""
+
+    mode: str = "offline"  # wandb | offline | disabled
+    project: str = "ray-ai-workbench"
+    folder: str = ".workbench/wandb"
+
+
+@dataclass
+class StorageConfig:
+    """Where everything that is kept lies."""
+
+    root: str = "store"  # local path or s3:// URI
+
+
+@dataclass
+class KeysConfig:
+    """Where secrets lie; never inside the store."""
+
+    folder: str = "~/.config/ray-ai-workbench"
+
+
+@dataclass
+class OutputConfig:
+    """What a step leaves for machines."""
+
+    json: str | None = None  # file that gets {"id", "uri", "figures"}
+
+
+@dataclass
+class Config:
+    """Everything, as composed from `conf/config.yaml` and its groups."""
+
+    name: str = REQUIRED  # the experiment's name in reports and trackers
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    register: RegisterConfig = field(default_factory=RegisterConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    keys: KeysConfig = field(default_factory=KeysConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+
+
+CHOICES = {
+    "data.source.kind": ("benchmark", "file"),
+    "data.source.format": (None, "csv", "parquet", "jsonl"),
+    "data.split.kind": ("time", "stratified"),
+    "evaluate.protocol": ("split", "prequential"),
+    "tracker.mode": ("wandb", "offline", "disabled"),
+}
+POSITIVE = (
+    "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
+    "data.split.train_days", "data.split.score_days", "features.partitions", "scaling.workers",
+    "scaling.cpus_per_worker", "serve.replicas", "serve.max_ongoing_requests", "serve.max_body_bytes",
+    "serve.compact_every_s", "replay.days", "replay.connections", "replay.time_limit_s",
+)  # fmt: skip
+SHARES = ("data.bad_rows_limit", "register.flagged_share", "monitor.false_alarm_rate")
+COLUMN_TYPES = ("integer", "number", "money", "string", "timestamp")
+
+
+def validate(cfg: Config) -> Config:
+    """The same config, or one `ConfigError` that lists every fault that types cannot show."""
+    raise_all(
+        ConfigError, "The configuration is wrong:", [*_value_faults(cfg), *_data_faults(cfg.data), *_split_faults(cfg)]
+    )
+    return cfg
+
+
+def lookup(cfg: Any, dotted: str) -> Any:
+    """The value at a dotted path such as `serve.port`."""
+    for part in dotted.split("."):
+        cfg = getattr(cfg, part)
+    return cfg
+
+
+def _value_faults(cfg: Config) -> Iterator[str]:
+    for key, allowed in CHOICES.items():
+        if (value := lookup(cfg, key)) not in allowed:
+            yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
+    for key in POSITIVE:
+        if not (value := lookup(cfg, key)) > 0:
+            yield f"{key}={value} must be greater than 0."
+    for key in SHARES:
+        if not 0 <= (value := lookup(cfg, key)) < 1:
+            yield f"{key}={value} must be at least 0 and less than 1."
+    if not 0 < cfg.serve.port < 65536:
+        yield f"serve.port={cfg.serve.port} is not a port. Use a number from 1 to 65535."
+
+
+def _data_faults(data: DataConfig) -> Iterator[str]:
+    for name, column in data.columns.items():
+        if column.type not in COLUMN_TYPES:
+            yield f"data.columns.{name}.type={column.type} is unknown. Use one of: {', '.join(COLUMN_TYPES)}."
+    for role in ("id", "event_time", "known_time", "amount"):
+        if (column_name := getattr(data, role)) is not None and column_name not in data.columns:
+            yield f"data.{role}={column_name} names no column. Add it to data.columns or correct the name."
+    for entity in data.entities:
+        if entity not in data.columns:
+            yield f"data.entities holds {entity}, which names no column. Add it to data.columns."
+    if data.source.kind == "file" and not data.source.path:
+        yield "data.source.path is not set. Say data.source.path=FILE (a file or folder, local or s3://)."
+
+
+def _split_faults(cfg: Config) -> Iterator[str]:
+    split = cfg.data.split
+    dates = {"data.split.train_start": split.train_start, "data.split.select_start": split.select_start}
+    dates["replay.start"] = cfg.replay.start
+    for key, value in dates.items() if split.kind == "time" else ():
+        if value is None:
+            yield f"{key} is not set, and data.split.kind=time needs it. Use a date such as 2018-07-25."
+        elif not _is_date(value):
+            yield f"{key}={value} is not a date. Use the form 2018-07-25."
+    if split.kind == "stratified" and not 0 < split.validation_share + split.test_share < 1:
+        yield (
+            f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no training"
+            " rows. Use shares whose sum is between 0 and 1."
+        )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

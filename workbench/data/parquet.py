@@ -1,0 +1,76 @@
+"""The one pair of functions that writes and reads Parquet, so that one day every file can be encrypted in one place."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from workbench import digest
+from workbench.errors import EnvironmentFault, StoreError
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One Parquet file as its manifest lists it: name in its folder, rows, bytes and SHA-256 of the content."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def write_table(filesystem: fs.FileSystem, folder: str, table: pa.Table, prefix: str = "part") -> FileEntry:
+    """The entry of a new file in `folder` that holds `table`. Its name comes from its content: a repeat overwrites itself."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", coerce_timestamps="us")
+    content = sink.getbuffer()
+    sha256 = digest.sha256(content)
+    entry = FileEntry(f"{prefix}-{sha256[:16]}.parquet", table.num_rows, len(content), sha256)
+    write_bytes(filesystem, f"{folder}/{entry.name}", content)
+    return entry
+
+
+def read_table(
+    filesystem: fs.FileSystem,
+    folder: str,
+    entry: FileEntry,
+    columns: Sequence[str] | None = None,
+    rows: pc.Expression | None = None,
+) -> pa.Table:
+    """The chosen columns and rows of one listed file, after its size and digest were compared with the manifest's."""
+    content = read_bytes(filesystem, f"{folder}/{entry.name}")
+    if len(content) != entry.bytes or digest.sha256(content) != entry.sha256:
+        raise StoreError(
+            f"{folder}/{entry.name} is not the file that its manifest lists ({len(content)} bytes, {entry.bytes} expected)."
+            f" Delete {folder} and run the step again."
+        )
+    table = pq.read_table(pa.BufferReader(content), use_threads=False)
+    if rows is not None:
+        table = pds.dataset(table).to_table(filter=rows, use_threads=False)
+    return table if columns is None else table.select(list(columns))
+
+
+def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryview) -> None:
+    """Write one whole file and create its folder; a full disk or a missing permission is one clear error."""
+    try:
+        filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(content)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} could not be written: {error}. Free space or correct storage.root.") from error
+
+
+def read_bytes(filesystem: fs.FileSystem, path: str) -> bytes:
+    """The content of one file of the store."""
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read())
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is listed but missing. Delete its folder and run the step again.") from error
+    except OSError as error:
+        raise EnvironmentFault(f"{path} could not be read: {error}. Check storage.root and its permissions.") from error

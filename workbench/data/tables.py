@@ -1,0 +1,77 @@
+"""Tables: what grows (labels, predictions, quarantine, releases) as Delta, where a repeated append changes nothing."""
+
+import os
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from workbench.data.store import Store
+from workbench.errors import EnvironmentFault
+
+
+class Table:
+    """One Delta table under `<root>/tables/<name>`."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.uri = store.uri("tables", name)
+
+    def exists(self) -> bool:
+        """Whether anything was ever appended."""
+        return DeltaTable.is_deltatable(self.uri, storage_options=_storage_options())
+
+    def append(self, rows: pa.Table, app_id: str, version: int) -> bool:
+        """Append `rows` as transaction `version` of `app_id`; False when that transaction is in the table already.
+
+        A writer that repeats itself after a crash gives the same `app_id` and `version`, and nothing is lost or doubled.
+        """
+        if self._applied(app_id) >= version:
+            return False
+        properties = CommitProperties(app_transactions=[Transaction(app_id, version)])
+        try:
+            write_deltalake(
+                self.uri,
+                plain_strings(rows),
+                mode="append",
+                commit_properties=properties,
+                storage_options=_storage_options(),
+            )
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{self.uri} could not be appended to: {error}. Free space or correct storage.root."
+            ) from error
+        return True
+
+    def read(self, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+        """The chosen columns and rows as they are now; raises `EnvironmentFault` where there is no table yet."""
+        try:
+            table = DeltaTable(self.uri, storage_options=_storage_options())
+        except TableNotFoundError as error:
+            raise EnvironmentFault(f"{self.uri} does not exist yet. Run the step that fills it first.") from error
+        dataset: pds.Dataset = table.to_pyarrow_dataset()
+        wanted = list(columns) if columns is not None else None
+        # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
+        return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
+
+    def _applied(self, app_id: str) -> int:
+        if not self.exists():
+            return -1
+        found = DeltaTable(self.uri, storage_options=_storage_options()).transaction_version(app_id)
+        return -1 if found is None else found
+
+
+def plain_strings(table: pa.Table) -> pa.Table:
+    """The same table with every large or view string as `string`: Delta refuses a mixture of them in one table."""
+    wide = (pa.large_string(), pa.string_view())
+    fields = [column.with_type(pa.string()) if column.type in wide else column for column in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _storage_options() -> dict[str, str]:
+    # On S3 each commit is a conditional put, which needs no lock service; credentials come from the environment.
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
+        "aws_conditional_put": "etag"
+    }

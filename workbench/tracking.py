@@ -1,0 +1,116 @@
+"""Runs as people and trackers see them: Weights & Biases online, offline or not at all, with the same calls for all.
+
+The local record (`history.parquet` of the run's artifact) is the truth; the tracker holds a copy of it. Identifiers of
+customers never leave: only numbers, short texts and digests do, and `log` refuses anything else.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from workbench.config import TrackerConfig
+from workbench.data.store import Artifact
+from workbench.errors import EnvironmentFault
+
+
+class Run(Protocol):
+    """One run of a step, open for writing."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of one step (round, epoch); steps may repeat between families, their names do not."""
+
+    def summary(self, figures: Mapping[str, Any]) -> None:
+        """Set the figures that the run is remembered by."""
+
+    def artifact(self, artifact: Artifact, kind: str) -> None:
+        """Refer to an artifact of the store by its URI and digest."""
+
+
+class NullRun:
+    """A run that nobody watches."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def summary(self, figures: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def artifact(self, artifact: Artifact, kind: str) -> None:
+        """Do nothing."""
+
+
+class WandbRun:
+    """A run recorded by Weights & Biases, on disk (offline) or on its server."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log numbers only; `step` is a metric of its own, since several families share one run."""
+        self._run.log({"step": step, **{name: float(value) for name, value in metrics.items()}})
+
+    def summary(self, figures: Mapping[str, Any]) -> None:
+        """Set the summary, nested names joined by `/`."""
+        self._run.summary.update(flatten(figures))
+
+    def artifact(self, artifact: Artifact, kind: str) -> None:
+        """Log a reference with the files' digests; the bytes stay in the store."""
+        import wandb
+
+        digests = {entry.name: entry.sha256 for entry in artifact.files} | artifact.manifest["blobs"]
+        record = wandb.Artifact(f"{kind}-{artifact.key}", type=kind, metadata={"uri": artifact.uri, "sha256": digests})
+        with record.new_file("manifest.json") as file:
+            file.write(artifact.store.fs.open_input_stream(f"{artifact.folder}/manifest.json").read().decode())
+        self._run.log_artifact(record)
+
+
+@contextlib.contextmanager
+def open_run(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Iterator[Run]:
+    """A run named `run_id` (the digest of what it does), closed at the end, marked failed when the block fails."""
+    if tracker.mode == "disabled":
+        yield NullRun()
+        return
+    if tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
+        raise EnvironmentFault("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
+    run = _start_wandb(tracker, run_id, job_type, config)
+    try:
+        yield WandbRun(run)
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float | int | str | None]:
+    """Nested figures as one level, `a/b/c`; what is not a number or a short text is refused by its type."""
+    flat: dict[str, float | int | str | None] = {}
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}/")
+        elif value is None or isinstance(value, float | int | str):
+            flat[prefix + str(name)] = value
+    return flat
+
+
+def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Any:
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    folder = Path(tracker.folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = wandb.Settings(disable_git=True, disable_code=True, x_disable_stats=True, console="off", silent=True)
+    online = tracker.mode == "wandb"
+    return wandb.init(
+        project=tracker.project,
+        id=f"{job_type}-{run_id}",
+        name=f"{job_type} {run_id}",
+        job_type=job_type,
+        dir=folder,
+        mode="online" if online else "offline",
+        resume="allow" if online else None,
+        config=dict(config),
+        settings=settings,
+    )

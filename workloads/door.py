@@ -1,0 +1,107 @@
+"""The door of every step: Hydra composes the config, then `run(cfg)` works on typed dataclasses and Hydra is gone.
+
+Exit codes: 0 done; 1 a gate or contract said no; 2 the command line or the config is wrong; 3 an input or the
+environment is; 130 interrupted.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from workbench import cluster
+from workbench.config import Config, validate
+from workbench.data.store import Artifact
+from workbench.errors import ConfigError, EnvironmentFault, WorkbenchError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def main(run: Callable[[Config], Artifact], doc: str | None, needs_ray: bool = True) -> None:
+    """Run one step as a command: `key=value` overrides from the command line, the exit code as the answer."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(f"{doc}\nKeys: see conf/README.md. Any key can be set as key=value; --cfg prints the whole config.")
+        sys.exit(0)
+    sys.exit(guarded(lambda: _run_step(run, arguments, needs_ray)))
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """The exit code of `work`; every expected fault becomes one message on standard error."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        work()
+    except WorkbenchError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"\nerror: {error}. Check the disk, the path and its permissions.", file=sys.stderr)
+        return EnvironmentFault.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def composed(arguments: Sequence[str]) -> Config:
+    """The typed config for these overrides; raises `ConfigError` with Hydra's own words when they do not fit."""
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose("config", overrides=list(arguments))
+            if missing := sorted(OmegaConf.missing_keys(cfg)):
+                raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")
+            typed = OmegaConf.to_object(cfg)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    assert isinstance(typed, Config)
+    return validate(typed)
+
+
+def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str], needs_ray: bool) -> None:
+    show = "--cfg" in arguments
+    cfg = composed([a for a in arguments if a != "--cfg"])
+    if show:
+        print(OmegaConf.to_yaml(OmegaConf.structured(cfg)))
+        return
+    output = _checked_output(cfg.output.json)
+    if not needs_ray:
+        artifact = run(cfg)
+    else:
+        with cluster.session(cfg):
+            artifact = run(cfg)
+    print(artifact.uri)
+    if output is not None:
+        write_output(output, artifact)
+
+
+def write_output(path: Path, artifact: Artifact) -> None:
+    """Write `{"id", "uri", "figures"}` for machines, whole or not at all."""
+    record: dict[str, Any] = {"id": artifact.key, "uri": artifact.uri, "figures": artifact.figures}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(record, indent=1) + "\n")
+    draft.replace(path)
+
+
+def _checked_output(path: str | None) -> Path | None:
+    if path is None:
+        return None
+    target = Path(path)
+    if not target.parent.is_dir() or target.is_dir():
+        raise ConfigError(
+            f"output.json={path} cannot be written: its folder does not exist. Use a file in a folder that does."
+        )
+    return target
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
