@@ -1,4 +1,4 @@
-"""The Ray that a step runs on: the one named by RAY_ADDRESS, or a quiet one of our own on loopback, closed to others."""
+"""The Ray that a step runs on: the one named by RAY_ADDRESS, or a quiet one of our own on loopback, behind a token."""
 
 import contextlib
 import logging

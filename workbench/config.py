@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.errors import ConfigError, raise_all
 
+FAMILIES = ("xgboost", "torch_mlp", "keras_mlp")
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
 
 
@@ -35,12 +36,12 @@ class ColumnConfig:
 class BenchmarkConfig:
     """Size and seed of the generated card-fraud benchmark; the defaults give the published data exactly."""
 
-    customers: int = 5000
-    terminals: int = 10000
-    days: int = 183
-    start: str = "2018-04-01"
-    radius: float = 5.0
-    seed: int = 0
+    customers: int = 5000  # number of customers
+    terminals: int = 10000  # number of terminals
+    days: int = 183  # length in days
+    start: str = "2018-04-01"  # first day
+    radius: float = 5.0  # a customer uses the terminals nearer than this, on a square of side 100
+    seed: int = 0  # 0 gives the published data; any other number gives unseen data of the same process
 
 
 @dataclass
@@ -67,8 +68,8 @@ class LabelConfig:
 class ClockConfig:
     """The declared clock of a source that has none: rows are spaced evenly, in file order."""
 
-    start: str = REQUIRED
-    step_s: float = REQUIRED
+    start: str = REQUIRED  # time of the first row, RFC 3339
+    step_s: float = REQUIRED  # seconds from row to row
 
 
 @dataclass
@@ -78,9 +79,9 @@ class SplitConfig:
     kind: str = REQUIRED  # time (blocks of days) | stratified (by a hash of the id, within each class)
     train_start: str | None = None  # time: first day of the final training block
     select_start: str | None = None  # time: first day of the training block that selects rounds, epochs and weights
-    train_days: int = 7
+    train_days: int = 7  # time: days in a training block
     delay_days: int = 7  # time: days between a training block and the block it is scored on
-    score_days: int = 7
+    score_days: int = 7  # time: days in the block that is scored
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
@@ -91,7 +92,7 @@ class SplitConfig:
 class DataConfig:
     """One data set: its columns and contract, roles, clocks, label and split."""
 
-    name: str = REQUIRED
+    name: str = REQUIRED  # its name in keys, tables and reports
     source: SourceConfig = field(default_factory=SourceConfig)
     columns: dict[str, ColumnConfig] = field(default_factory=dict)
     id: str = REQUIRED  # column that names a row; numbered at ingest when the source has none
@@ -121,9 +122,9 @@ class FeatureConfig:
 class ViewConfig:
     """A feature view: features that share an entity, windows and a delay."""
 
-    name: str = REQUIRED
+    name: str = REQUIRED  # its name in keys, tables and reports
     entity: str | None = None  # the entity column; null for features of the row alone
-    windows_days: list[float] = field(default_factory=list)
+    windows_days: list[float] = field(default_factory=list)  # lengths of the windows, in days
     delay_days: float = 0.0  # the window ends this long before the event
     current_row: bool = False  # whether the row itself is in its window (delay 0 only)
     features: list[FeatureConfig] = field(default_factory=list)
@@ -133,7 +134,7 @@ class ViewConfig:
 class FeaturesConfig:
     """All feature views of a model, in the order of the model's inputs."""
 
-    version: int = 1
+    version: int = 1  # raise it when a definition changes its meaning
     views: list[ViewConfig] = field(default_factory=list)
     partitions: int = 8  # hash partitions per entity in the offline computation
 
@@ -143,13 +144,13 @@ class XGBoostConfig:
     """Hyperparameters of the boosted trees (histogram method, logistic loss)."""
 
     rounds: int = 200  # upper bound; the best on validation is used
-    learning_rate: float = 0.1
-    max_depth: int = 3
+    learning_rate: float = 0.1  # shrinkage of each tree
+    max_depth: int = 3  # depth of each tree
     max_bin: int = 4096  # 256, the default, blurs the amount's edge: average precision .63 instead of .69
-    min_child_weight: float = 1.0
-    subsample: float = 1.0
-    colsample_bytree: float = 1.0
-    reg_lambda: float = 1.0
+    min_child_weight: float = 1.0  # smallest sum of hessians in a leaf
+    subsample: float = 1.0  # share of the rows that each tree sees
+    colsample_bytree: float = 1.0  # share of the features that each tree sees
+    reg_lambda: float = 1.0  # L2 penalty on leaf values
 
 
 @dataclass
@@ -157,11 +158,11 @@ class NetworkConfig:
     """Hyperparameters of a multilayer perceptron."""
 
     epochs: int = 20  # upper bound; the best on validation is used
-    hidden: list[int] = field(default_factory=lambda: [128, 64])
+    hidden: list[int] = field(default_factory=lambda: [128, 64])  # units of each hidden layer
     bins: int = 32  # quantile bins of the piecewise-linear input encoding; 0 for none
-    dropout: float = 0.1
-    learning_rate: float = 0.002
-    weight_decay: float = 0.0
+    dropout: float = 0.1  # share of hidden units left out in training
+    learning_rate: float = 0.002  # step size of the optimiser
+    weight_decay: float = 0.0  # decoupled L2 penalty (AdamW)
     batch_size: int = 512  # of all workers together
 
 
@@ -169,7 +170,7 @@ class NetworkConfig:
 class TrainConfig:
     """Which model families are trained, and how."""
 
-    families: list[str] = field(default_factory=lambda: ["xgboost", "torch_mlp", "keras_mlp"])
+    families: list[str] = field(default_factory=lambda: list(FAMILIES))  # members: xgboost | torch_mlp | keras_mlp
     seeds: list[int] = field(default_factory=lambda: [0])  # networks: one fit per seed, their log-odds averaged
     xgboost: XGBoostConfig = field(default_factory=XGBoostConfig)
     torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
@@ -183,7 +184,7 @@ class EvaluateConfig:
     protocol: str = "split"  # split (the data set's own) | prequential (blocks of weeks, refitted for each)
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
-    bootstrap_samples: int = 200
+    bootstrap_samples: int = 200  # resamples behind each interval
     published: str | None = None  # name of the published table that stands beside ours
 
 
@@ -202,16 +203,16 @@ class ServeConfig:
     """The HTTP endpoint."""
 
     application: str = REQUIRED  # its name in Ray Serve and in the store
-    host: str = "127.0.0.1"
-    port: int = 8000
-    replicas: int = 1
-    cpus_per_replica: float = 0.5
-    max_ongoing_requests: int = 200
-    max_queued_requests: int = 400
-    max_body_bytes: int = 262_144
+    host: str = "127.0.0.1"  # address that it listens on
+    port: int = 8000  # port that it listens on
+    replicas: int = 1  # processes that score; the in-process state allows one
+    cpus_per_replica: float = 0.5  # logical CPUs that each replica reserves
+    max_ongoing_requests: int = 200  # requests that one replica works on at once
+    max_queued_requests: int = 400  # requests that may wait; more are refused with 503
+    max_body_bytes: int = 262_144  # largest request body; a larger one is refused with 413
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
-    compact_every_s: float = 5.0
+    compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
 
 
 @dataclass
@@ -219,9 +220,9 @@ class ReplayConfig:
     """The traffic that is sent to the endpoint after deployment."""
 
     start: str | None = None  # time split: first day that is replayed; stratified: the test part is replayed
-    days: int = 7
-    connections: int = 16
-    time_limit_s: float = 90.0
+    days: int = 7  # time split: days that are replayed
+    connections: int = 16  # connections that the client keeps open
+    time_limit_s: float = 90.0  # seconds after which the replay gives up
 
 
 @dataclass
@@ -231,17 +232,17 @@ class MonitorConfig:
     false_alarm_rate: float = 0.01  # of the drift tests together, per run
     drift_floor: float = 0.02  # smallest population stability index that counts as drift
     performance_drop: float = 0.1  # relative fall of average precision below its test interval that counts
-    latency_p99_ms: float = 50.0
+    latency_p99_ms: float = 50.0  # 99th percentile of the latency above which it counts as slow
 
 
 @dataclass
 class ScalingConfig:
     """What training runs on."""
 
-    name: str = REQUIRED
-    workers: int = 2
-    cpus_per_worker: float = 0.5
-    gpus_per_worker: float = 0.0
+    name: str = REQUIRED  # its name in keys, tables and reports
+    workers: int = 2  # training workers
+    cpus_per_worker: float = 0.5  # logical CPUs of each worker
+    gpus_per_worker: float = 0.0  # GPUs of each worker
     ray_cpus: int | None = None  # logical CPUs of a Ray that we start ourselves; the machine's when null
 
 
@@ -250,8 +251,8 @@ class TrackerConfig:
     """Where runs are recorded besides the store."""
 
     mode: str = "offline"  # wandb | offline | disabled
-    project: str = "ray-ai-workbench"
-    folder: str = ".workbench/wandb"
+    project: str = "ray-ai-workbench"  # the project that runs are listed under
+    folder: str = ".workbench/wandb"  # where offline runs are written
 
 
 @dataclass
@@ -265,7 +266,7 @@ class StorageConfig:
 class KeysConfig:
     """Where secrets lie; never inside the store."""
 
-    folder: str = "~/.config/ray-ai-workbench"
+    folder: str = "~/.config/ray-ai-workbench"  # signing, pseudonym and API key, mode 0600, made at first use
 
 
 @dataclass
@@ -334,6 +335,8 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     for key in POSITIVE:
         if not (value := lookup(cfg, key)) > 0:
             yield f"{key}={value} must be greater than 0."
+    if not cfg.train.families or set(cfg.train.families) - set(FAMILIES):
+        yield f"train.families={cfg.train.families} must name at least one of {', '.join(FAMILIES)}, and no other."
     for key in SHARES:
         if not 0 <= (value := lookup(cfg, key)) < 1:
             yield f"{key}={value} must be at least 0 and less than 1."

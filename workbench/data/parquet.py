@@ -25,7 +25,7 @@ class FileEntry:
 
 
 def write_table(filesystem: fs.FileSystem, folder: str, table: pa.Table, prefix: str = "part") -> FileEntry:
-    """The entry of a new file in `folder` that holds `table`. Its name comes from its content: a repeat overwrites itself."""
+    """The entry of a new file in `folder` that holds `table`, named by its content: a repeat overwrites itself."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", coerce_timestamps="us")
     content = sink.getbuffer()
@@ -46,7 +46,7 @@ def read_table(
     content = read_bytes(filesystem, f"{folder}/{entry.name}")
     if len(content) != entry.bytes or digest.sha256(content) != entry.sha256:
         raise StoreError(
-            f"{folder}/{entry.name} is not the file that its manifest lists ({len(content)} bytes, {entry.bytes} expected)."
+            f"{folder}/{entry.name} is not the file in its manifest ({len(content)} bytes, {entry.bytes} expected)."
             f" Delete {folder} and run the step again."
         )
     table = pq.read_table(pa.BufferReader(content), use_threads=False)

@@ -1,4 +1,4 @@
-"""The store: finished, immutable artifacts under one root, local or s3://, each named by a key known before it was made.
+"""The store: finished, immutable artifacts under one root, local or s3://, each named by a key known beforehand.
 
 <root>/FORMAT                       the store's format version
 <root>/<kind>/<key>/manifest.json   written last: a folder without one does not exist

@@ -26,7 +26,7 @@ class Table:
     def append(self, rows: pa.Table, app_id: str, version: int) -> bool:
         """Append `rows` as transaction `version` of `app_id`; False when that transaction is in the table already.
 
-        A writer that repeats itself after a crash gives the same `app_id` and `version`, and nothing is lost or doubled.
+        A writer that repeats itself after a crash gives the same `app_id` and `version`: nothing is lost or doubled.
         """
         if self._applied(app_id) >= version:
             return False
