@@ -108,14 +108,12 @@ class DataConfig:
 
 @dataclass
 class FeatureConfig:
-    """One feature, or one per window, per the aggregate's rule in `conf/features/README.md`."""
+    """One feature, or one per window or category, by the rule of its kind in `conf/features/README.md`."""
 
-    name: str = REQUIRED  # windowed aggregates get the window appended: name_7d
-    kind: str = REQUIRED  # column | one_hot | weekend | night | count | sum | mean | known_positive_rate
-    column: str | None = None  # the source column
-    last_hour: int | None = None  # night: the last hour (0-23) that still counts as night
-    ordinal: bool = False  # column: a string column's position in its declared categories
-    log: bool = False  # column: log1p of the value
+    name: str = REQUIRED  # a windowed kind appends its window (name_7d), one_hot its category (name=A1)
+    kind: str = REQUIRED  # column | log | ordinal | one_hot | weekend | night | count | sum | mean | known_positive_rate
+    column: str | None = None  # the source column, where the kind needs one
+    last_hour: int = 6  # night: the last hour (0-23) that still counts as night
 
 
 @dataclass

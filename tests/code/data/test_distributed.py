@@ -28,7 +28,9 @@ class TestDistributed:
     def test_an_empty_dataset_is_not_written(self, store: Store) -> None:
         import ray.data
 
-        nothing = ray.data.range(5).filter(lambda row: row["id"] > 9)
+        from ray.data.expressions import col
+
+        nothing = ray.data.range(5).filter(expr=col("id") > 9)
         with pytest.raises(InputError, match="has no rows"):
             distributed.write(store, "raw", "none", nothing, parents={}, config={})
         assert store.find("raw", "none") is None

@@ -1,0 +1,166 @@
+"""Feature definitions as data: what `conf/features/*.yaml` says, checked, in the order of the model's inputs."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from workbench import digest
+from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
+from workbench.errors import ConfigError, raise_all
+
+DAY_US = 86_400_000_000
+# What each kind needs: the types of its column (none: no column).
+ROW_KINDS: dict[str, tuple[str, ...]] = {
+    "column": ("integer", "number", "money"),
+    "log": ("integer", "number", "money"),
+    "ordinal": ("string",),
+    "one_hot": ("string",),
+    "weekend": (),
+    "night": (),
+}
+WINDOW_KINDS: dict[str, tuple[str, ...]] = {
+    "count": (),
+    "sum": ("integer", "money"),
+    "mean": ("integer", "money"),
+    "known_positive_rate": (),
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of a model. Windows and delays are in microseconds; 0 where the kind has none."""
+
+    name: str
+    kind: str
+    column: str | None = None
+    entity: str | None = None
+    window_us: int = 0
+    delay_us: int = 0
+    current_row: bool = False
+    last_hour: int = 6
+    categories: tuple[str, ...] = ()  # ordinal: all of them; one_hot: the one
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """All inputs of a model and the roles of the columns that they are made from."""
+
+    features: tuple[Feature, ...]
+    id: str
+    event_time: str
+    known_time: str
+    version: int = 1
+
+    @classmethod
+    def of(cls, features: FeaturesConfig, data: DataConfig) -> "FeatureSet":
+        """The definitions of a config; raises `ConfigError` with every fault."""
+        raise_all(ConfigError, "The feature definitions are wrong:", list(_faults(features, data)))
+        expanded = tuple(
+            one for view in features.views for feature in view.features for one in _expand(view, feature, data)
+        )
+        return cls(expanded, data.id, data.event_time, known_time_column(data), features.version)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "FeatureSet":
+        """The definitions as `to_json` wrote them."""
+        features = [Feature(**{**one, "categories": tuple(one["categories"])}) for one in value["features"]]
+        return cls(tuple(features), value["id"], value["event_time"], value["known_time"], value["version"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The definitions as plain JSON, for a bundle's `features.json`."""
+        return dataclasses.asdict(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, in the order of the model's inputs."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def digest(self) -> str:
+        """The name of this very set of definitions: the feature view version."""
+        return digest.digest(self.to_json())
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The entity columns, each once, in the order of their first use."""
+        return tuple(dict.fromkeys(feature.entity for feature in self.features if feature.entity))
+
+    @property
+    def horizon_us(self) -> int:
+        """How far back any feature looks: the longest delay plus window."""
+        return max((feature.delay_us + feature.window_us for feature in self.features), default=0)
+
+    def of_entity(self, entity: str) -> tuple[Feature, ...]:
+        """The windowed features of one entity."""
+        return tuple(feature for feature in self.features if feature.entity == entity)
+
+    @property
+    def of_row(self) -> tuple[Feature, ...]:
+        """The features of the row alone."""
+        return tuple(feature for feature in self.features if feature.entity is None)
+
+
+def known_time_column(data: DataConfig) -> str:
+    """The column of the known time; ingest adds `known_time` where the source names none."""
+    return data.known_time or "known_time"
+
+
+def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[Feature]:
+    categories = tuple(data.columns[feature.column].categories or ()) if feature.column else ()
+    base = Feature(feature.name, feature.kind, feature.column, last_hour=feature.last_hour)
+    if feature.kind in WINDOW_KINDS:
+        for days in view.windows_days:
+            yield dataclasses.replace(
+                base,
+                name=f"{feature.name}_{days:g}d",
+                entity=view.entity,
+                window_us=round(days * DAY_US),
+                delay_us=round(view.delay_days * DAY_US),
+                current_row=view.current_row,
+            )
+    elif feature.kind == "one_hot":
+        for category in categories:
+            yield dataclasses.replace(base, name=f"{feature.name}={category}", categories=(category,))
+    else:
+        yield dataclasses.replace(base, categories=categories if feature.kind == "ordinal" else ())
+
+
+def _faults(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
+    if not features.views:
+        yield "features.views is empty. Define at least one view, or choose one: features=payments."
+    names: list[str] = []
+    for view in features.views:
+        yield from _view_faults(view, data)
+        for feature in view.features:
+            yield from _feature_faults(view, feature, data)
+            names.append(feature.name)
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"features: the name {name} is used {names.count(name)} times. Every feature needs a name of its own."
+
+
+def _view_faults(view: ViewConfig, data: DataConfig) -> Iterator[str]:
+    where = f"features.views[{view.name}]"
+    if view.entity is not None and view.entity not in data.entities:
+        yield f"{where}.entity={view.entity} is no entity of the data. Use one of: {', '.join(data.entities) or 'none'}."
+    if view.current_row and view.delay_days:
+        yield f"{where}.current_row=true contradicts delay_days={view.delay_days:g}: a delayed window ends before its row."
+    if view.delay_days < 0 or any(days <= 0 for days in view.windows_days):
+        yield f"{where}: windows must be longer than 0 days and the delay at least 0."
+
+
+def _feature_faults(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[str]:
+    where = f"features.views[{view.name}].{feature.name}"
+    kinds = ROW_KINDS | WINDOW_KINDS
+    if feature.kind not in kinds:
+        yield f"{where}.kind={feature.kind} is unknown. Use one of: {', '.join(kinds)}."
+        return
+    if feature.kind in WINDOW_KINDS and (view.entity is None or not view.windows_days):
+        yield f"{where}.kind={feature.kind} needs the view's entity and windows_days."
+    needed = kinds[feature.kind]
+    if needed and (feature.column not in data.columns):
+        yield f"{where}.column={feature.column} names no column of the data. Use one of: {', '.join(data.columns)}."
+    elif needed and (found := data.columns[str(feature.column)]).type not in needed:
+        yield f"{where}.column={feature.column} is of type {found.type}; kind={feature.kind} takes {' or '.join(needed)}."
+    elif needed == ("string",) and not data.columns[str(feature.column)].categories:
+        yield f"{where}.column={feature.column} has no declared categories. Add data.columns.{feature.column}.categories."
