@@ -111,7 +111,7 @@ class FeatureConfig:
     """One feature, or one per window or category, by the rule of its kind in `conf/features/README.md`."""
 
     name: str = REQUIRED  # a windowed kind appends its window (name_7d), one_hot its category (name=A1)
-    kind: str = REQUIRED  # column | log | ordinal | one_hot | weekend | night | count | sum | mean | known_positive_rate
+    kind: str = REQUIRED  # column | ordinal | one_hot | weekend | night | count | sum | mean | known_positive_rate
     column: str | None = None  # the source column, where the kind needs one
     last_hour: int = 6  # night: the last hour (0-23) that still counts as night
 

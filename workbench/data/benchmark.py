@@ -49,7 +49,7 @@ def profiles(size: BenchmarkConfig, ids: Sequence[int]) -> Profiles:
 
 
 def customer_transactions(size: BenchmarkConfig, ids: Sequence[int]) -> pa.Table:
-    """All transactions of these customers in the order in which they are drawn: customer_id, second, terminal_id, amount."""
+    """All transactions of these customers, in the order of the draws: customer_id, second, terminal_id, amount_minor."""
     who = profiles(size, ids)
     parts = [
         _transactions(size, customer, mean, per_day, terminals)
@@ -119,7 +119,7 @@ def _blocks(data: "Dataset") -> list[pa.Table]:
 def _transactions(
     size: BenchmarkConfig, customer: int, mean: float, per_day: float, terminals: list[int]
 ) -> tuple[Ints, Ints, Ints, Ints]:
-    """One customer's transactions. The draws depend on each other in this order, so this is a loop and cannot be vectors."""
+    """One customer's transactions. Each draw depends on the one before, so this is a loop and cannot be vectors."""
     numbers = np.random.RandomState(_seed(size, customer))
     choice = random.Random(_seed(size, customer)).choice  # noqa: S311 - a simulation, not a secret
     normal, poisson, uniform = numbers.normal, numbers.poisson, numbers.uniform

@@ -10,10 +10,11 @@ from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConf
 from workbench.errors import ConfigError, raise_all
 
 DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+THURSDAY = 3  # 1970-01-01, where days are counted from, was one: weekday = (day + 3) % 7, Monday = 0
 # What each kind needs: the types of its column (none: no column).
 ROW_KINDS: dict[str, tuple[str, ...]] = {
     "column": ("integer", "number", "money"),
-    "log": ("integer", "number", "money"),
     "ordinal": ("string",),
     "one_hot": ("string",),
     "weekend": (),
@@ -142,9 +143,9 @@ def _faults(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
 def _view_faults(view: ViewConfig, data: DataConfig) -> Iterator[str]:
     where = f"features.views[{view.name}]"
     if view.entity is not None and view.entity not in data.entities:
-        yield f"{where}.entity={view.entity} is no entity of the data. Use one of: {', '.join(data.entities) or 'none'}."
+        yield f"{where}.entity={view.entity} is no entity. Use one of: {', '.join(data.entities) or 'none'}."
     if view.current_row and view.delay_days:
-        yield f"{where}.current_row=true contradicts delay_days={view.delay_days:g}: a delayed window ends before its row."
+        yield f"{where}.current_row=true needs delay_days=0: a delayed window ends before its row."
     if view.delay_days < 0 or any(days <= 0 for days in view.windows_days):
         yield f"{where}: windows must be longer than 0 days and the delay at least 0."
 
@@ -161,6 +162,6 @@ def _feature_faults(view: ViewConfig, feature: FeatureConfig, data: DataConfig) 
     if needed and (feature.column not in data.columns):
         yield f"{where}.column={feature.column} names no column of the data. Use one of: {', '.join(data.columns)}."
     elif needed and (found := data.columns[str(feature.column)]).type not in needed:
-        yield f"{where}.column={feature.column} is of type {found.type}; kind={feature.kind} takes {' or '.join(needed)}."
+        yield f"{where}.column={feature.column} is of type {found.type}; {feature.kind} takes {' or '.join(needed)}."
     elif needed == ("string",) and not data.columns[str(feature.column)].categories:
-        yield f"{where}.column={feature.column} has no declared categories. Add data.columns.{feature.column}.categories."
+        yield f"{where}.column={feature.column} has no categories. Declare data.columns.{feature.column}.categories."

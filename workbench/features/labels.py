@@ -11,7 +11,7 @@ NEVER_US = 2**62  # later than any event: the label was not taken back
 
 @dataclass(frozen=True)
 class PositiveIntervals:
-    """L intervals [since, until) of known time, in microseconds, in which an event's newest known label was positive."""
+    """L intervals [since, until) of known time, in us, in which an event's newest known label was positive."""
 
     ids: NDArray[np.int64]  # [L]
     since_us: NDArray[np.int64]  # [L]

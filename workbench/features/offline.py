@@ -19,13 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.features.definitions import DAY_US, Feature, FeatureSet
+from workbench.features.definitions import DAY_US, HOUR_US, THURSDAY, Feature, FeatureSet
 from workbench.features.labels import PositiveIntervals
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-HOUR_US = 3_600_000_000
-THURSDAY = 3  # 1970-01-01, where weeks are counted from, was one
 
 
 def row_features(feature_set: FeatureSet, events: pa.Table) -> dict[str, Floats]:
@@ -44,15 +42,12 @@ def entity_features(
     """
     rows = SortedRows.of(feature_set, entity, events)
     sums: dict[tuple[object, ...], Ints] = {}
-    features = {
-        f.name: rows.unsorted(_windowed(f, rows, events, positives, sums)) for f in feature_set.of_entity(entity)
-    }
-    return features
+    return {f.name: rows.unsorted(_windowed(f, rows, events, positives, sums)) for f in feature_set.of_entity(entity)}
 
 
 @dataclass(frozen=True)
 class SortedRows:
-    """The rows of a partition in the order of entity, time and id, and where an instant of an entity falls among them."""
+    """The rows of a partition in the order of entity, time and id, and where an entity's instant falls among them."""
 
     order: Ints  # [N] positions in the partition
     ids: Ints | NDArray[np.object_]  # [N]
@@ -122,7 +117,7 @@ def ratio(numerator: Ints, denominator: Ints) -> Floats:
 
 def _sum(feature: Feature, rows: SortedRows, events: pa.Table, what: str) -> Ints:
     """Sum of a column (or of ones) over the events in each row's window."""
-    values = np.ones(len(rows.order), np.int64) if what == "1" else _integers(events[what])[rows.order]
+    values = np.ones(len(rows.order), np.int64) if what == "1" else integers(events[what])[rows.order]
     own = np.arange(len(rows.order))
     start, end = _interval(feature, rows, own, rows.known)
     total = _accumulate(start, end, values, len(own))
@@ -170,7 +165,8 @@ def _accumulate(start: Ints, end: Ints, values: Ints, rows: int) -> Ints:
     return np.cumsum(change[:-1])
 
 
-def _integers(column: pa.ChunkedArray) -> Ints:
+def integers(column: pa.ChunkedArray) -> Ints:
+    """A column of whole numbers or minor units; a null counts as 0."""
     return pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
 
 
@@ -182,8 +178,7 @@ def _row_feature(feature: Feature, events: pa.Table, time_us: Ints) -> Floats:
     column = events[str(feature.column)]
     if feature.kind in ("one_hot", "ordinal"):
         return _position(column, feature.categories) + (feature.kind == "one_hot")
-    values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy()
-    return np.log1p(np.maximum(values, 0)) if feature.kind == "log" else values
+    return pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy()
 
 
 def _position(column: pa.ChunkedArray, categories: Sequence[str]) -> Floats:
