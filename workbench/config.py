@@ -95,8 +95,9 @@ class DataConfig:
     name: str = REQUIRED  # its name in keys, tables and reports
     source: SourceConfig = field(default_factory=SourceConfig)
     columns: dict[str, ColumnConfig] = field(default_factory=dict)
-    id: str = REQUIRED  # column that names a row; numbered at ingest when the source has none
-    event_time: str = REQUIRED  # column of the event time; made from `clock` when the source has none
+    id: str = REQUIRED  # column that names a row
+    numbered: bool = False  # the source has no id: rows are numbered in file order
+    event_time: str = REQUIRED  # column of the event time; made from `clock` where that is set
     known_time: str | None = None  # column of the known time; the event time when null
     clock: ClockConfig | None = None
     entities: list[str] = field(default_factory=list)  # columns that name a customer, terminal, ...

@@ -62,7 +62,7 @@ def composed(arguments: Sequence[str]) -> Config:
                 raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")
             typed = OmegaConf.to_object(cfg)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(" ".join((str(error) or str(error.__cause__)).split())) from error
     assert isinstance(typed, Config)
     return validate(typed)
 

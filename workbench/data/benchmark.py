@@ -49,7 +49,7 @@ def profiles(size: BenchmarkConfig, ids: Sequence[int]) -> Profiles:
 
 
 def customer_transactions(size: BenchmarkConfig, ids: Sequence[int]) -> pa.Table:
-    """All transactions of these customers, in the order of the draws: customer_id, second, terminal_id, amount_minor."""
+    """All transactions of these customers, as drawn: customer_id, second, terminal_id, amount_minor."""
     who = profiles(size, ids)
     parts = [
         _transactions(size, customer, mean, per_day, terminals)

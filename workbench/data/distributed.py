@@ -1,13 +1,13 @@
 """Snapshots on Ray Data: files are read and written in the workers, and never collected into one process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.parquet import FileEntry, read_table, write_table
+from workbench.data.parquet import FileEntry, choose, read_table, write_table
 from workbench.data.snapshots import schema_of
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 def dataset(artifact: Artifact, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> "Dataset":
     """The chosen columns and rows of a snapshot as a lazy dataset with one block per file."""
+    return map_files(artifact, lambda _, table: choose(table, columns, rows))
+
+
+def map_files(artifact: Artifact, function: Callable[[int, pa.Table], pa.Table]) -> "Dataset":
+    """A lazy dataset of `function(index of the file, its rows)` for every file of a snapshot, in the files' order."""
     import ray.data
 
     store, folder = artifact.store, artifact.folder
 
     def read(batch: pa.Table) -> pa.Table:
-        return read_table(store.fs, folder, FileEntry(**batch.to_pylist()[0]), columns, rows)
+        row = batch.to_pylist()[0]
+        return function(row.pop("index"), read_table(store.fs, folder, FileEntry(**row)))
 
-    entries = [asdict(entry) for entry in artifact.files]
+    entries = [{"index": index, **asdict(entry)} for index, entry in enumerate(artifact.files)]
     listing = ray.data.from_arrow([pa.Table.from_pylist([entry]) for entry in entries])
     return listing.map_batches(read, batch_size=None, batch_format="pyarrow")
 

@@ -49,7 +49,11 @@ def read_table(
             f"{folder}/{entry.name} is not the file in its manifest ({len(content)} bytes, {entry.bytes} expected)."
             f" Delete {folder} and run the step again."
         )
-    table = pq.read_table(pa.BufferReader(content), use_threads=False)
+    return choose(pq.read_table(pa.BufferReader(content), use_threads=False), columns, rows)
+
+
+def choose(table: pa.Table, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+    """The chosen rows and columns of a table; a filter may use columns that are not chosen."""
     if rows is not None:
         table = pds.dataset(table).to_table(filter=rows, use_threads=False)
     return table if columns is None else table.select(list(columns))

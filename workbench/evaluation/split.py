@@ -1,0 +1,22 @@
+"""The stratified split: which part a row belongs to, decided by a hash of its id within its class, for ever."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.config import SplitConfig
+
+
+def stratified(ids: NDArray[np.object_], labels: NDArray[np.int8], split: SplitConfig) -> pa.Array:
+    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down to whole rows)."""
+    order = np.array([hashlib.sha256(f"{split.seed}:{one}".encode()).digest()[:8] for one in ids.tolist()])
+    parts = np.full(len(ids), "train", dtype=object)
+    for label in (0, 1):
+        rows = np.flatnonzero(labels == label)
+        rows = rows[np.argsort(order[rows], kind="stable")]
+        test, valid = int(len(rows) * split.test_share), int(len(rows) * split.validation_share)
+        parts[rows[:test]] = "test"
+        parts[rows[test : test + valid]] = "valid"
+    return pa.array(parts, pa.string())

@@ -1,0 +1,94 @@
+"""Compute the features of every row as they could have been known at its time.
+
+Reads:  validated snapshot; label ledger
+Writes: feature snapshot: id, times, entities, label and its known time, part (stratified split), features (float64)
+Run:    python -m workloads.featurize features=payments
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.config import Config
+from workbench.data import distributed, labels, snapshots
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.evaluation import split
+from workbench.features import distributed as distributed_features
+from workbench.features.definitions import FeatureSet
+from workbench.features.labels import PositiveIntervals
+from workloads import door, ingest, validate
+
+VERSION = 1
+
+
+def key(cfg: Config) -> str:
+    """The name of the feature snapshot."""
+    return digest("featurize", VERSION, validate.key(cfg), inputs(cfg))
+
+
+def inputs(cfg: Config) -> dict[str, Any]:
+    """What the feature snapshot depends on besides the rows and labels."""
+    parts = cfg.data.split if cfg.data.split.kind == "stratified" else None
+    return {"features": FeatureSet.of(cfg.features, cfg.data).to_json(), "parts": parts}
+
+
+def run(cfg: Config) -> Artifact:
+    """The feature snapshot."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("features", name):
+        return done
+    rows = validate.run(cfg)
+    feature_set = FeatureSet.of(cfg.features, cfg.data)
+    history = labels.read(store, ingest.key(cfg))
+    positives = PositiveIntervals.of(history, cfg.data.id)
+    data = distributed_features.dataset(rows, feature_set, positives, cfg.features.partitions)
+    finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
+    data = data.map_batches(finish, batch_size=None, batch_format="pyarrow")
+    artifact = distributed.write(
+        store, "features", name, data,
+        parents={"validated": rows.key}, config=inputs(cfg),
+        figures={"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest},
+    )  # fmt: skip
+    assert artifact.rows == rows.rows, f"{rows.rows} rows went in, {artifact.rows} came out"
+    return artifact
+
+
+def table(artifact: Artifact, columns: list[str], rows: pc.Expression | None = None) -> pa.Table:
+    """Chosen rows of a feature snapshot in the order of their ids, whatever partition they came from."""
+    found = snapshots.read(artifact, columns, rows)
+    return found.sort_by(columns[0])
+
+
+def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:
+    """A function that gives a block its labels and parts and leaves out what is no feature, role or label."""
+    import ray
+
+    shared = ray.put(_parts(cfg, newest))
+    kept = [cfg.data.id, cfg.data.event_time, *cfg.data.entities]
+
+    def finish(block: pa.Table) -> pa.Table:
+        known = ray.get(shared)
+        ids = block[cfg.data.id].combine_chunks()
+        place = pc.index_in(ids, value_set=known[cfg.data.id].combine_chunks())
+        said = known.drop_columns([cfg.data.id]).take(place)
+        columns = {name: block[name] for name in kept} | dict(zip(said.column_names, said.columns, strict=True))
+        features = {name: block[distributed_features.PREFIX + name] for name in feature_set.names}
+        return pa.table(columns | features)
+
+    return finish
+
+
+def _parts(cfg: Config, newest: pa.Table) -> pa.Table:
+    """Id, label, its known time and, for a stratified split, the part that the row belongs to."""
+    columns = {cfg.data.id: newest[cfg.data.id], "label": newest["label"], "label_known_time": newest["known_time"]}
+    if cfg.data.split.kind == "stratified":
+        ids = np.asarray(newest[cfg.data.id].to_pylist(), dtype=object)
+        columns["part"] = split.stratified(ids, newest["label"].to_numpy(), cfg.data.split)
+    return pa.table(columns)
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)
