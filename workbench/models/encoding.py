@@ -1,0 +1,63 @@
+"""How a network sees its inputs: each feature standardised, and beside it a piecewise-linear code of its quantiles.
+
+The code (Gorishniy, Rubachev, Babenko: "On Embeddings for Numerical Features in Tabular Deep Learning", 2022) gives
+every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. Half
+of the edges are quantiles of the rows, half are quantiles of the distinct values: rare risks sit in a long tail that
+row quantiles never cut. All numbers come from the training rows and become constants of the network.
+
+Shapes: N rows, F features, C codes (bins of all features together).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The constants of the input layer."""
+
+    mean: Floats  # [F] of the signed log of the inputs
+    scale: Floats  # [F] 1 / standard deviation of the same
+    feature: NDArray[np.int64]  # [C] the feature that a code belongs to
+    low: Floats  # [C] where its bin begins
+    slope: Floats  # [C] 1 / width of its bin
+
+    @classmethod
+    def of(cls, x_NF: Floats, bins: int) -> "Encoding":
+        """The encoding of these training rows; `bins` per feature at the most, 0 for none."""
+        logs = signed_log(x_NF.astype(np.float64))
+        edges = [_edges(x_NF[:, column].astype(np.float64), bins) for column in range(x_NF.shape[1])]
+        return cls(
+            mean=logs.mean(axis=0).astype(np.float32),
+            scale=(1 / np.maximum(logs.std(axis=0), 1e-6)).astype(np.float32),
+            feature=np.repeat(np.arange(len(edges)), [len(one) - 1 for one in edges]),
+            low=np.concatenate([one[:-1] for one in edges]).astype(np.float32),
+            slope=np.concatenate([1 / np.diff(one) for one in edges]).astype(np.float32),
+        )
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has after encoding: F + C."""
+        return len(self.mean) + len(self.low)
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The constants by name, to be stored in a model's file."""
+        return {name: getattr(self, name) for name in ("mean", "scale", "feature", "low", "slope")}
+
+
+def signed_log(x_NF: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(1 + |x|) with the sign of x: amounts, counts and balances are spread over orders of magnitude."""
+    return np.sign(x_NF) * np.log1p(np.abs(x_NF))
+
+
+def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    if bins == 0:
+        return np.zeros(1)
+    rows = np.quantile(values, np.linspace(0, 1, bins - bins // 2 + 1))
+    distinct = np.quantile(np.unique(values), np.linspace(0, 1, bins // 2 + 1))
+    edges = np.unique(np.concatenate([rows, distinct]).astype(np.float32)).astype(np.float64)
+    return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])

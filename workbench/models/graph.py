@@ -1,0 +1,95 @@
+"""ONNX graphs of one shape: from `features` float32 [N, F] to `logit` float32 [N]; and many of them merged into one.
+
+The merged graph is linear in log-odds: logit = sum of weight x member's logit, score = 1 / (1 + exp(-logit)). A stack's
+explanation is then the same mixture of its members' exact explanations.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+
+INPUT, OUTPUT = "features", "logit"
+SCORE, MEMBERS = "score", "member_logits"
+OPSET, IR_VERSION = 20, 10  # what every converter here reaches and the runtime reads
+
+
+def flatten_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """The same graph with its single output, [N, 1] or [N], as `name` of shape [N]."""
+    (output,) = model.graph.output
+    if not any(one.domain == "" for one in model.opset_import):  # trees alone need no operator of the standard
+        model.opset_import.append(helper.make_opsetid("", OPSET))
+    shape = numpy_helper.from_array(np.array([-1], np.int64), "flat_shape")
+    model.graph.initializer.append(shape)
+    model.graph.node.append(helper.make_node("Reshape", [output.name, "flat_shape"], [name], name="flatten_output"))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]))
+    return model
+
+
+def rename_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """The same graph with its single input called `name`."""
+    (graph_input,) = model.graph.input
+    for node in model.graph.node:
+        node.input[:] = [name if one == graph_input.name else one for one in node.input]
+    graph_input.name = name
+    return model
+
+
+def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float, features: int) -> bytes:
+    """One graph that scores all members: outputs `score` [N], `logit` [N] and `member_logits` [N, M]."""
+    body = None
+    for name, content in members.items():
+        part = compose.add_prefix(_levelled(onnx.load_from_string(content)), f"{name}/")
+        body = part.graph if body is None else compose.merge_graphs(body, part.graph, io_map=[])
+    assert body is not None, "an ensemble has at least one member"
+    graph = helper.make_graph(
+        [*_share_input(list(members)), *body.node, *_mixture(list(members))],
+        "ensemble",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", features])],
+        [
+            helper.make_tensor_value_info(SCORE, TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info(MEMBERS, TensorProto.FLOAT, ["N", len(members)]),
+        ],
+        [*body.initializer, *_constants(weights, intercept)],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ray-ai-workbench")
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def _levelled(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph at the common opset, without functions and shape notes that would clash with another's."""
+    if next(one.version for one in model.opset_import if one.domain == "") != OPSET:
+        model = version_converter.convert_version(model, OPSET)
+    del model.graph.value_info[:]
+    return model
+
+
+def _share_input(names: list[str]) -> list[onnx.NodeProto]:
+    return [helper.make_node("Identity", [INPUT], [f"{name}/{INPUT}"], name=f"{name}/share_input") for name in names]
+
+
+def _mixture(names: list[str]) -> list[onnx.NodeProto]:
+    column = [
+        helper.make_node("Unsqueeze", [f"{name}/{OUTPUT}", "column_axis"], [f"{name}/column"], name=f"{name}/as_column")
+        for name in names
+    ]
+    return [
+        *column,
+        helper.make_node("Concat", [f"{name}/column" for name in names], [MEMBERS], axis=1, name="members"),
+        helper.make_node("MatMul", [MEMBERS, "weights"], ["mixed"], name="mix"),
+        helper.make_node("Add", ["mixed", "intercept"], [OUTPUT], name="shift"),
+        helper.make_node("Sigmoid", [OUTPUT], [SCORE], name="score"),
+    ]
+
+
+def _constants(weights: Sequence[float], intercept: float) -> list[TensorProto]:
+    return [
+        numpy_helper.from_array(np.array([1], np.int64), "column_axis"),
+        numpy_helper.from_array(np.asarray(weights, np.float32), "weights"),
+        numpy_helper.from_array(np.float32(intercept), "intercept"),
+    ]
