@@ -19,7 +19,8 @@ from workbench import cluster  # noqa: E402
 from workbench.config import Config, KeysConfig, ScalingConfig  # noqa: E402
 from workbench.data.store import Store  # noqa: E402
 
-cluster.prepare_environment(os.environ["WORKBENCH_KEYS"])
+cluster.set_defaults()
+cluster.use_token(os.environ["WORKBENCH_KEYS"])
 
 
 @pytest.fixture(scope="session")

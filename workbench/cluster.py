@@ -26,19 +26,23 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
     "OMP_NUM_THREADS": "1",  # workers share the cores; more threads than cores only get in each other's way
 }
 SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
-def prepare_environment(keys_folder: str) -> None:
-    """Set what Ray reads from the environment, a private token file included; what the user has set stays."""
+def set_defaults() -> None:
+    """Set what Ray reads from the environment when it is imported; what the user has set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def use_token(keys_folder: str) -> None:
+    """Close the Ray that we start by a token of our own, in a private file, unless the user has set one."""
     if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(_token_file(Path(keys_folder).expanduser()))
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 @contextlib.contextmanager
@@ -46,7 +50,7 @@ def session(cfg: Config) -> Iterator[None]:
     """Ray is up inside; a Ray that was started here is gone afterwards, one that was joined stays."""
     joined = "RAY_ADDRESS" in os.environ
     if not joined:
-        prepare_environment(cfg.keys.folder)
+        use_token(cfg.keys.folder)
     import ray
 
     if ray.is_initialized():

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.config import Config, DataConfig
-from workbench.data import benchmark, labels, snapshots, sources
+from workbench.data import distributed, labels, sources
+from workbench.data.sources import Source
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workloads import door
@@ -27,11 +28,12 @@ def key(cfg: Config) -> str:
 
 def inputs(data: DataConfig) -> dict[str, Any]:
     """What the raw snapshot depends on."""
-    columns = {name: [column.type, column.source] for name, column in data.columns.items()}
+    columns = {name: [column.type, column.source, column.decimals] for name, column in data.columns.items()}
     roles = [data.id, data.numbered, data.event_time, data.known_time, data.clock, data.label]
     content: Any = data.source.benchmark
     if data.source.kind == "file":
-        content = [[file.path, file.format, file.stamp] for file in sources.list_files(data)]
+        content = [[file.name, file.format, file.stamp] for file in sources.list_files(data)]
+        content.append([data.source.ignore, data.source.nulls])
     return {"name": data.name, "kind": data.source.kind, "content": content, "columns": columns, "roles": roles}
 
 
@@ -40,43 +42,36 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("raw", name):
         return done
-    events, label, scenario = _read(cfg.data)
-    ledger_rows = _ledger_rows(cfg.data, events, label, scenario)
+    source = sources.generated(cfg.data) if cfg.data.source.kind == "benchmark" else sources.read(cfg.data)
+    seed = _ledger_rows(cfg.data, source)
     # The ledger first: a snapshot that exists always has its labels, and a repeated seeding changes nothing.
-    labels.ledger(store, name).append(ledger_rows, app_id=f"ingest-{name}", version=1)
-    figures = {"rows": events.num_rows, "labels": _counts(ledger_rows["label"]), "scenarios": _counts(scenario)}
-    return snapshots.write(store, "raw", name, events, parents={}, config=inputs(cfg.data), figures=figures)
+    labels.ledger(store, name).append(seed, app_id=f"ingest-{name}", version=1)
+    figures = {"rows": len(source.labels), "labels": _counts(seed["label"]), "scenarios": _counts(seed["scenario"])}
+    return distributed.write(store, "raw", name, source.events, parents={}, config=inputs(cfg.data), figures=figures)
 
 
-def _read(data: DataConfig) -> tuple[pa.Table, pa.ChunkedArray, pa.ChunkedArray]:
-    """Events, label (null: none) and scenario of every row."""
-    if data.source.kind == "benchmark":
-        events, truth = benchmark.generate(data.source.benchmark)
-        scenario = pc.if_else(pc.greater(truth["scenario"], 0), truth["scenario"].cast(pa.string()), None)
-        return sources.finished(data, events, 0), truth["label"], scenario
-    tables, label = sources.read_all(data)
-    return pa.concat_tables(tables), pa.chunked_array([label]), pa.chunked_array([pa.nulls(len(label), pa.string())])
-
-
-def _ledger_rows(data: DataConfig, events: pa.Table, label: pa.ChunkedArray, scenario: pa.ChunkedArray) -> pa.Table:
-    known = pc.is_valid(label)
-    times = events[data.event_time].filter(known)
+def _ledger_rows(data: DataConfig, source: Source) -> pa.Table:
+    """A ledger row for every row whose label the source knows; it becomes known after the configured delay."""
+    known = pc.is_valid(source.labels)
+    keys = source.keys.filter(known)
+    times = keys[data.event_time]
     delay = pa.scalar(round(data.label.delay_days * 86_400e6), pa.duration("us"))
     return labels.rows(
         data.id,
-        events[data.id].filter(known),
-        label.filter(known),
+        keys[data.id],
+        source.labels.filter(known),
         times,
         pc.add(times, delay),
         source=data.name,
         channel="source",
-        scenario=scenario.filter(known),
+        scenario=source.scenarios.filter(known),
         recorded_at=dt.datetime.now(dt.UTC),
     )
 
 
 def _counts(values: pa.ChunkedArray) -> dict[str, int]:
-    return {str(one["values"]): one["counts"] for one in values.drop_null().value_counts().to_pylist()}
+    counts = {str(one["values"]): one["counts"] for one in values.drop_null().value_counts().to_pylist()}
+    return dict(sorted(counts.items()))
 
 
 if __name__ == "__main__":

@@ -1,36 +1,45 @@
 """Hold the rows to their contract: good rows go on, bad rows go to quarantine with every rule that they break.
 
 Reads:  raw snapshot
-Writes: validated snapshot; quarantine table; ends with exit code 1 above the contract's limit of bad rows
+Writes: validation report; bad rows in quarantine; validated snapshot, unless more rows are bad than the contract allows
+        (exit code 1)
 Run:    python -m workloads.validate data.bad_rows_limit=0.01
 """
 
 import dataclasses
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.config import Config, DataConfig
-from workbench.data import contracts, distributed
+from workbench.data import checks, contracts, distributed
+from workbench.data.contracts import Violation
 from workbench.data.store import Artifact, Store
 from workbench.data.tables import Table
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workloads import door, ingest
 
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
 VERSION = 1
+RULES = ("type", "nulls", "minimum", "maximum", "categories", "unique", "ordered")
 
 
 def key(cfg: Config) -> str:
-    """The name of the validated snapshot."""
+    """The name of the validated snapshot, and of its report and quarantine."""
     return digest("validate", VERSION, ingest.key(cfg), contract(cfg.data))
 
 
 def contract(data: DataConfig) -> dict[str, Any]:
     """The part of the data set's config that rows are held to."""
-    return {"limit": data.bad_rows_limit, "columns": data.columns}
+    columns = contracts.contract_of(data).items()
+    return {
+        "limit": data.bad_rows_limit,
+        "columns": {name: {rule: getattr(column, rule) for rule in RULES} for name, column in columns},
+    }
 
 
 def run(cfg: Config) -> Artifact:
@@ -38,58 +47,50 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("validated", name):
         return done
+    if earlier := store.find("validations", name):
+        _refuse_above_limit(cfg.data, earlier)
     raw = ingest.run(cfg)
-    rows = contracts.checked(raw, columns_of(cfg.data, raw)).materialize()
-    bad = _bad_rows(rows)
-    _quarantine(store, cfg.data, raw, bad, name)
-    listed = contracts.violations(bad)
-    if bad.num_rows > cfg.data.bad_rows_limit * raw.rows:
-        raise GateRefused(_refusal(cfg.data, raw, bad, listed))
+    rows = checks.checked(raw, contracts.contract_of(cfg.data)).materialize()
+    violations, quarantined = _quarantine(store, name, rows, cfg.data.id)
     figures = {
-        "rows": raw.rows - bad.num_rows,
-        "quarantined": bad.num_rows,
-        "violations": [dataclasses.asdict(one) for one in listed],
+        "rows": raw.rows - quarantined,
+        "quarantined": quarantined,
+        "violations": [dataclasses.asdict(one) for one in violations],
     }
-    parents = {"raw": raw.key}
+    report = store.stage("validations", name).commit({"raw": raw.key}, contract(cfg.data), figures)
+    _refuse_above_limit(cfg.data, report)
     return distributed.write(
-        store, "validated", name, rows.map_batches(_good_rows, batch_size=None, batch_format="pyarrow"),
-        parents=parents, config=contract(cfg.data), figures=figures,
+        store, "validated", name, rows.map_batches(contracts.good, batch_size=None, batch_format="pyarrow"),
+        parents={"raw": raw.key}, config=contract(cfg.data), figures=figures,
     )  # fmt: skip
 
 
-def columns_of(data: DataConfig, raw: Artifact) -> dict[str, Any]:
-    """The contracts of the columns that the snapshot has."""
-    present = {name for name, _ in raw.manifest["schema"]}
-    return {name: column for name, column in data.columns.items() if name in present}
-
-
-def _good_rows(table: pa.Table) -> pa.Table:
-    good = pc.equal(pc.list_value_length(table[contracts.REASONS]), 0)
-    return table.filter(good).drop_columns([contracts.REASONS])
-
-
-def _bad_rows(rows: Any) -> pa.Table:
+def _quarantine(store: Store, name: str, rows: "Dataset", id_column: str) -> tuple[list[Violation], int]:
+    """Append the bad rows of one block after the other to quarantine; what they violate, and how many they are."""
     import ray
 
-    def bad(table: pa.Table) -> pa.Table:
-        return table.filter(pc.greater(pc.list_value_length(table[contracts.REASONS]), 0))
+    found: list[Violation] = []
+    count = 0
+    blocks = rows.map_batches(contracts.bad, batch_size=None, batch_format="pyarrow").to_arrow_refs()
+    for version, reference in enumerate(blocks):
+        block: pa.Table = ray.get(reference)
+        if block.num_rows:
+            found += contracts.violations(block, id_column)
+            count += block.num_rows
+            kept = contracts.quarantine_rows(block, id_column, dt.datetime.now(dt.UTC))
+            Table(store, f"quarantine/{name}").append(kept, app_id=f"validate-{name}", version=version)
+    return contracts.merged(found), count
 
-    blocks = ray.get(rows.map_batches(bad, batch_size=None, batch_format="pyarrow").to_arrow_refs())
-    return pa.concat_tables(blocks)
 
-
-def _quarantine(store: Store, data: DataConfig, raw: Artifact, bad: pa.Table, name: str) -> None:
-    if bad.num_rows:
-        kept = contracts.quarantine_rows(bad, data.id, dt.datetime.now(dt.UTC))
-        Table(store, f"quarantine/{raw.key}").append(kept, app_id=f"validate-{name}", version=1)
-
-
-def _refusal(data: DataConfig, raw: Artifact, bad: pa.Table, listed: list[contracts.Violation]) -> str:
-    return (
-        f"{bad.num_rows:,} of {raw.rows:,} rows break the contract of {data.name}; data.bad_rows_limit="
-        f"{data.bad_rows_limit:g} allows {int(data.bad_rows_limit * raw.rows):,}. All of them are in the table"
-        f" quarantine/{raw.key}. Correct the source, the contract or the limit.\n\n{contracts.table_of(listed)}"
-    )
+def _refuse_above_limit(data: DataConfig, report: Artifact) -> None:
+    bad, rows = report.figures["quarantined"], report.figures["rows"] + report.figures["quarantined"]
+    if bad > data.bad_rows_limit * rows:
+        listed = contracts.table_of(Violation(**one) for one in report.figures["violations"])
+        raise GateRefused(
+            f"{bad:,} of {rows:,} rows break the contract of {data.name}; data.bad_rows_limit={data.bad_rows_limit:g}"
+            f" allows {int(data.bad_rows_limit * rows):,}. All of them are in the table quarantine/{report.key}."
+            f" Correct the source, the contract or the limit.\n\n{listed}"
+        )
 
 
 if __name__ == "__main__":

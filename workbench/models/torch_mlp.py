@@ -59,7 +59,9 @@ def to_bytes(network: Network) -> bytes:
 def from_bytes(content: bytes) -> Network:
     """The network, ready to score (no dropout); tensors only are read, never code."""
     state = torch.load(io.BytesIO(content), weights_only=True)
-    encoding = Encoding(**{name: state[f"encode.{name}"].numpy() for name in ("mean", "scale", "feature", "low", "slope")})
+    encoding = Encoding(
+        **{name: state[f"encode.{name}"].numpy() for name in ("mean", "scale", "feature", "low", "slope")}
+    )
     weights = [value for name, value in state.items() if name.startswith("body.") and name.endswith("weight")]
     network = Network(encoding, [len(one) for one in weights[:-1]], dropout=0.0)
     network.load_state_dict(state)

@@ -1,0 +1,81 @@
+"""What the description of a data set must satisfy beyond its types: roles, rules, label and clock."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from workbench.config import ColumnConfig, DataConfig
+
+COLUMN_TYPES = ("integer", "number", "money", "string", "timestamp")
+NUMERIC = ("integer", "number", "money")
+RULES = {  # which types a rule of the contract is for
+    "minimum": NUMERIC,
+    "maximum": NUMERIC,
+    "categories": ("string",),
+    "unique": ("integer", "money", "string", "timestamp"),
+    "ordered": (*NUMERIC, "timestamp"),
+}
+ROLES = {  # which types a column in this role may have
+    "id": ("integer", "string"),
+    "event_time": ("timestamp",),
+    "known_time": ("timestamp",),
+    "amount": ("money",),
+    "entities": ("integer", "string"),
+}
+
+
+def faults(data: DataConfig) -> Iterator[str]:
+    """What is wrong with the description of a data set, one sentence each."""
+    if not data.columns:
+        yield "data.columns is empty. Declare the columns of the data set: see conf/data/file.yaml."
+    for name, column in data.columns.items():
+        yield from _column_faults(f"data.columns.{name}", column)
+    for role, types in ROLES.items():
+        names = getattr(data, role)
+        for name in names if isinstance(names, list) else [names]:
+            if name is not None:
+                yield from _role_faults(f"data.{role}", name, types, data.columns)
+    if data.source.kind == "file":
+        yield from _file_faults(data)
+
+
+def _column_faults(where: str, column: ColumnConfig) -> Iterator[str]:
+    if column.type not in COLUMN_TYPES:
+        yield f"{where}.type={column.type} is unknown. Use one of: {', '.join(COLUMN_TYPES)}."
+    for rule, types in RULES.items():
+        value = getattr(column, rule)
+        if value is not None and value is not False and column.type not in types:
+            yield f"{where}.{rule} is for {', '.join(types)}; this column is of type {column.type}. Remove it."
+    if not 0 <= column.decimals <= 6:
+        yield f"{where}.decimals={column.decimals} must be from 0 to 6."
+
+
+def _role_faults(key: str, name: str, types: tuple[str, ...], columns: dict[str, ColumnConfig]) -> Iterator[str]:
+    if name not in columns:
+        yield f"{key}={name} names no column. Add it to data.columns or correct the name."
+    elif columns[name].type not in types:
+        yield f"{key}={name} is of type {columns[name].type}. Use a column of type {' or '.join(types)}."
+    elif columns[name].nulls and key != "data.amount":
+        yield f"data.columns.{name}.nulls=true, but {key} needs a value in every row. Remove it."
+
+
+def _file_faults(data: DataConfig) -> Iterator[str]:
+    if not data.source.path:
+        yield "data.source.path is not set. Say data.source.path=FILE (a file or folder, local or s3://)."
+    if data.label.column and data.label.positive is None:
+        yield "data.label.positive is not set. Say which value of the label's column means 1."
+    if data.label.column in [column.source or name for name, column in data.columns.items()]:
+        yield f"data.label.column={data.label.column} is also in data.columns: the model would see it. Remove it there."
+    if data.numbered and data.columns.get(data.id, ColumnConfig("integer")).type != "integer":
+        yield f"data.numbered=true makes row numbers, so data.columns.{data.id}.type must be integer."
+    if data.clock and not _is_time(data.clock.start):
+        yield f"data.clock.start={data.clock.start} is no time. Use the form 2016-01-01T00:00:00Z."
+    if data.clock and not data.clock.step_s > 0:
+        yield f"data.clock.step_s={data.clock.step_s} must be greater than 0."
+
+
+def _is_time(text: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

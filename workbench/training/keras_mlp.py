@@ -1,0 +1,104 @@
+"""A multilayer perceptron in Keras on TensorFlow, data-parallel.
+
+Keras 3's own `fit` does not run under `MultiWorkerMirroredStrategy`, so each step is a `strategy.run`: gradients are
+flattened, summed between the workers in one collective call, and applied by every worker alike.
+"""
+
+import io
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ray.train.tensorflow import TensorflowTrainer
+
+from workbench.config import NetworkConfig
+from workbench.models import keras_mlp as model_file
+from workbench.training import batches
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
+from workbench.training.workers import work_off
+
+TRAINER = TensorflowTrainer
+
+
+def train(config: dict[str, Any]) -> dict[str, bytes] | None:
+    """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
+    hyper: NetworkConfig = config["hyper"]
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
+    return work_off(loop, config["fits"], hyper.epochs, config, checkpoint_every=5)
+
+
+def loop(
+    shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
+) -> Fitted:
+    """The network after `steps` epochs."""
+    hyper, plan = config["hyper"], batches.Plan(shard, config["rows"][fit.fold], config["hyper"].batch_size)
+    encoding = config["encodings"][fit.fold]
+    with config["strategy"].scope():
+        network = model_file.build(encoding, hyper.hidden, hyper.dropout, fit.seed)
+        optimizer = keras.optimizers.AdamW(hyper.learning_rate, weight_decay=hyper.weight_decay)
+        optimizer.build(network.trainable_variables)
+    fitted, first = _restore(start, network, optimizer)
+    step_function = _step_function(config["strategy"], network, optimizer)
+    for epoch in range(first + 1, steps + 1):
+        loss = _epoch(step_function, optimizer, shard, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        batches.check(loss, fit, epoch)
+        _score(network, scored, epoch, loss, fitted)
+        report(epoch, fitted, lambda: _state(network, optimizer, encoding))
+    fitted.model = model_file.to_bytes(network, encoding)
+    return fitted
+
+
+def _step_function(strategy: Any, network: keras.Model, optimizer: Any) -> Any:
+    shapes = [tuple(one.shape) for one in network.trainable_variables]
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    workers = strategy.num_replicas_in_sync
+
+    def replica_step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = network(x, training=True)[:, 0]
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits))
+        gradients = tape.gradient(loss, network.trainable_variables)
+        flat = tf.concat([tf.reshape(one, [-1]) for one in gradients], axis=0)
+        mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, flat) / workers
+        parts = [tf.reshape(part, shape) for part, shape in zip(tf.split(mean, sizes), shapes, strict=True)]
+        optimizer.apply(parts, network.trainable_variables)
+        return loss
+
+    return tf.function(lambda x, y: strategy.run(replica_step, args=(x, y)))
+
+
+def _epoch(
+    step_function: Any, optimizer: Any, shard: Rows, plan: batches.Plan, hyper: NetworkConfig, seed: batches.Seed
+) -> float:
+    """The mean loss of one pass over the rows."""
+    total = 0.0
+    for step, rows in enumerate(plan.epoch(seed)):
+        optimizer.learning_rate.assign(hyper.learning_rate * seed.cosine(step, plan.steps))
+        total += float(step_function(tf.constant(shard.x_NF[rows]), tf.constant(shard.y_N[rows])))
+    return total / plan.steps
+
+
+def _score(network: keras.Model, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
+    if scored is None:
+        fitted.steps.append(epoch)
+        return
+    parts = [np.asarray(network(part, training=False))[:, 0] for part in batches.parts(scored.x_NF)]
+    batches.record(fitted, epoch, loss, scored, np.concatenate(parts))
+
+
+def _state(network: keras.Model, optimizer: Any, encoding: Any) -> dict[str, bytes]:
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, **{f"{i:03d}": np.asarray(one) for i, one in enumerate(optimizer.variables)})
+    return {"network": model_file.to_bytes(network, encoding), "optimizer": sink.getvalue()}
+
+
+def _restore(start: Partial | None, network: keras.Model, optimizer: Any) -> tuple[Fitted, int]:
+    if start is None:
+        return Fitted(), 0
+    network.set_weights(model_file.from_bytes(start.state["network"]).get_weights())
+    with np.load(io.BytesIO(start.state["optimizer"]), allow_pickle=False) as stored:
+        for variable, name in zip(optimizer.variables, sorted(stored.files), strict=True):
+            variable.assign(stored[name])
+    return start.fitted, start.step

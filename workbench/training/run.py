@@ -1,0 +1,182 @@
+"""Train one family through Ray Train: shards from Ray Data, one worker group for all fits, checkpoints in the store.
+
+Driver's side. The worker's side is `workers.py` and one file per framework.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray.train
+
+from workbench.config import ScalingConfig, TrainConfig
+from workbench.data import distributed
+from workbench.data.store import Artifact
+from workbench.errors import EnvironmentFault, InputError
+from workbench.models.encoding import Encoding
+from workbench.training.fits import Fit, Fitted, best_step
+from workbench.training.workers import SCORED
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+ENCODED_ROWS = 200_000  # rows that quantiles are estimated from, at the most
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to train on; `score`, where it is set, are the rows on which the number of steps is chosen."""
+
+    name: str
+    train: pc.Expression
+    score: pc.Expression | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A family after training: its fits by fold and seed, and the number of rounds or epochs that was chosen."""
+
+    family: str
+    steps: int
+    fits: dict[tuple[str, int], Fitted]
+
+    def logits_N(self, fold: str) -> np.ndarray:
+        """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
+        chosen = [fit.logits_SN[fit.steps.index(self.steps)] for (name, _), fit in self.fits.items() if name == fold]
+        return np.mean(chosen, axis=0)
+
+
+class EvenShards(ray.train.DataConfig):
+    """Every worker gets the same share of every dataset, in the same order each time, and no row is left out.
+
+    Ray's own split equalises by leaving rows out, and hands out blocks to whoever asks first: another model each time.
+    """
+
+    def configure(self, datasets: dict[str, Any], world_size: int, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        """The shards of each worker by name; what is scored goes whole to whoever asks (the first worker)."""
+        shards: list[dict[str, Any]] = [{} for _ in range(world_size)]
+        for name, data in datasets.items():
+            parts = [data] * world_size if name.endswith(SCORED) else _even(data, world_size)
+            for worker, part in enumerate(parts):
+                shards[worker][name] = part.iterator()
+        return shards
+
+
+def train(
+    family: str,
+    features: Artifact,
+    names: Sequence[str],
+    order_by: str,
+    folds: Sequence[Fold],
+    cfg: TrainConfig,
+    scaling: ScalingConfig,
+    run_name: str,
+) -> Trained:
+    """The family trained on every fold: first those that select the number of steps, then the others with it."""
+    data = {fold.name: _table(features, names, order_by, fold.train) for fold in folds}
+    scored = {fold.name: _table(features, names, order_by, fold.score) for fold in folds if fold.score is not None}
+    _check(family, data | scored, scaling)
+    seeds = cfg.seeds if family != "xgboost" else cfg.seeds[:1]  # without sampling, all seeds give the same trees
+    fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
+    fits.sort(key=lambda fit: not fit.selects)
+    config = _config(family, fits, data, cfg, scaling)
+    packed = _fit(family, config, _datasets(data, scored), scaling, features, run_name)
+    done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
+    return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+
+
+def _table(features: Artifact, names: Sequence[str], order_by: str, rows: pc.Expression) -> pa.Table:
+    """Feature columns (float32) and the label of labelled rows, in the order of the rows' ids."""
+    import ray
+
+    labelled = rows & pc.is_valid(pc.field("label"))
+    blocks = ray.get(distributed.dataset(features, [order_by, *names, "label"], labelled).to_arrow_refs())
+    table = pa.concat_tables(blocks).sort_by(order_by).drop_columns([order_by])
+    return table.cast(pa.schema([(name, pa.float32()) for name in table.column_names]))
+
+
+def _check(family: str, tables: dict[str, pa.Table], scaling: ScalingConfig) -> None:
+    for name, table in tables.items():
+        classes = pc.count_distinct(table["label"]).as_py()
+        if classes < 2:
+            raise InputError(
+                f"{family}: {name} holds {table.num_rows} labelled rows of {classes} class(es); training needs both."
+                " Widen data.split or check the labels."
+            )
+    available = ray.cluster_resources()
+    needed = {"CPU": scaling.workers * scaling.cpus_per_worker, "GPU": scaling.workers * scaling.gpus_per_worker}
+    for kind, count in needed.items():
+        if count > available.get(kind, 0):
+            raise EnvironmentFault(
+                f"scaling.workers={scaling.workers} need {count:g} {kind}s, and the cluster has"
+                f" {available.get(kind, 0):g}. Use fewer workers, another scaling, or a larger cluster."
+            )
+
+
+def _config(
+    family: str, fits: list[Fit], data: dict[str, pa.Table], cfg: TrainConfig, scaling: ScalingConfig
+) -> dict[str, Any]:
+    hyper = getattr(cfg, family)
+    config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
+    if family == "xgboost":
+        return config
+    encodings = {name: _encoding(table, hyper.bins) for name, table in data.items()}
+    rows = {name: (table.num_rows, scaling.workers) for name, table in data.items()}
+    return config | {"encodings": encodings, "rows": rows, "epochs": hyper.epochs}
+
+
+def _encoding(table: pa.Table, bins: int) -> Encoding:
+    step = -(-table.num_rows // ENCODED_ROWS)
+    columns = [table[name].to_numpy()[::step] for name in table.column_names[:-1]]
+    return Encoding.of(np.stack(columns, axis=1), bins)
+
+
+def _datasets(data: dict[str, pa.Table], scored: dict[str, pa.Table]) -> dict[str, "Dataset"]:
+    import ray.data
+
+    named = data | {name + SCORED: table for name, table in scored.items()}
+    return {name: ray.data.from_arrow(table) for name, table in named.items()}
+
+
+def _even(data: "Dataset", workers: int) -> list["Dataset"]:
+    """Consecutive shares whose sizes differ by one row at the most."""
+    total = data.count()
+    return data.split_at_indices([total * worker // workers for worker in range(1, workers)])
+
+
+def _fit(
+    family: str, config: dict[str, Any], datasets: dict[str, Any], scaling: ScalingConfig, features: Artifact, name: str
+) -> dict[str, bytes]:
+    module = importlib.import_module(f"workbench.training.{family}")
+    store = features.store
+    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if config["gpu"] else {})
+    trainer = module.TRAINER(
+        module.train,
+        train_loop_config=config,
+        scaling_config=ray.train.ScalingConfig(num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources),
+        run_config=ray.train.RunConfig(
+            name=f"{family}-{name}",
+            storage_path=store.path("checkpoints"),
+            storage_filesystem=store.fs,
+            failure_config=ray.train.FailureConfig(max_failures=2),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+        ),
+        datasets=datasets,
+        dataset_config=EvenShards(),
+    )
+    try:
+        return trainer.fit().return_value
+    except ray.train.TrainingFailedError as error:
+        raise EnvironmentFault(f"Training {family} failed: {_cause(error)} Run the command again to resume.") from error
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause that a person can act on, in one line."""
+    causes = getattr(error, "worker_failures", None) or {}
+    first = next(iter(causes.values()), error)
+    return " ".join(str(first).split())[-600:]

@@ -1,0 +1,97 @@
+"""A multilayer perceptron in PyTorch, data-parallel: every worker has its shard, gradients are averaged."""
+
+import io
+from typing import Any
+
+import numpy as np
+import ray.train.torch
+import torch
+from ray.train.torch import TorchTrainer
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from workbench.config import NetworkConfig
+from workbench.models import torch_mlp as model_file
+from workbench.models.torch_mlp import Network
+from workbench.training import batches
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
+from workbench.training.workers import work_off
+
+TRAINER = TorchTrainer
+
+
+def train(config: dict[str, Any]) -> dict[str, bytes] | None:
+    """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
+    hyper: NetworkConfig = config["hyper"]
+    torch.set_num_threads(1)
+    return work_off(loop, config["fits"], hyper.epochs, config, checkpoint_every=5)
+
+
+def loop(
+    shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
+) -> Fitted:
+    """The network after `steps` epochs."""
+    hyper, plan = config["hyper"], batches.Plan(shard, config["rows"][fit.fold], config["hyper"].batch_size)
+    device = ray.train.torch.get_device()
+    torch.manual_seed(fit.seed)
+    network = Network(config["encodings"][fit.fold], hyper.hidden, hyper.dropout).to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+    fitted, first = _restore(start, network, optimizer)
+    parallel = ray.train.torch.prepare_model(network, move_to_device=False)
+    x, y = torch.from_numpy(shard.x_NF).to(device), torch.from_numpy(shard.y_N).to(device)
+    for epoch in range(first + 1, steps + 1):
+        loss = _epoch(parallel, optimizer, x, y, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        batches.check(loss, fit, epoch)
+        _score(network, scored, epoch, loss, fitted)
+        report(epoch, fitted, lambda: _state(network, optimizer))
+    fitted.model = model_file.to_bytes(network.cpu())
+    return fitted
+
+
+def _epoch(
+    network: torch.nn.Module,
+    optimizer: Any,
+    x: Any,
+    y: Any,
+    plan: batches.Plan,
+    hyper: NetworkConfig,
+    seed: batches.Seed,
+) -> float:
+    """The mean loss of one pass over the rows."""
+    network.train()
+    torch.manual_seed(seed.number(ray.train.get_context().get_world_rank()))  # dropout differs between the workers
+    total = 0.0
+    for step, rows in enumerate(plan.epoch(seed)):
+        for group in optimizer.param_groups:
+            group["lr"] = hyper.learning_rate * seed.cosine(step, plan.steps)
+        index = torch.from_numpy(rows).to(x.device)
+        loss = binary_cross_entropy_with_logits(network(x[index]), y[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach())
+    return total / plan.steps
+
+
+def _score(network: Network, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
+    if scored is None:
+        fitted.steps.append(epoch)
+        return
+    network.eval()
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        parts = [network(torch.from_numpy(part).to(device)).cpu().numpy() for part in batches.parts(scored.x_NF)]
+    batches.record(fitted, epoch, loss, scored, np.concatenate(parts))
+
+
+def _state(network: Network, optimizer: Any) -> dict[str, bytes]:
+    sink = io.BytesIO()
+    torch.save(optimizer.state_dict(), sink)
+    return {"network": model_file.to_bytes(network), "optimizer": sink.getvalue()}
+
+
+def _restore(start: Partial | None, network: Network, optimizer: Any) -> tuple[Fitted, int]:
+    if start is None:
+        return Fitted(), 0
+    network.load_state_dict(torch.load(io.BytesIO(start.state["network"]), weights_only=True))
+    optimizer.load_state_dict(torch.load(io.BytesIO(start.state["optimizer"]), weights_only=True))
+    return start.fitted, start.step

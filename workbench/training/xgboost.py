@@ -1,0 +1,69 @@
+"""Boosted trees on several workers: each holds its shard, histograms are summed between them."""
+
+from typing import Any
+
+import numpy as np
+import xgboost
+from ray.train.xgboost import XGBoostTrainer
+
+from workbench.config import XGBoostConfig
+from workbench.models import xgboost as model_file
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.workers import work_off
+
+TRAINER = XGBoostTrainer
+SCORE_EVERY = 10  # rounds; a single round changes little
+
+
+def train(config: dict[str, Any]) -> dict[str, bytes] | None:
+    """The worker's entry; `config` holds the fits, hyperparameters and scaling."""
+    hyper: XGBoostConfig = config["hyper"]
+    return work_off(loop, config["fits"], hyper.rounds, config, checkpoint_every=5 * SCORE_EVERY)
+
+
+def loop(
+    shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
+) -> Fitted:
+    """Trees for `steps` rounds, ten at a time, so that a crash costs little."""
+    hyper = config["hyper"]
+    data = xgboost.QuantileDMatrix(shard.x_NF, shard.y_N, max_bin=hyper.max_bin)
+    booster = xgboost.Booster(model_file=bytearray(start.state["booster"])) if start else None
+    fitted, first = (start.fitted, start.step) if start else (Fitted(), 0)
+    for done in range(first, steps, SCORE_EVERY):
+        rounds = min(SCORE_EVERY, steps - done)
+        booster = xgboost.train(_parameters(hyper, fit.seed, config["gpu"]), data, rounds, xgb_model=booster)
+        _score(booster, shard, scored, done + rounds, fitted)
+        report(done + rounds, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
+    assert booster is not None
+    fitted.model = model_file.to_bytes(booster)
+    return fitted
+
+
+def _score(booster: xgboost.Booster, shard: Rows, scored: Rows | None, step: int, fitted: Fitted) -> None:
+    fitted.steps.append(step)
+    if scored is None:
+        return
+    logits = booster.inplace_predict(scored.x_NF, predict_type="margin")
+    fitted.average_precision.append(average_precision(scored.y_N, logits))
+    fitted.logits_SN.append(logits.astype(np.float32))
+    margin = booster.inplace_predict(shard.x_NF, predict_type="margin")
+    fitted.train_loss.append(float(np.mean(np.logaddexp(0, margin) - shard.y_N * margin)))
+
+
+def _parameters(hyper: XGBoostConfig, seed: int, gpu: bool) -> dict[str, Any]:
+    return {
+        "objective": "binary:logistic",
+        # estimated since 2.0, and then average precision falls from .690 to .675 on rare frauds
+        "base_score": 0.5,
+        "tree_method": "hist",
+        "max_bin": hyper.max_bin,
+        "learning_rate": hyper.learning_rate,
+        "max_depth": hyper.max_depth,
+        "min_child_weight": hyper.min_child_weight,
+        "subsample": hyper.subsample,
+        "colsample_bytree": hyper.colsample_bytree,
+        "reg_lambda": hyper.reg_lambda,
+        "seed": seed,
+        "nthread": 1,
+        "device": "cuda" if gpu else "cpu",
+    }
