@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.parquet import read_table, write_table
+from workbench.data.parquet import FileEntry, read_table, write_table
 from workbench.data.store import Artifact, Store
 
 
@@ -44,3 +44,8 @@ def empty(artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
     """A table without rows that has the snapshot's columns (all null type: no file says more)."""
     names = [name for name, _ in artifact.manifest["schema"] if columns is None or name in columns]
     return pa.table({name: pa.nulls(0) for name in names})
+
+
+def read_file(artifact: Artifact, entry: FileEntry) -> pa.Table:
+    """One of the files of an artifact that holds several tables."""
+    return read_table(artifact.store.fs, artifact.folder, entry)

@@ -10,7 +10,7 @@ from workbench.config import SplitConfig
 
 
 def stratified(ids: NDArray[np.object_], labels: NDArray[np.int8], split: SplitConfig) -> pa.Array:
-    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down to whole rows)."""
+    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down)."""
     order = np.array([hashlib.sha256(f"{split.seed}:{one}".encode()).digest()[:8] for one in ids.tolist()])
     parts = np.full(len(ids), "train", dtype=object)
     for label in (0, 1):

@@ -78,6 +78,11 @@ class FeatureSet:
         return tuple(feature.name for feature in self.features)
 
     @property
+    def zeros(self) -> list[float]:
+        """A vector of no event, to warm a scorer with."""
+        return [0.0] * len(self.features)
+
+    @property
     def digest(self) -> str:
         """The name of this very set of definitions: the feature view version."""
         return digest.digest(self.to_json())

@@ -58,6 +58,11 @@ class OnlineState:
     def __len__(self) -> int:
         return len(self._events)
 
+    def time_of(self, identity: Any) -> int | None:
+        """When an event happened; None when it is unknown here."""
+        event = self._events.get(identity)
+        return None if event is None else event[0]
+
     def load(self, events: pa.Table, labels: pa.Table) -> None:
         """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
         names = self.feature_set

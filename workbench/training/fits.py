@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -17,6 +18,15 @@ class Rows:
 
     x_NF: Floats
     y_N: Floats
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to train on; `score`, where it is set, are the rows on which the number of steps is chosen."""
+
+    name: str
+    train: pc.Expression
+    score: pc.Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def best_step(fits: list[Fitted]) -> int:
     return fits[0].steps[int(np.argmax(mean))]
 
 
-def average_precision(y_N: Floats, score_N: Floats) -> float:
+def average_precision(y_N: NDArray[Any], score_N: NDArray[Any]) -> float:
     """Area under the precision-recall steps; ties count once, as in scikit-learn's `average_precision_score`."""
     order = np.argsort(-score_N, kind="stable")
     hits = np.cumsum(y_N[order], dtype=np.float64)

@@ -18,22 +18,13 @@ from workbench.data import distributed
 from workbench.data.store import Artifact
 from workbench.errors import EnvironmentFault, InputError
 from workbench.models.encoding import Encoding
-from workbench.training.fits import Fit, Fitted, best_step
+from workbench.training.fits import Fit, Fitted, Fold, best_step
 from workbench.training.workers import SCORED
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
 ENCODED_ROWS = 200_000  # rows that quantiles are estimated from, at the most
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Rows to train on; `score`, where it is set, are the rows on which the number of steps is chosen."""
-
-    name: str
-    train: pc.Expression
-    score: pc.Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +148,9 @@ def _fit(
     trainer = module.TRAINER(
         module.train,
         train_loop_config=config,
-        scaling_config=ray.train.ScalingConfig(num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources
+        ),
         run_config=ray.train.RunConfig(
             name=f"{family}-{name}",
             storage_path=store.path("checkpoints"),

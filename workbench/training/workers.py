@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray.train
+from ray.train.collective import broadcast_from_rank_zero
 
 from workbench.training.fits import Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
@@ -28,7 +29,7 @@ def work_off(loop: Loop, fits: list[Fit], steps: int, hyper: Any, checkpoint_eve
     for fit in fits:
         if fit.name in done:
             continue
-        limit = steps if fit.selects else best_step([done[one.name] for one in fits if one.selects])
+        limit = steps if fit.selects else _chosen([done[one.name] for one in fits if one.selects])
         scored = _rows(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
         start = partial.pop(fit.name, None)
         report = _reporter(fit, done, checkpoint_every)
@@ -39,6 +40,11 @@ def work_off(loop: Loop, fits: list[Fit], steps: int, hyper: Any, checkpoint_eve
 
 def _rank() -> int:
     return ray.train.get_context().get_world_rank()
+
+
+def _chosen(selecting: list[Fitted]) -> int:
+    """The number of steps that rank 0, which alone scored the selecting fits, found best; the same on every rank."""
+    return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
 def _rows(name: str) -> Rows:

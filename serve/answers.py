@@ -1,0 +1,59 @@
+"""Answers in one shape for every route and status, none of which repeats what was sent."""
+
+import re
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+JSON = "application/json"
+CODES = {
+    400: "not_json",
+    401: "no_valid_key",
+    404: "no_such_route",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "not_json_content",
+    422: "invalid",
+    500: "internal",
+    503: "not_ready",
+}
+encode = msgspec.json.encode
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, message: str, faults: list[dict[str, str]] | None = None, **headers: str) -> None:
+        super().__init__(status, message)
+        self.status, self.message, self.faults = status, message, faults or []
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def answer(body: Any, request_id: str, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(encode(body), status, {**HEADERS, "x-request-id": request_id}, JSON)
+
+
+def refusal(error: Refusal, request_id: str) -> Response:
+    """The one shape of all errors."""
+    body = {"code": CODES[error.status], "message": error.message, "request_id": request_id, "faults": error.faults}
+    headers = {**HEADERS, **error.headers, "x-request-id": request_id}
+    return Response(encode({"error": body}), error.status, headers, JSON)
+
+
+def invalid(error: msgspec.ValidationError) -> Refusal:
+    """What a body lacks: the field's path and the rule, without the value that broke it."""
+    rule, _, place = str(error).partition(" - at `")
+    rule = re.sub(r"Invalid enum value .*", "Not one of the allowed values", rule)
+    rule = re.sub(r"Object contains unknown field .*", "Object contains an unknown field", rule)
+    return Refusal(
+        422, "The body breaks the schema; see /openapi.json.", [{"field": place.rstrip("`") or "$", "rule": rule}]
+    )

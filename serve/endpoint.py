@@ -1,0 +1,114 @@
+"""The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
+
+import hashlib
+import hmac
+import logging
+import re
+import uuid
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serve import answers, openapi, schemas
+from serve.answers import Refusal
+from serve.service import Service, Settings
+from workbench.errors import WorkbenchError
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+log = logging.getLogger("ray.serve")
+
+
+class Endpoint:
+    """A replica: one service, its routes and their checks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.service = Service(settings)
+        self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
+        self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
+        self._openapi = openapi.document(settings.application, settings.data)
+        self._routes = {
+            "/v1/score": ("POST", self._score),
+            "/v1/feedback": ("POST", self._feedback),
+            "/healthz": ("GET", self._health),
+            "/readyz": ("GET", self._ready),
+            "/openapi.json": ("GET", self._describe),
+        }
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to any request; every fault has the one shape of errors."""
+        said = request.headers.get("x-request-id", "")
+        request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
+        try:
+            return answers.answer(await self._answer(request, request_id), request_id)
+        except Refusal as error:
+            return answers.refusal(error, request_id)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may leave as another shape, or with its details
+            log.error("request %s failed: %s", request_id, type(error).__name__)
+            return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
+
+    async def _answer(self, request: Request, request_id: str) -> Any:
+        method, handler = self._routes.get(request.url.path, (None, None))
+        if handler is None:
+            raise Refusal(404, "There is no such route; see /openapi.json.")
+        if request.method != method:
+            raise Refusal(405, f"Use {method}.", allow=str(method))
+        if method == "GET":
+            return handler(b"", request_id)
+        self._check_key(request)
+        return handler(await self._body(request), request_id)
+
+    def _check_key(self, request: Request) -> None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        found = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(found, self.settings.api_key_digest):
+            raise Refusal(401, "Send the API key as `Authorization: Bearer wb_...`.", www_authenticate="Bearer")
+
+    async def _body(self, request: Request) -> bytes:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
+            raise Refusal(415, "Send application/json.")
+        limit = self.settings.max_body_bytes
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > limit:
+            raise Refusal(413, f"The body may have {limit} bytes.")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise Refusal(413, f"The body may have {limit} bytes.")
+        return bytes(body)
+
+    def _score(self, body: bytes, request_id: str) -> Any:
+        return self.service.score(_decoded(self._event, body), request_id)
+
+    def _feedback(self, body: bytes, _: str) -> Any:
+        return self.service.learn(_decoded(self._labels, body).labels)
+
+    def _health(self, *_: Any) -> Any:
+        return {"status": "ok"}
+
+    def _ready(self, *_: Any) -> Any:
+        ready = {"status": "ready", "application": self.settings.application}
+        return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
+
+    def _describe(self, *_: Any) -> Any:
+        return self._openapi
+
+    def compact(self) -> int:
+        """Move the journal into the tables now."""
+        try:
+            return self.service.compact()
+        except WorkbenchError as error:
+            log.error("the journal keeps its records: %s", error)
+            return 0
+
+
+def _decoded(decoder: msgspec.json.Decoder, body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise answers.invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(400, "The body is not JSON.") from None

@@ -1,0 +1,87 @@
+"""The endpoint's description as OpenAPI 3.1, made from the same types that check the requests."""
+
+from typing import Any
+
+import msgspec
+
+from serve import schemas
+from serve.answers import CODES
+from workbench.config import DataConfig
+
+TEMPLATE = "#/components/schemas/{name}"
+ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string", "enum": sorted(set(CODES.values()))},
+                "message": {"type": "string"},
+                "request_id": {"type": "string"},
+                "faults": {"type": "array", "items": {"type": "object"}},
+            },
+            "required": ["code", "message", "request_id", "faults"],
+        }
+    },
+    "required": ["error"],
+}
+DECISION_EXAMPLE = {
+    "request_id": "3f6c0a52c1d94b0f8a4e",
+    "score": 0.0132,
+    "decision": "pass",
+    "model_version": "9c1d0a5b7e3f2d48",
+    "feature_view_version": "a8a4ffb7f844fea4",
+}
+
+
+def document(application: str, data: DataConfig) -> dict[str, Any]:
+    """The whole description."""
+    (event, feedback), components = msgspec.json.schema_components(
+        [schemas.event_type(data), schemas.feedback_type(data)], ref_template=TEMPLATE
+    )
+    told = {data.id: schemas.example(data).get(data.id, "1"), "label": 1, "known_time": "2018-08-22T00:00:00Z"}
+    paths = {
+        "/v1/score": {"post": _post("Score one event", event, schemas.example(data), DECISION_EXAMPLE)},
+        "/v1/feedback": {
+            "post": _post(
+                "Tell up to 1,000 late labels", feedback, {"labels": [told]}, {"accepted": 1, "in_feature_state": 1}
+            )
+        },
+        "/healthz": {"get": _get("The process lives", {"status": "ok"})},
+        "/readyz": {"get": _get("A model version is live", {"status": "ready", "model_version": "9c1d0a5b7e3f2d48"})},
+        "/openapi.json": {"get": _get("This document", {"openapi": "3.1.0"})},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"{application}: scoring", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Error": ERROR},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "API key: wb_..."}},
+        },
+    }
+
+
+def _post(summary: str, schema: Any, request: Any, response: Any) -> dict[str, Any]:
+    refusals = {str(status): _error(status) for status in (400, 401, 405, 413, 415, 422, 503)}
+    return {
+        "summary": summary,
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": request}}},
+        "responses": {"200": _ok(response), **refusals},
+    }
+
+
+def _get(summary: str, response: Any) -> dict[str, Any]:
+    return {"summary": summary, "responses": {"200": _ok(response), "405": _error(405), "503": _error(503)}}
+
+
+def _ok(example: Any) -> dict[str, Any]:
+    return {"description": "done", "content": {"application/json": {"schema": {"type": "object"}, "example": example}}}
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "description": CODES[status],
+        "content": {"application/json": {"schema": {"$ref": TEMPLATE.format(name="Error")}}},
+    }

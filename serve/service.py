@@ -1,0 +1,193 @@
+"""What the endpoint does, without HTTP: features from the state, a score from the bundle, a record in the journal."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from serve.journal import Journal
+from serve.schemas import micros
+from workbench.config import DataConfig
+from workbench.data import labels, snapshots
+from workbench.data.store import Store
+from workbench.errors import WorkbenchError
+from workbench.features.online import OnlineState
+from workbench.feedback import prediction_log
+from workbench.governance.keys import Keys, token
+from workbench.models.bundle import Bundle, open_bundle
+
+log = logging.getLogger("ray.serve")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a replica is given: names of things in the store and digests, no secret."""
+
+    application: str
+    store: str
+    version: str
+    public_key: str  # hex
+    api_key_digest: str
+    keys_folder: str  # where the replica finds the pseudonym key
+    data: DataConfig
+    raw_key: str
+    validated_key: str
+    history_until_us: int | None  # events of the snapshot before this are history; None: none is
+    journal: str
+    compact_every_s: float
+    max_body_bytes: int
+
+
+class Service:
+    """One loaded model version with its feature state and journal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.store = settings, Store(settings.store)
+        public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
+        self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
+        self.token = _tokens(Keys(settings.keys_folder).pseudonym())
+        folder = Path(settings.journal) / settings.application
+        self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
+        self._compacting = threading.Lock()
+        self.compact()
+        self.state = OnlineState(self.bundle.feature_set)
+        _fill(self)
+        self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
+        threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
+
+    def score(self, event: msgspec.Struct, request_id: str) -> dict[str, Any]:
+        """The decision on an event, after it was recorded."""
+        started, bundle = time.perf_counter_ns(), self.bundle
+        values = self._values(event)
+        features = self.state.observe(values)
+        score, member_logits = bundle.scorer.one(features)
+        flagged = score >= bundle.threshold
+        names = bundle.feature_set
+        record = {
+            "request_id": request_id,
+            "id": str(values[names.id]),
+            "event_time": values[names.event_time],
+            "received_at": prediction_log.now_us(),
+            "entities": [values[entity] for entity in names.entities],
+            "event": msgspec.json.encode(values).decode(),
+            "features": features,
+            "score": score,
+            "member_logits": member_logits,
+            "flagged": flagged,
+            "model_version": bundle.version,
+            "feature_view_version": names.digest,
+            "latency_us": (time.perf_counter_ns() - started) // 1000,
+        }
+        self.predictions.append([record])
+        return {
+            "request_id": request_id,
+            "score": score,
+            "decision": "flag" if flagged else "pass",
+            "model_version": bundle.version,
+            "feature_view_version": names.digest,
+        }
+
+    def learn(self, told: list[Any]) -> dict[str, int]:
+        """Take in late labels: recorded first, then seen by the features that use them."""
+        now, id_column = prediction_log.now_us(), self.settings.data.id
+        records, known = [], 0
+        for one in told:
+            identity, known_time = getattr(one, id_column), micros(one.known_time)
+            event_time = self.state.time_of(identity)
+            record = {"id": str(identity), "label": one.label, "scenario": one.scenario, "event_time": event_time}
+            records.append({**record, "known_time": known_time, "recorded_at": now})
+        self.feedback.append(records)
+        for one in told:
+            known += self.state.label(getattr(one, id_column), bool(one.label), micros(one.known_time))
+        return {"accepted": len(told), "in_feature_state": known}
+
+    def compact(self) -> int:
+        """Move what is in the journal into the tables; returns the number of records."""
+        settings, moved = self.settings, 0
+        with self._compacting:
+            for journal, move in ((self.predictions, self._move_predictions), (self.feedback, self._move_feedback)):
+                journal.close_segment()
+                moved += sum(move(segment) for segment in journal.closed())
+        log.debug("%s: %d records moved", settings.application, moved)
+        return moved
+
+    def _move_predictions(self, segment: Path) -> int:
+        return prediction_log.move_predictions(self.store, self.settings.application, segment)
+
+    def _move_feedback(self, segment: Path) -> int:
+        data = self.settings.data
+        id_type = pa.int64() if data.columns[data.id].type == "integer" else pa.string()
+        return prediction_log.move_feedback(self.store, self.settings.raw_key, data.id, id_type, segment)
+
+    def _compact_for_ever(self) -> None:
+        while True:
+            time.sleep(self.settings.compact_every_s)
+            try:
+                self.compact()
+            except (WorkbenchError, OSError, pa.ArrowException) as error:
+                log.error("the journal keeps its records, the tables could not take them: %s", error)
+
+    def _values(self, event: msgspec.Struct) -> dict[str, Any]:
+        """The event with times as integers and entities as tokens."""
+        names, values = self.bundle.feature_set, msgspec.structs.asdict(event)
+        for name, column in self.settings.data.columns.items():
+            if column.type == "timestamp" and values.get(name) is not None:
+                values[name] = micros(values[name])
+        for entity in names.entities:
+            values[entity] = self.token(entity, values[entity])
+        return values
+
+
+def _tokens(key: bytes) -> Callable[[str, Any], str]:
+    @lru_cache(maxsize=200_000)
+    def cached(domain: str, value: Any) -> str:
+        return token(key, domain, value)
+
+    return cached
+
+
+def _fill(service: Service) -> None:
+    """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
+    settings, names = service.settings, service.bundle.feature_set
+    if settings.history_until_us is not None and names.entities:
+        time_us = pa.scalar(settings.history_until_us, pa.int64()).cast(labels.TIME)
+        since = pa.scalar(settings.history_until_us - names.horizon_us, pa.int64()).cast(labels.TIME)
+        chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
+        events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
+        for entity in names.entities:
+            events = _tokenised(events, entity, service.token)
+        history = labels.read(service.store, settings.raw_key, time_us.as_py())
+        service.state.load(events, history)
+    _replay_log(service)
+
+
+def _tokenised(events: pa.Table, entity: str, to_token: Callable[[str, Any], str]) -> pa.Table:
+    encoded = events[entity].combine_chunks().dictionary_encode()
+    tokens = pa.array([to_token(entity, value) for value in encoded.dictionary.to_pylist()], pa.string())
+    place = events.schema.get_field_index(entity)
+    return events.set_column(place, entity, tokens.take(encoded.indices))
+
+
+def _replay_log(service: Service) -> None:
+    table = prediction_log.predictions(service.store, service.settings.application)
+    if not table.exists():
+        return
+    seen = table.read(["event", "event_time"]).sort_by("event_time")
+    for text in seen["event"].to_pylist():
+        service.state.observe(json.loads(text))
+    told = labels.read(service.store, service.settings.raw_key, channel="feedback")
+    known = told["known_time"].cast(pa.int64()).to_pylist()
+    for identity, label, at in zip(
+        told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True
+    ):
+        service.state.label(identity, bool(label), at)

@@ -1,0 +1,88 @@
+"""The prediction log: every acknowledged decision, as a Delta table, with what it was made from."""
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json
+
+from workbench.data import labels
+from workbench.data.store import Store
+from workbench.data.tables import Table
+
+TIME = pa.timestamp("us", "UTC")
+PREDICTIONS = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("id", pa.string()),  # of the event
+        ("event_time", pa.int64()),  # us in the journal, a timestamp in the table
+        ("received_at", pa.int64()),
+        ("entities", pa.list_(pa.string())),  # keyed tokens, in the order of the feature set's entities
+        ("event", pa.string()),  # the event as JSON, entities as tokens
+        ("features", pa.list_(pa.float64())),
+        ("score", pa.float64()),
+        ("member_logits", pa.list_(pa.float64())),
+        ("flagged", pa.bool_()),
+        ("model_version", pa.string()),
+        ("feature_view_version", pa.string()),
+        ("latency_us", pa.int64()),
+    ]
+)
+FEEDBACK = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.int8()),
+        ("scenario", pa.string()),
+        ("event_time", pa.int64()),
+        ("known_time", pa.int64()),
+        ("recorded_at", pa.int64()),
+    ]
+)
+
+
+def predictions(store: Store, application: str) -> Table:
+    """The prediction log of an application."""
+    return Table(store, f"predictions/{application}")
+
+
+def move_predictions(store: Store, application: str, segment: Path) -> int:
+    """Move a closed journal segment into the table, once, and remove it; returns the number of records."""
+    rows = _parse(segment, PREDICTIONS)
+    predictions(store, application).append(rows, app_id=segment.stem, version=1)
+    segment.unlink()
+    return rows.num_rows
+
+
+def move_feedback(store: Store, raw_key: str, id_column: str, id_type: pa.DataType, segment: Path) -> int:
+    """Move a closed segment of labels into the label ledger, once, and remove it."""
+    told = _parse(segment, FEEDBACK)
+    rows = pa.table(
+        {
+            id_column: told["id"].cast(id_type),
+            "label": told["label"],
+            "scenario": told["scenario"],
+            "source": pa.repeat(pa.scalar("endpoint"), told.num_rows),
+            "channel": pa.repeat(pa.scalar("feedback"), told.num_rows),
+            "event_time": told["event_time"],
+            "known_time": told["known_time"],
+            "recorded_at": told["recorded_at"],
+        }
+    )
+    labels.ledger(store, raw_key).append(rows, app_id=segment.stem, version=1)
+    segment.unlink()
+    return rows.num_rows
+
+
+def now_us() -> int:
+    """The wall clock in microseconds since 1970."""
+    return int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
+
+
+def _parse(segment: Path, schema: pa.Schema) -> pa.Table:
+    """The records of a segment, typed; times become timestamps."""
+    options = pyarrow.json.ParseOptions(explicit_schema=schema)
+    rows = pyarrow.json.read_json(segment, pyarrow.json.ReadOptions(use_threads=False), options).select(schema.names)
+    for name in ("event_time", "received_at", "known_time", "recorded_at"):
+        if name in rows.column_names:
+            rows = rows.set_column(rows.schema.get_field_index(name), name, rows[name].cast(TIME))
+    return rows

@@ -1,0 +1,83 @@
+"""The three secrets: what signs models, what hides identities, what opens the endpoint.
+
+Each comes from the environment (jobs, containers) or from a file of mode 0600 in `keys.folder`, made at first use. The
+folder is never inside the store. Paths are shown, keys never.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from workbench.errors import EnvironmentFault
+
+API_KEY_PREFIX = "wb_"
+
+
+class Keys:
+    """The secrets of one installation."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder).expanduser()
+
+    def signing(self) -> Ed25519PrivateKey:
+        """The key that signs model versions (WORKBENCH_SIGNING_KEY: 64 hex digits)."""
+        return Ed25519PrivateKey.from_private_bytes(self._hex("WORKBENCH_SIGNING_KEY", "signing.key"))
+
+    def verifying(self) -> Ed25519PublicKey:
+        """What checks those signatures; no secret."""
+        return self.signing().public_key()
+
+    def pseudonym(self) -> bytes:
+        """The key that turns entities into tokens (WORKBENCH_PSEUDONYM_KEY: 64 hex digits)."""
+        return self._hex("WORKBENCH_PSEUDONYM_KEY", "pseudonym.key")
+
+    def api(self) -> str:
+        """The key that opens the endpoint (WORKBENCH_API_KEY)."""
+        return os.environ.get("WORKBENCH_API_KEY") or self._file("api.key", API_KEY_PREFIX)
+
+    def path_of_api_key(self) -> Path | None:
+        """Where a person finds the API key; None when it comes from the environment."""
+        return None if os.environ.get("WORKBENCH_API_KEY") else self.folder / "api.key"
+
+    def _hex(self, variable: str, name: str) -> bytes:
+        text = os.environ.get(variable) or self._file(name, "")
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise EnvironmentFault(
+                f"{variable} (or {self.folder / name}) must be 64 hex digits. Make a new one, or unset it."
+            )
+        return key
+
+    def _file(self, name: str, prefix: str) -> str:
+        path = self.folder / name
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists():
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(prefix + secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):  # whoever links first wins; all use that one
+                os.link(draft, path)
+            draft.unlink()
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise EnvironmentFault(f"{path} can be read by others. Run: chmod 600 {path}")
+        return path.read_text().strip()
+
+
+def token(key: bytes, domain: str, value: object) -> str:
+    """The pseudonym of an entity in a domain (`customer_id`): 32 hex digits of HMAC-SHA256, the same for 7 and "7"."""
+    return hmac.new(key, f"{domain}:{value}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def api_key_digest(api_key: str) -> str:
+    """What the endpoint is given to recognise a key by. A 256-bit random key needs no slow hash."""
+    return hashlib.sha256(api_key.encode()).hexdigest()

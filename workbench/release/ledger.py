@@ -1,0 +1,41 @@
+"""The release ledger: what went live when, by whom and why. Append only; the newest row of an application is live."""
+
+import datetime as dt
+import getpass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.data.store import Store
+from workbench.data.tables import Table
+
+TABLE = "releases"
+
+
+def release(store: Store, application: str, version: str, why: str) -> None:
+    """Write down that a version goes live; a version that is live already is not written again."""
+    if live(store, application) == version:
+        return
+    now = dt.datetime.now(dt.UTC)
+    row = {
+        "application": application,
+        "version": version,
+        "action": "promote",
+        "who": getpass.getuser(),
+        "why": why,
+        "at": now,
+    }
+    rows = pa.Table.from_pylist([row]).cast(pa.schema([*[(n, pa.string()) for n in list(row)[:-1]], ("at", _TIME)]))
+    Table(store, TABLE).append(rows, app_id=f"release-{application}-{now.isoformat()}", version=1)
+
+
+def live(store: Store, application: str) -> str | None:
+    """The version that the ledger says is live; None before the first release."""
+    table = Table(store, TABLE)
+    if not table.exists():
+        return None
+    rows = table.read(rows=pc.field("application") == application).sort_by("at")
+    return rows["version"][-1].as_py() if rows.num_rows else None
+
+
+_TIME = pa.timestamp("us", "UTC")

@@ -1,0 +1,153 @@
+"""Put a model version behind an authenticated HTTP endpoint on Ray Serve.
+
+Reads:  model version; validated snapshot, label ledger and prediction log (the feature state)
+Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
+Run:    python -m workloads.deploy serve.stay_up=true
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.cluster import SERVE_VARIABLES
+from workbench.config import Config
+from workbench.data.store import Artifact, Store
+from workbench.errors import EnvironmentFault
+from workbench.governance.keys import Keys, api_key_digest
+from workbench.progress import say
+from workbench.release import ledger
+from workloads import door, ingest, register, validate
+
+
+@dataclass(frozen=True)
+class Live:
+    """An endpoint that answers."""
+
+    url: str
+    api_key: str
+    handle: Any  # None where another process runs it
+
+    def compact(self) -> None:
+        """Wait until what it has recorded is in the tables."""
+        if self.handle is not None:
+            self.handle.compact.remote().result()
+
+
+def run(cfg: Config) -> Artifact:
+    """The version that is live; with serve.stay_up it stays live until interrupted."""
+    with live(cfg) as endpoint:
+        keys = Keys(cfg.keys.folder)
+        say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
+        if cfg.serve.stay_up:
+            say("  Ctrl-C ends it")
+            while True:
+                time.sleep(3600)
+    return register.run(cfg)
+
+
+@contextlib.contextmanager
+def live(cfg: Config) -> Iterator[Live]:
+    """The endpoint of the configured version: the one that answers already, or one that lives as long as the block."""
+    version, url, api_key = register.run(cfg), f"http://{cfg.serve.host}:{cfg.serve.port}", Keys(cfg.keys.folder).api()
+    if _answers(url, cfg.serve.application, version.key):
+        yield Live(url, api_key, None)
+        return
+    _check_port(cfg)
+    handle = _start(cfg, version)
+    try:
+        _wait_ready(url, cfg.serve.application, version.key)
+        ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
+        yield Live(url, api_key, handle)
+    finally:
+        _stop(handle)
+
+
+def _start(cfg: Config, version: Artifact) -> Any:
+    from ray import serve
+
+    from serve.endpoint import Endpoint  # type: ignore[attr-defined]
+
+    if os.environ.get(SERVE_VARIABLES[0]) != "1":
+        say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
+    serve.start(http_options={"host": cfg.serve.host, "port": cfg.serve.port}, logging_config={"log_level": "ERROR"})
+    deployment = serve.deployment(
+        Endpoint,
+        name="endpoint",
+        num_replicas=cfg.serve.replicas,
+        max_ongoing_requests=cfg.serve.max_ongoing_requests,
+        max_queued_requests=cfg.serve.max_queued_requests,
+        ray_actor_options={"num_cpus": cfg.serve.cpus_per_replica},
+        graceful_shutdown_timeout_s=10,
+        logging_config={"log_level": "ERROR", "enable_access_log": False},
+    )
+    return serve.run(deployment.bind(_settings(cfg, version)), name=cfg.serve.application, route_prefix="/")
+
+
+def _settings(cfg: Config, version: Artifact) -> Any:
+    from serve.service import Settings
+
+    keys, start = Keys(cfg.keys.folder), cfg.replay.start
+    history = dt.datetime.fromisoformat(start).replace(tzinfo=dt.UTC) if start else None
+    return Settings(
+        application=cfg.serve.application,
+        store=version.store.root,
+        version=version.key,
+        public_key=keys.verifying().public_bytes_raw().hex(),
+        api_key_digest=api_key_digest(keys.api()),
+        keys_folder=str(Path(cfg.keys.folder).expanduser()),
+        data=cfg.data,
+        raw_key=ingest.key(cfg),
+        validated_key=validate.key(cfg),
+        history_until_us=round(history.timestamp() * 1e6) if history else None,
+        journal=str(Path(cfg.serve.journal).resolve()),
+        compact_every_s=cfg.serve.compact_every_s,
+        max_body_bytes=cfg.serve.max_body_bytes,
+    )
+
+
+def _stop(handle: Any) -> None:
+    from ray import serve
+
+    handle.compact.remote().result()
+    serve.shutdown()
+
+
+def _check_port(cfg: Config) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((cfg.serve.host, cfg.serve.port))
+        except OSError as error:
+            raise EnvironmentFault(
+                f"serve.port={cfg.serve.port} on {cfg.serve.host} cannot be used ({error.strerror})."
+                " Stop what uses it, or choose another: serve.port=8001."
+            ) from None
+
+
+def _wait_ready(url: str, application: str, version: str, timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while not _answers(url, application, version):
+        if time.monotonic() > until:
+            raise EnvironmentFault(f"{url} did not become ready within {timeout_s:g} s. See Ray Serve's logs.")
+        time.sleep(0.2)
+
+
+def _answers(url: str, application: str, version: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - our own http URL
+            said = json.load(response)
+    except (OSError, ValueError):
+        return False
+    return bool(said.get("application") == application and said.get("model_version") == version)
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)

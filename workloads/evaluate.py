@@ -1,0 +1,141 @@
+"""Judge a run once, on rows that chose nothing: every member and the ensemble, beside the published figures.
+
+Reads:  run; feature snapshot
+Writes: evaluation: figures per model, per fold and seed, bootstrap intervals, scored rows, curves as pictures
+Run:    python -m workloads.evaluate experiment=published
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench import evaluation
+from workbench.config import Config
+from workbench.data.parquet import write_table
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.evaluation import metrics, plots, protocol
+from workbench.features.definitions import FeatureSet
+from workbench.features.offline import micros
+from workbench.models import graph
+from workbench.models.scorer import Scorer
+from workbench.progress import say
+from workbench.training.fits import Fold
+from workloads import door, featurize, train
+
+VERSION = 1
+PUBLISHED = Path(evaluation.__file__).parent / "published.json"
+
+
+def key(cfg: Config) -> str:
+    """The name of the evaluation."""
+    return digest("evaluate", VERSION, train.key(cfg), cfg.evaluate)
+
+
+def run(cfg: Config) -> Artifact:
+    """The finished evaluation; its table is printed."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("evaluations", name):
+        say(table(done))
+        return done
+    trained, features = train.run(cfg), featurize.run(cfg)
+    scored = [_score_fold(cfg, trained, features, fold) for fold in protocol.of(cfg, features).test]
+    rows = [row for one in scored for row in _judged(one)]
+    stage = store.stage("evaluations", name)
+    stage.files = [write_table(store.fs, stage.folder, one["table"], one["fold"]) for one in scored]
+    stage.write_json("folds.json", rows)
+    stage.write_json("intervals.json", _intervals(scored, cfg.evaluate.bootstrap_samples))
+    stage.write_bytes("curves.svg", plots.curves(scored[-1]["label"], scored[-1]["scores"][0]))
+    artifact = stage.commit(
+        {"run": trained.key, "features": features.key}, cfg.evaluate, _means(rows), published=_published(cfg)
+    )
+    say(table(artifact))
+    return artifact
+
+
+def table(artifact: Artifact) -> str:
+    """Ours and the published figures, one line each."""
+    lines = [f"{'':32}{'AUC ROC':>9}{'AP':>9}{'CP@100':>9}"]
+    for name, figures in artifact.figures.items():
+        lines.append(f"{name:32}" + "".join(f"{'-' if v is None else format(v, '.3f'):>9}" for v in figures.values()))
+    for name, values in artifact.manifest["published"].items():
+        lines.append(f"{'published ' + name:32}" + "".join(f"{value:9.3f}" for value in values))
+    return "\n".join(lines)
+
+
+def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
+    """The ONNX members of a fold and seed; a family with one seed for all gives that one."""
+    names = [name for name in trained.manifest["blobs"] if name.endswith(".onnx") and f"/{fold}-seed" in name]
+    families = dict.fromkeys(name.split("/")[0] for name in names)
+    wanted = {family: f"{family}/{fold}-seed{seed}.onnx" for family in families}
+    return {f: trained.read_bytes(w if w in names else f"{f}/{fold}-seed0.onnx") for f, w in wanted.items()}
+
+
+def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) -> dict[str, Any]:
+    """The scored rows of one fold: labels, times, cards, and for every seed the scores of every model."""
+    assert fold.score is not None
+    names, card = FeatureSet.of(cfg.features, cfg.data).names, cfg.data.split.exclude_known
+    columns = [cfg.data.id, cfg.data.event_time, "label", *([card] if card else []), *names]
+    rows = featurize.table(features, columns, fold.score & pc.is_valid(pc.field("label")))
+    x_NF = np.stack([rows[name].to_numpy() for name in names], axis=1)
+    scores = []
+    for seed in cfg.train.seeds:
+        members = member_graphs(trained, fold.name, seed)
+        weights = [trained.manifest["weights"][family] for family in members]
+        result = Scorer(graph.merge(members, weights, 0.0, len(names))).score(x_NF)
+        by_model = dict(zip(members, result.member_logits_NM.T, strict=True)) | {"ensemble": result.logit_N}
+        scores.append(by_model)
+    first = {f"logit_{model}": pa.array(values) for model, values in scores[0].items()}
+    kept = rows.select(columns[: len(columns) - len(names)])
+    return {
+        "fold": fold.name,
+        "label": rows["label"].to_numpy(),
+        "time": micros(rows[cfg.data.event_time]),
+        "card": rows[card].to_numpy() if card else None,
+        "scores": scores,
+        "table": pa.table({**dict(zip(kept.column_names, kept.columns, strict=True)), **first}),
+    }
+
+
+def _judged(one: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for seed, by_model in enumerate(one["scores"]):
+        for model, score_N in by_model.items():
+            figures = metrics.figures(one["label"], score_N, one["time"], one["card"])
+            yield {"fold": one["fold"], "seed": seed, "model": model, **figures}
+
+
+def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Each model's figures, the mean over folds and seeds."""
+    figures: dict[str, dict[str, float | None]] = {}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        own = [row for row in rows if row["model"] == model]
+        names = ("roc_auc", "average_precision", "card_precision_at_100")
+        figures[model] = {
+            name: None if own[0][name] is None else float(np.mean([row[name] for row in own])) for name in names
+        }
+    return figures
+
+
+def _intervals(scored: list[dict[str, Any]], samples: int) -> dict[str, dict[str, list[float]]]:
+    """95 % intervals of average precision and AUC for each model on the last fold, by resampled rows."""
+    last = scored[-1]
+    chosen = {"roc_auc": metrics.roc_auc, "average_precision": metrics.average_precision}
+    return {
+        model: {
+            name: list(metrics.interval(metric, last["label"], score_N, samples)) for name, metric in chosen.items()
+        }
+        for model, score_N in last["scores"][0].items()
+    }
+
+
+def _published(cfg: Config) -> dict[str, list[float]]:
+    return json.loads(PUBLISHED.read_text())[cfg.evaluate.published] if cfg.evaluate.published else {}
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)

@@ -1,0 +1,149 @@
+"""Make a judged run a model version: a signed bundle that was re-scored before it was accepted.
+
+Reads:  run; evaluation; feature snapshot
+Writes: model version: model.onnx, native members, feature definitions, reference profile, card, signature
+Run:    python -m workloads.register register.minimum_average_precision=0.6
+"""
+
+import importlib
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from workbench.config import Config
+from workbench.data import snapshots
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.errors import ConfigError
+from workbench.evaluation import metrics, protocol
+from workbench.features.definitions import FeatureSet
+from workbench.features.offline import micros
+from workbench.feedback import drift
+from workbench.governance.keys import Keys
+from workbench.models import bundle, graph
+from workbench.models.scorer import Scorer
+from workbench.progress import say
+from workbench.release import gates
+from workloads import door, evaluate, featurize, train
+
+VERSION = 1
+
+
+def key(cfg: Config) -> str:
+    """The model version."""
+    return digest("register", VERSION, evaluate.key(cfg), cfg.register)
+
+
+def run(cfg: Config) -> Artifact:
+    """The signed version; raises `GateRefused` with every reason when it must not become one."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("models", name):
+        return done
+    if cfg.evaluate.protocol != "split":
+        raise ConfigError(
+            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
+        )
+    evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
+    members = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
+    feature_set = FeatureSet.of(cfg.features, cfg.data)
+    weights = [trained.manifest["weights"][family] for family in members]
+    model = graph.merge(members, weights, 0.0, len(feature_set.names))
+    tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
+    native = {
+        family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in members
+    }
+    rescored, differences = _rescored(model, tested), _differences(cfg, model, native, tested)
+    gates.check(cfg.register, evaluated.figures["ensemble"], rescored, differences)
+    about = {"members": list(members), "weights": weights, "threshold": _threshold(cfg, trained, weights)}
+    files = {
+        bundle.MODEL: model,
+        **{f"members/{family}": content for family, content in native.items()},
+        "features.json": json.dumps(feature_set.to_json(), indent=1).encode(),
+        "reference.json": json.dumps(_reference(cfg, features, model, evaluated)).encode(),
+        "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences), indent=1).encode(),
+    }
+    signing = Keys(cfg.keys.folder).signing()
+    parents = {"run": trained.key, "evaluation": evaluated.key, "features": features.key}
+    version = bundle.write(store, name, files, about, signing, parents, evaluated.figures)
+    bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
+    say(f"  version {name}: {', '.join(f'{m} {w:g}' for m, w in zip(members, weights, strict=True))}")
+    return version
+
+
+def _features(cfg: Config, features: Artifact, rows: Any) -> dict[str, Any]:
+    """Feature matrix, labels, times and cards of some rows, in the order of their ids."""
+    names, card = FeatureSet.of(cfg.features, cfg.data).names, cfg.data.split.exclude_known
+    columns = [cfg.data.id, cfg.data.event_time, "label", *([card] if card else []), *names]
+    table = featurize.table(features, columns, rows & pc.is_valid(pc.field("label")))
+    return {
+        "x": np.stack([table[name].to_numpy() for name in names], axis=1),
+        "label": table["label"].to_numpy(),
+        "time": micros(table[cfg.data.event_time]),
+        "card": table[card].to_numpy() if card else None,
+    }
+
+
+def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
+    """The figures of the very bytes that will be shipped."""
+    logit_N = Scorer(model).score(tested["x"]).logit_N
+    return metrics.figures(tested["label"], logit_N, tested["time"], tested["card"])
+
+
+def _differences(cfg: Config, model: bytes, native: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
+    """For each member the largest difference of its probability from its framework's own."""
+    x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
+    ours = Scorer(model).score(x_NF).member_logits_NM
+    differences = {}
+    for column, (family, content) in enumerate(native.items()):
+        theirs = importlib.import_module(f"workbench.models.{family}").logits(content, x_NF)
+        differences[family] = float(np.abs(_probability(ours[:, column]) - _probability(theirs)).max())
+    return differences
+
+
+def _probability(logit_N: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logit_N.astype(np.float64)))
+
+
+def _threshold(cfg: Config, trained: Artifact, weights: list[float]) -> float:
+    """The probability above which the configured share of the validation rows is flagged."""
+    entry = next(file for file in trained.files if file.name.startswith("validation-"))
+    validation = snapshots.read_file(trained, entry)
+    members = np.stack([validation[family].to_numpy() for family in trained.manifest["weights"]], axis=1)
+    return float(np.quantile(_probability(members @ np.array(weights)), 1 - cfg.register.flagged_share))
+
+
+def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifact) -> dict[str, Any]:
+    """What the training rows and their scores look like, and what the model promised: monitoring compares with it."""
+    names = FeatureSet.of(cfg.features, cfg.data).names
+    rows = protocol.of(cfg, features).test[0].train
+    table = featurize.table(features, [cfg.data.id, *names], rows).drop_columns([cfg.data.id])
+    x_NF = np.stack([table[name].to_numpy() for name in names], axis=1)
+    table = table.append_column("score", [Scorer(model).score(x_NF).score_N])
+    return {
+        "profile": drift.profile(table, [*names, "score"]),
+        "figures": evaluated.figures["ensemble"],
+        "intervals": evaluated.read_json("intervals.json")["ensemble"],
+    }
+
+
+def _card(
+    cfg: Config, trained: Artifact, evaluated: Artifact, about: dict[str, Any], differences: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "experiment": cfg.name,
+        "data": cfg.data.name,
+        "split": trained.manifest["config"]["folds"],
+        "steps": trained.manifest["steps"],
+        "validation": trained.figures,
+        "test": evaluated.figures,
+        "intervals_95": evaluated.read_json("intervals.json"),
+        "largest_difference_to_framework": differences,
+        "code": trained.manifest["code"],
+        **about,
+    }
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)

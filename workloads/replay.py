@@ -1,0 +1,186 @@
+"""Send the next week's events over HTTP as fast as they are answered, and late labels when the data's clock says so.
+
+Reads:  validated snapshot; label ledger (what the source knows, at its own known times)
+Writes: replay: counts and latencies; through the endpoint: prediction log, label ledger
+Run:    python -m workloads.replay replay.days=1
+"""
+
+import asyncio
+import datetime as dt
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.config import Config
+from workbench.data import labels, snapshots
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.errors import EnvironmentFault
+from workbench.evaluation import protocol
+from workbench.progress import say
+from workloads import deploy, door, featurize, ingest, register, validate
+
+VERSION = 1
+STEP = dt.timedelta(hours=6)  # of the data's clock; labels are told before the events of their step
+LABELS_PER_CALL = 1000
+
+
+@dataclass
+class Outcome:
+    """What the client saw."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    labels: int = 0
+
+
+def key(cfg: Config) -> str:
+    """The name of the replay."""
+    return digest("replay", VERSION, register.key(cfg), inputs(cfg))
+
+
+def inputs(cfg: Config) -> dict[str, Any]:
+    """What a replay depends on besides the version."""
+    return {"start": cfg.replay.start, "days": cfg.replay.days, "application": cfg.serve.application}
+
+
+def run(cfg: Config) -> Artifact:
+    """The finished replay."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("replays", name):
+        return done
+    events = events_of(cfg)
+    with deploy.live(cfg) as endpoint:
+        started = time.monotonic()
+        outcome = asyncio.run(_replay(cfg, endpoint, events, told_labels(cfg, *span(cfg, events))))
+        seconds = time.monotonic() - started
+        endpoint.compact()
+    _check(cfg, events, outcome, seconds)
+    latency = np.percentile(outcome.latencies_ms, [50, 95, 99])
+    figures = {
+        "events": events.num_rows,
+        "labels": outcome.labels,
+        "seconds": seconds,
+        "requests_per_s": events.num_rows / seconds,
+        "client_latency_ms": dict(zip(("p50", "p95", "p99"), map(float, latency), strict=True)),
+    }
+    say(f"  {events.num_rows:,} events and {outcome.labels:,} labels in {seconds:.0f} s")
+    return store.stage("replays", name).commit({"model": register.key(cfg)}, inputs(cfg), figures)
+
+
+def events_of(cfg: Config) -> pa.Table:
+    """The events that are replayed, in the order of time and id."""
+    validated = validate.run(cfg)
+    if cfg.data.split.kind == "time":
+        start = dt.date.fromisoformat(str(cfg.replay.start))
+        events = snapshots.read(validated, rows=protocol.between(cfg.data.event_time, start, cfg.replay.days))
+    else:
+        held_out = snapshots.read(featurize.run(cfg), [cfg.data.id], pc.field("part") == "test")[cfg.data.id]
+        events = snapshots.read(validated, rows=pc.field(cfg.data.id).isin(held_out.unique()))
+    return events.sort_by([(cfg.data.event_time, "ascending"), (cfg.data.id, "ascending")])
+
+
+def span(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
+    """The first and the last event time."""
+    times = pc.min_max(events[cfg.data.event_time])
+    return times["min"].as_py(), times["max"].as_py()
+
+
+def told_labels(cfg: Config, after: dt.datetime, until: dt.datetime) -> pa.Table:
+    """What the source's ledger learns in a span of time, in the order in which it does."""
+    rows = labels.read(Store(cfg.storage.root), ingest.key(cfg), known_at=until, channel="source")
+    late = rows.filter(pc.greater(rows["known_time"], pa.scalar(after, labels.TIME)))
+    return late.sort_by([("known_time", "ascending"), (cfg.data.id, "ascending")])
+
+
+async def tell(cfg: Config, session: aiohttp.ClientSession, url: str, rows: pa.Table) -> int:
+    """Send labels to the endpoint, a thousand a call; returns how many it took."""
+    accepted = 0
+    for start in range(0, rows.num_rows, LABELS_PER_CALL):
+        part = rows.slice(start, LABELS_PER_CALL).select([cfg.data.id, "label", "known_time", "scenario"]).to_pylist()
+        body = json.dumps({"labels": part}, default=_text)
+        async with session.post(f"{url}/v1/feedback", data=body) as response:
+            if response.status != 200:
+                raise EnvironmentFault(
+                    f"{url}/v1/feedback answered {response.status} to {len(part)} labels. See its log."
+                )
+            accepted += (await response.json())["accepted"]
+    return accepted
+
+
+def client(cfg: Config, api_key: str) -> aiohttp.ClientSession:
+    """A session with the key and as many connections as configured."""
+    headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
+    return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=cfg.replay.connections))
+
+
+async def _replay(cfg: Config, endpoint: deploy.Live, events: pa.Table, told: pa.Table) -> Outcome:
+    outcome, until = Outcome(), time.monotonic() + cfg.replay.time_limit_s
+    async with client(cfg, endpoint.api_key) as session:
+        for rows, learned in _steps(cfg, events, told):
+            outcome.labels += await tell(cfg, session, endpoint.url, learned)
+            lanes = _lanes(cfg, rows)
+            url = f"{endpoint.url}/v1/score"
+            await asyncio.gather(*(_lane(session, url, bodies, outcome, until) for bodies in lanes if bodies))
+    return outcome
+
+
+async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], outcome: Outcome, until: float) -> None:
+    for body in bodies:
+        started = time.perf_counter()
+        if time.monotonic() > until:
+            return
+        async with session.post(url, data=body) as response:
+            await response.read()
+        outcome.latencies_ms.append((time.perf_counter() - started) * 1000)
+        outcome.statuses[response.status] = outcome.statuses.get(response.status, 0) + 1
+
+
+def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The data's clock in steps: the events of each, and the labels that become known by its end.
+
+    A label told early in its step does no harm: features look at its known time, not at when it arrived.
+    """
+    clock, last = span(cfg, events)
+    while clock <= last:
+        end = pa.scalar(clock + STEP, labels.TIME)
+        begin = pa.scalar(clock, labels.TIME)
+        times, known = events[cfg.data.event_time], told["known_time"]
+        now = pc.and_(pc.greater_equal(times, begin), pc.less(times, end))
+        learned = pc.and_(pc.greater_equal(known, begin), pc.less(known, end))
+        yield events.filter(now), told.filter(learned)
+        clock += STEP
+
+
+def _lanes(cfg: Config, rows: pa.Table) -> list[list[bytes]]:
+    """Bodies per connection. All events of a customer take one lane, so that they arrive in their order."""
+    lanes: list[list[bytes]] = [[] for _ in range(cfg.replay.connections)]
+    by = cfg.data.entities[0] if cfg.data.entities else cfg.data.id
+    for row in rows.drop_columns([cfg.data.known_time or "known_time"]).to_pylist():
+        lanes[zlib.crc32(str(row[by]).encode()) % len(lanes)].append(json.dumps(row, default=_text).encode())
+    return lanes
+
+
+def _text(value: Any) -> str:
+    return str(value.isoformat())
+
+
+def _check(cfg: Config, events: pa.Table, outcome: Outcome, seconds: float) -> None:
+    good = outcome.statuses.get(200, 0)
+    if good != events.num_rows:
+        raise EnvironmentFault(
+            f"{good:,} of {events.num_rows:,} events were answered in {seconds:.0f} s (statuses {outcome.statuses});"
+            f" replay.time_limit_s={cfg.replay.time_limit_s:g}. Raise it, or replay less: replay.days=1."
+        )
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)

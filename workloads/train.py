@@ -1,0 +1,140 @@
+"""Train every family on every fold, and choose rounds, epochs and the ensemble's weights on the selecting folds.
+
+Reads:  feature snapshot
+Writes: run: native models, ONNX members, validation log-odds, history.parquet, chosen steps and weights
+Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
+"""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench import tracking
+from workbench.config import Config
+from workbench.data.parquet import write_table
+from workbench.data.store import Artifact, Stage, Store
+from workbench.digest import digest
+from workbench.evaluation import protocol
+from workbench.evaluation.protocol import Protocol
+from workbench.features.definitions import FeatureSet
+from workbench.progress import timed
+from workbench.training import ensemble
+from workbench.training import run as training
+from workbench.training.fits import Fold, average_precision
+from workbench.training.run import Trained
+from workloads import door, featurize
+
+VERSION = 1
+
+
+def key(cfg: Config) -> str:
+    """The name of the run, in the store, the tracker and the checkpoints."""
+    return digest("train", VERSION, featurize.key(cfg), inputs(cfg))
+
+
+def inputs(cfg: Config) -> dict[str, Any]:
+    """What a run depends on besides the features."""
+    families = {family: getattr(cfg.train, family) for family in cfg.train.families}
+    folds = [cfg.evaluate.protocol, cfg.evaluate.select_starts, cfg.evaluate.fold_starts, cfg.data.split]
+    return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
+
+
+def run(cfg: Config) -> Artifact:
+    """The finished run."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("runs", name):
+        return done
+    features = featurize.run(cfg)
+    folds = protocol.of(cfg, features)
+    with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
+        trained = {family: _train(cfg, family, features, folds, name) for family in cfg.train.families}
+        selected = [_selected(cfg, features, fold, trained) for fold in folds.select]
+        weights = ensemble.weights(selected)
+        stage = store.stage("runs", name)
+        _write_models(stage, cfg, trained)
+        _write_tables(stage, trained, selected, folds)
+        figures = _figures(trained, selected, weights)
+        for row in _history(trained):
+            tracked.log(row["step"], {f"{row['family']}/{row['fit']}/{row['metric']}": row["value"]})
+        tracked.summary(figures)
+        artifact = stage.commit(
+            {"features": features.key},
+            inputs(cfg),
+            figures,
+            weights=dict(zip(trained, weights, strict=True)),
+            steps={family: one.steps for family, one in trained.items()},
+        )
+        tracked.artifact(artifact, "run")
+    return artifact
+
+
+def inputs_for_tracker(cfg: Config) -> dict[str, Any]:
+    """The configuration as a tracker shows it: names and numbers, no identifiers."""
+    return {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
+
+
+def _train(cfg: Config, family: str, features: Artifact, folds: Protocol, name: str) -> Trained:
+    names = FeatureSet.of(cfg.features, cfg.data).names
+    plan = [*folds.select, *protocol.without_score(folds.test)]
+    with timed(f"train {family}: {len(plan)} folds, {cfg.scaling.workers} workers"):
+        return training.train(family, features, names, cfg.data.id, plan, cfg.train, cfg.scaling, name)
+
+
+def _selected(
+    cfg: Config, features: Artifact, fold: Fold, trained: dict[str, Trained]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [N] and the members' log-odds [N, M] of a selecting fold's scored rows."""
+    assert fold.score is not None
+    labelled = fold.score & pc.is_valid(pc.field("label"))
+    label = featurize.table(features, [cfg.data.id, "label"], labelled)["label"].to_numpy()
+    return label, np.stack([one.logits_N(fold.name) for one in trained.values()], axis=1)
+
+
+def _write_models(stage: Stage, cfg: Config, trained: dict[str, Trained]) -> None:
+    width = len(FeatureSet.of(cfg.features, cfg.data).names)
+    for family, one in trained.items():
+        module = importlib.import_module(f"workbench.models.{family}")
+        for (fold, seed), fitted in one.fits.items():
+            if fold.startswith(protocol.TEST):
+                stage.write_bytes(f"{family}/{fold}-seed{seed}.native", fitted.model)
+                stage.write_bytes(f"{family}/{fold}-seed{seed}.onnx", module.to_onnx(fitted.model, width))
+
+
+def _write_tables(stage: Stage, trained: dict[str, Trained], selected: list[Any], folds: Protocol) -> None:
+    history = write_table(stage.store.fs, stage.folder, pa.Table.from_pylist(_history(trained)), "history")
+    stage.files.append(history)
+    for fold, (label_N, logits_NM) in zip(folds.select, selected, strict=True):
+        columns = dict(zip(trained, logits_NM.T, strict=True))
+        stage.files.append(
+            write_table(
+                stage.store.fs, stage.folder, pa.table({"label": label_N, **columns}), f"validation-{fold.name}"
+            )
+        )
+
+
+def _history(trained: dict[str, Trained]) -> list[dict[str, Any]]:
+    rows = []
+    for family, one in trained.items():
+        for (fold, seed), fitted in one.fits.items():
+            for metric in ("average_precision", "train_loss"):
+                values = zip(fitted.steps, getattr(fitted, metric), strict=False)
+                named = {"family": family, "fit": f"{fold}-seed{seed}", "metric": metric}
+                rows += [{**named, "step": step, "value": value} for step, value in values]
+    return rows
+
+
+def _figures(trained: dict[str, Trained], selected: list[Any], weights: list[float]) -> dict[str, Any]:
+    """Average precision on the selecting folds: what was chosen by, never what is reported as the model's quality."""
+    members = {
+        family: {"validation_average_precision": float(np.mean([average_precision(y, z[:, i]) for y, z in selected]))}
+        for i, family in enumerate(trained)
+    }
+    mixed = [average_precision(y, z @ np.array(weights)) for y, z in selected]
+    return members | {"ensemble": {"validation_average_precision": float(np.mean(mixed))}}
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)
