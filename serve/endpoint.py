@@ -14,7 +14,6 @@ from starlette.responses import Response
 from serve import answers, openapi, schemas
 from serve.answers import Refusal
 from serve.service import Service, Settings
-from workbench.errors import WorkbenchError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = logging.getLogger("ray.serve")
@@ -95,14 +94,6 @@ class Endpoint:
 
     def _describe(self, *_: Any) -> Any:
         return self._openapi
-
-    def compact(self) -> int:
-        """Move the journal into the tables now."""
-        try:
-            return self.service.compact()
-        except WorkbenchError as error:
-            log.error("the journal keeps its records: %s", error)
-            return 0
 
 
 def _decoded(decoder: msgspec.json.Decoder, body: bytes) -> Any:

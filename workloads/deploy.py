@@ -33,12 +33,15 @@ class Live:
 
     url: str
     api_key: str
-    handle: Any  # None where another process runs it
+    journal: Path  # where it writes what it acknowledges
 
-    def compact(self) -> None:
-        """Wait until what it has recorded is in the tables."""
-        if self.handle is not None:
-            self.handle.compact.remote().result()
+    def drained(self, timeout_s: float = 60) -> None:
+        """Return when everything that it has recorded is in the tables (its compactor runs every few seconds)."""
+        until = time.monotonic() + timeout_s
+        while _unmoved(self.journal):
+            if time.monotonic() > until:
+                raise EnvironmentFault(f"{self.journal} was not moved into the tables in {timeout_s:g} s. See its log.")
+            time.sleep(0.2)
 
 
 def run(cfg: Config) -> Artifact:
@@ -57,20 +60,21 @@ def run(cfg: Config) -> Artifact:
 def live(cfg: Config) -> Iterator[Live]:
     """The endpoint of the configured version: the one that answers already, or one that lives as long as the block."""
     version, url, api_key = register.run(cfg), f"http://{cfg.serve.host}:{cfg.serve.port}", Keys(cfg.keys.folder).api()
+    journal = Path(cfg.serve.journal).resolve() / cfg.serve.application
     if _answers(url, cfg.serve.application, version.key):
-        yield Live(url, api_key, None)
+        yield Live(url, api_key, journal)
         return
     _check_port(cfg)
-    handle = _start(cfg, version)
+    _start(cfg, version)
     try:
         _wait_ready(url, cfg.serve.application, version.key)
         ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
-        yield Live(url, api_key, handle)
+        yield Live(url, api_key, journal)
     finally:
-        _stop(handle)
+        _stop()
 
 
-def _start(cfg: Config, version: Artifact) -> Any:
+def _start(cfg: Config, version: Artifact) -> None:
     from ray import serve
 
     from serve.endpoint import Endpoint  # type: ignore[attr-defined]
@@ -88,7 +92,7 @@ def _start(cfg: Config, version: Artifact) -> Any:
         graceful_shutdown_timeout_s=10,
         logging_config={"log_level": "ERROR", "enable_access_log": False},
     )
-    return serve.run(deployment.bind(_settings(cfg, version)), name=cfg.serve.application, route_prefix="/")
+    serve.run(deployment.bind(_settings(cfg, version)), name=cfg.serve.application, route_prefix="/")
 
 
 def _settings(cfg: Config, version: Artifact) -> Any:
@@ -113,11 +117,19 @@ def _settings(cfg: Config, version: Artifact) -> Any:
     )
 
 
-def _stop(handle: Any) -> None:
+def _stop() -> None:
     from ray import serve
 
-    handle.compact.remote().result()
-    serve.shutdown()
+    serve.shutdown()  # what the journal still holds is moved at the next start
+
+
+def _unmoved(journal: Path) -> bool:
+    """Whether the journal holds a record; a file that vanishes meanwhile was moved."""
+    for segment in journal.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if segment.stat().st_size:
+                return True
+    return False
 
 
 def _check_port(cfg: Config) -> None:

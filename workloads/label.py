@@ -35,7 +35,7 @@ def run(cfg: Config) -> Artifact:
     told = replay.told_labels(cfg, end, matured)
     with deploy.live(cfg) as endpoint:
         accepted = asyncio.run(_tell(cfg, endpoint, told))
-        endpoint.compact()
+        endpoint.drained()
     say(f"  {accepted:,} labels told, the data's clock is at {matured:%Y-%m-%d %H:%M}")
     figures = {"labels": accepted, "clock": matured.isoformat()}
     return store.stage("labels", name).commit({"replay": replay.key(cfg), "model": register.key(cfg)}, {}, figures)

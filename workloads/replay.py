@@ -62,7 +62,7 @@ def run(cfg: Config) -> Artifact:
         started = time.monotonic()
         outcome = asyncio.run(_replay(cfg, endpoint, events, told_labels(cfg, *span(cfg, events))))
         seconds = time.monotonic() - started
-        endpoint.compact()
+        endpoint.drained()
     _check(cfg, events, outcome, seconds)
     latency = np.percentile(outcome.latencies_ms, [50, 95, 99])
     figures = {
@@ -99,6 +99,22 @@ def told_labels(cfg: Config, after: dt.datetime, until: dt.datetime) -> pa.Table
     rows = labels.read(Store(cfg.storage.root), ingest.key(cfg), known_at=until, channel="source")
     late = rows.filter(pc.greater(rows["known_time"], pa.scalar(after, labels.TIME)))
     return late.sort_by([("known_time", "ascending"), (cfg.data.id, "ascending")])
+
+
+def positives_by_day(cfg: Config, start: dt.datetime, first: dt.datetime) -> dict[Any, dt.datetime]:
+    """For each entity with a positive event in the weeks before a replay, from when on it is known and left out.
+
+    As in the protocol: a positive of the training week counts from the first replayed day, one of the days after it
+    from the day that is `delay_days` later plus one.
+    """
+    split, entity = cfg.data.split, str(cfg.data.split.exclude_known)
+    chosen = (pc.field("label") == 1) & (pc.field(cfg.data.event_time) >= pa.scalar(start, labels.TIME))
+    rows = snapshots.read(featurize.run(cfg), [cfg.data.event_time, entity], chosen).sort_by(cfg.data.event_time)
+    known: dict[Any, dt.datetime] = {}
+    for value, at in zip(rows[entity].to_pylist(), rows[cfg.data.event_time].to_pylist(), strict=True):
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(split.delay_days + 1)
+        known.setdefault(value, max(day, first))
+    return known
 
 
 async def tell(cfg: Config, session: aiohttp.ClientSession, url: str, rows: pa.Table) -> int:

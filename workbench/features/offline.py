@@ -140,6 +140,8 @@ def _interval(feature: Feature, rows: SortedRows, row: Ints, known: Ints) -> tup
 
 def _positive_count(feature: Feature, rows: SortedRows, positives: PositiveIntervals) -> Ints:
     """Number of events in each row's window that were known to be positive at the row's time."""
+    if not len(rows.ids):
+        return np.zeros(0, np.int64)
     by_id = np.argsort(rows.ids, kind="stable")
     where = np.searchsorted(rows.ids, positives.ids, sorter=by_id)
     here = where < len(by_id)

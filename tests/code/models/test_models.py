@@ -1,0 +1,113 @@
+"""Every family becomes an ONNX graph of the same log-odds, and a bundle that was touched is refused."""
+
+import importlib
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from workbench.data.store import Artifact, Store
+from workbench.errors import InputError, StoreError
+from workbench.features.definitions import FeatureSet
+from workbench.models import bundle, graph
+from workbench.models.encoding import Encoding
+from workbench.models.scorer import Scorer
+
+WIDTH = 5
+RANDOM = np.random.default_rng(0)
+X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
+Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
+
+
+def native(family: str) -> bytes:
+    """A small model of the family in its own format."""
+    module = importlib.import_module(f"workbench.models.{family}")
+    encoding = Encoding.of(X, 8)
+    if family == "xgboost":
+        data = module.xgboost.DMatrix(X, Y)
+        parameters = {"objective": "binary:logistic", "base_score": 0.3, "nthread": 1}
+        return bytes(module.to_bytes(module.xgboost.train(parameters, data, 8)))
+    if family == "torch_mlp":
+        return bytes(module.to_bytes(module.Network(encoding, [16, 8], 0.1)))
+    return bytes(module.to_bytes(module.build(encoding, [16, 8], 0.1, seed=0), encoding))
+
+
+@pytest.fixture(scope="module")
+def members() -> dict[str, tuple[bytes, bytes]]:
+    """Native file and ONNX graph of each family; the converters warn of their own libraries."""
+    made = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for family in ("xgboost", "torch_mlp", "keras_mlp"):
+            content = native(family)
+            made[family] = (content, importlib.import_module(f"workbench.models.{family}").to_onnx(content, WIDTH))
+    return made
+
+
+@pytest.fixture(scope="module")
+def merged(members: dict[str, tuple[bytes, bytes]]) -> bytes:
+    return graph.merge({name: one[1] for name, one in members.items()}, [0.5, 0.3, 0.2], 0.1, WIDTH)
+
+
+def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes, bytes]], merged: bytes) -> None:
+    scores = Scorer(merged).score(X)
+    for column, (family, (content, _)) in enumerate(members.items()):
+        theirs = importlib.import_module(f"workbench.models.{family}").logits(content, X)
+        np.testing.assert_allclose(scores.member_logits_NM[:, column], theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_the_ensemble_is_linear_in_log_odds(merged: bytes) -> None:
+    scores = Scorer(merged).score(X)
+    np.testing.assert_allclose(scores.logit_N, scores.member_logits_NM @ [0.5, 0.3, 0.2] + 0.1, atol=1e-4)
+    np.testing.assert_allclose(scores.score_N, 1 / (1 + np.exp(-scores.logit_N)), atol=1e-6)
+
+
+def test_one_row_scores_as_it_does_among_many(merged: bytes) -> None:
+    scorer = Scorer(merged)
+    score, logits = scorer.one(X[7].tolist())
+    many = scorer.score(X)
+    assert score == pytest.approx(float(many.score_N[7]), abs=1e-6)
+    assert logits == pytest.approx(many.member_logits_NM[7].tolist(), abs=1e-4)
+
+
+def test_features_that_mean_nothing_are_refused(merged: bytes) -> None:
+    with pytest.raises(InputError, match="NaN"):
+        Scorer(merged).score(np.full((1, WIDTH), np.nan))
+    with pytest.raises(InputError, match="do not fit"):
+        Scorer(merged).score(np.zeros((1, WIDTH + 1)))
+
+
+KEY = Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def version(store: Store, merged: bytes) -> Artifact:
+    features = FeatureSet((), "id", "time", "known_time").to_json()
+    files = {name: json.dumps(content).encode() for name, content in (("reference.json", {}), ("card.json", {}))}
+    files |= {"model.onnx": merged, "features.json": json.dumps(features).encode()}
+    about = {"members": ["xgboost"], "weights": [1.0], "threshold": 0.5}
+    return bundle.write(store, "v1", files, about, KEY, {}, {})
+
+
+def test_a_signed_bundle_opens(version: Artifact) -> None:
+    assert bundle.open_bundle(version, KEY.public_key()).threshold == 0.5
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "features.json", "card.json", "bundle.json", "bundle.sig"])
+def test_one_flipped_bit_in_any_file_is_refused(version: Artifact, name: str) -> None:
+    path = Path(version.folder) / name
+    content = path.read_bytes()
+    for offset in RANDOM.integers(0, len(content), 10):
+        touched = bytearray(content)
+        touched[offset] ^= 1
+        path.write_bytes(touched)
+        with pytest.raises(StoreError):
+            bundle.open_bundle(version, KEY.public_key())
+
+
+def test_a_bundle_of_another_key_is_refused(version: Artifact) -> None:
+    with pytest.raises(StoreError, match="not signed with this installation's key"):
+        bundle.open_bundle(version, Ed25519PrivateKey.generate().public_key())

@@ -1,0 +1,57 @@
+"""The pipeline's report as one self-contained HTML page, and as a dozen lines for the terminal."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from workbench.data.store import Artifact
+
+
+def render(name: str, done: dict[str, Artifact], seconds: dict[str, float]) -> str:
+    """The page; everything in it comes from the artifacts."""
+    template = resources.files("workbench.report").joinpath("page.html").read_text()
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(
+        name=name,
+        done=done,
+        seconds=seconds,
+        models=_models(done["evaluate"]),
+        curves=done["evaluate"].read_bytes("curves.svg").decode().partition("<svg")[2],
+        version=done["register"],
+        card=done["register"].read_json("card.json"),
+        findings=done["monitor"].read_json("findings.json"),
+        verdict=done["monitor"].figures,
+    )
+
+
+def summary(done: dict[str, Artifact], seconds: dict[str, float], report: Path) -> str:
+    """What happened, in ten seconds' reading."""
+    verdict, replayed, figures = done["monitor"].figures, done["replay"].figures, done["validate"].figures
+    best = done["evaluate"].figures["ensemble"]
+    interval = done["evaluate"].read_json("intervals.json")["ensemble"]["average_precision"]
+    latency = replayed["client_latency_ms"]
+    return "\n".join(
+        [
+            "",
+            f"  data       {figures['rows']:,} rows, {figures['quarantined']:,} in quarantine",
+            f"  model      {done['register'].key}: average precision {best['average_precision']:.3f}"
+            f" (95 %: {interval[0]:.3f} to {interval[1]:.3f}), ROC AUC {best['roc_auc']:.3f}",
+            f"  replay     {replayed['events']:,} events, {replayed['requests_per_s']:,.0f} a second,"
+            f" p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms",
+            f"  verdict    {verdict['verdict']}: {' '.join(verdict['reasons'])} {verdict['advice']}",
+            f"  time       {sum(seconds.values()):.0f} s",
+            f"  report     {report}",
+        ]
+    )
+
+
+def _models(evaluated: Artifact) -> list[dict[str, Any]]:
+    intervals = evaluated.read_json("intervals.json")
+    ours = [
+        {"name": name, "values": list(figures.values()), "interval": intervals[name]["average_precision"]}
+        for name, figures in evaluated.figures.items()
+    ]
+    published = evaluated.manifest["published"].items()
+    return ours + [{"name": f"published: {name}", "values": values, "interval": None} for name, values in published]

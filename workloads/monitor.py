@@ -1,0 +1,135 @@
+"""Hold the live decisions against what the model promised: drift, latency, and performance on matured labels.
+
+Reads:  prediction log; label ledger (what the endpoint was told); the version's reference profile
+Writes: monitoring report: findings and a verdict; the exit code is 0 whatever the verdict
+Run:    python -m workloads.monitor monitor.performance_drop=0.2
+"""
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.config import Config
+from workbench.data import labels
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.evaluation import metrics
+from workbench.features.offline import micros
+from workbench.feedback import drift, prediction_log, verdict
+from workbench.governance.keys import Keys, token
+from workbench.models.bundle import Bundle, open_bundle
+from workbench.progress import say
+from workloads import door, ingest, label, register, replay
+
+VERSION = 1
+
+
+def key(cfg: Config) -> str:
+    """The name of the monitoring report."""
+    return digest("monitor", VERSION, label.key(cfg), cfg.monitor)
+
+
+def run(cfg: Config) -> Artifact:
+    """The finished report; its verdict is printed."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("monitoring", name):
+        return done
+    told, version = label.run(cfg), register.run(cfg)
+    bundle = open_bundle(version, Keys(cfg.keys.folder).verifying())
+    log = _predictions(store, cfg, version.key)
+    features = _features(bundle, log)
+    findings = {
+        "rows": log.num_rows,
+        "drift": [dataclasses.asdict(one) for one in _drift(cfg, bundle, features)],
+        "latency_ms": _latency(log),
+        "performance": _performance(cfg, store, log, dt.datetime.fromisoformat(told.figures["clock"])),
+        "promised": bundle.reference["figures"],
+        "interval": bundle.reference["intervals"]["average_precision"],
+    }
+    decided = verdict.decide(findings, cfg.monitor)
+    say(f"  verdict: {decided.verdict}. {' '.join(decided.reasons)}")
+    stage = store.stage("monitoring", name)
+    stage.write_json("findings.json", findings)
+    figures = {
+        **dataclasses.asdict(decided),
+        "performance": findings["performance"],
+        "latency_ms": findings["latency_ms"],
+    }
+    return stage.commit({"label": told.key, "model": version.key}, cfg.monitor, figures)
+
+
+def _predictions(store: Store, cfg: Config, version: str) -> pa.Table:
+    """The version's decisions, each event once: a request that was repeated counts by its first answer."""
+    rows = prediction_log.predictions(store, cfg.serve.application).read(rows=pc.field("model_version") == version)
+    rows = rows.sort_by([("id", "ascending"), ("received_at", "ascending")])
+    ids = rows["id"].combine_chunks()
+    if rows.num_rows == 0:
+        return rows
+    return rows.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(ids[1:], ids[:-1])]))
+
+
+def _features(bundle: Bundle, log: pa.Table) -> pa.Table:
+    names = [*bundle.feature_set.names, "score"]
+    flat = np.array(log["features"].to_pylist(), np.float64).reshape(log.num_rows, len(names) - 1)
+    return pa.table([*flat.T, log["score"]], names)
+
+
+def _drift(cfg: Config, bundle: Bundle, features: pa.Table) -> list[drift.Drift]:
+    profile = bundle.reference["profile"]
+    return drift.measure(profile, features, cfg.monitor.false_alarm_rate, cfg.monitor.drift_floor)
+
+
+def _latency(log: pa.Table) -> dict[str, float]:
+    """Percentiles of the time from the parsed request to the recorded decision."""
+    values = log["latency_us"].to_numpy() / 1000
+    shares = {"p50": 50, "p95": 95, "p99": 99}
+    return {name: float(np.percentile(values, share)) for name, share in shares.items()} if len(values) else {}
+
+
+def _performance(cfg: Config, store: Store, log: pa.Table, clock: dt.datetime) -> dict[str, Any]:
+    """Figures on the decisions whose labels have matured and were told, by the evaluation's own rules."""
+    history = labels.read(store, ingest.key(cfg), known_at=clock, channel="feedback")
+    newest = labels.newest(history, cfg.data.id)
+    place = pc.index_in(log["id"], value_set=newest[cfg.data.id].cast(pa.string()).combine_chunks())
+    rows = log.append_column("label", newest["label"].take(place.combine_chunks()))
+    matured = rows.filter(pc.is_valid(rows["label"]))
+    figures: dict[str, Any] = {"matured": matured.num_rows, "waiting": log.num_rows - matured.num_rows}
+    matured = _without_known(cfg, matured)
+    label_N, score_N = matured["label"].to_numpy(), matured["score"].to_numpy()
+    if len(np.unique(label_N)) < 2:
+        return figures | {"judged": 0}
+    cards = pc.list_element(matured["entities"], 0).to_numpy(zero_copy_only=False) if _card(cfg) else None
+    found = metrics.figures(label_N, score_N, micros(matured["event_time"]), cards)
+    interval = metrics.interval(metrics.average_precision, label_N, score_N, cfg.evaluate.bootstrap_samples)
+    return {**figures, "judged": matured.num_rows, **found, "interval": list(interval)}
+
+
+def _card(cfg: Config) -> bool:
+    return bool(cfg.data.entities) and cfg.data.split.exclude_known == cfg.data.entities[0]
+
+
+def _without_known(cfg: Config, rows: pa.Table) -> pa.Table:
+    """Leave out customers who were known to be defrauded, as the evaluation does: two weeks to one week before."""
+    if not _card(cfg) or rows.num_rows == 0:
+        return rows
+    events = replay.events_of(cfg)
+    first, _ = replay.span(cfg, events)
+    weeks = dt.timedelta(cfg.data.split.train_days + cfg.data.split.delay_days)
+    start = (first - weeks).replace(hour=0, minute=0, second=0)
+    seen = replay.positives_by_day(cfg, start, first)
+    key, entity = Keys(cfg.keys.folder).pseudonym(), cfg.data.entities[0]
+    known_from = {token(key, entity, value): day for value, day in seen.items()}
+    tokens = pc.list_element(rows["entities"], 0).to_pylist()
+    kept = [
+        known_from.get(one, dt.datetime.max.replace(tzinfo=dt.UTC)) > at
+        for one, at in zip(tokens, rows["event_time"].to_pylist(), strict=True)
+    ]
+    return rows.filter(pa.array(kept))
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__, needs_ray=True)

@@ -1,0 +1,67 @@
+"""The main job: from raw events all the way round the loop to a live, monitored endpoint, and a report of it.
+
+Reads:  the configured source
+Writes: everything that the steps write; report.html
+Run:    python -m workloads.pipeline experiment=payments
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.progress import say
+from workbench.report import page
+from workloads import deploy, door, evaluate, featurize, ingest, label, monitor, register, replay, train, validate
+
+VERSION = 1
+Step = Callable[[Config], Artifact]
+BUILD: dict[str, Step] = {
+    "ingest": ingest.run,
+    "validate": validate.run,
+    "featurize": featurize.run,
+    "train": train.run,
+    "evaluate": evaluate.run,
+    "register": register.run,
+}
+OPERATE: dict[str, Step] = {"replay": replay.run, "label": label.run, "monitor": monitor.run}
+
+
+def run(cfg: Config) -> Artifact:
+    """The report of the whole loop; its figures are the evaluation's."""
+    done: dict[str, Artifact] = {}
+    seconds: dict[str, float] = {}
+    for name, step in BUILD.items():
+        done[name], seconds[name] = _timed(name, step, cfg)
+    started = time.monotonic()
+    say("deploy")
+    with deploy.live(cfg) as endpoint:
+        seconds["deploy"] = time.monotonic() - started
+        say(f"deploy done in {seconds['deploy']:.1f} s: {endpoint.url}")
+        for name, step in OPERATE.items():
+            done[name], seconds[name] = _timed(name, step, cfg)
+    artifact = _report(cfg, done, seconds)
+    print(page.summary(done, seconds, Path(artifact.folder) / "report.html"))
+    return artifact
+
+
+def _timed(name: str, step: Step, cfg: Config) -> tuple[Artifact, float]:
+    say(name)
+    started = time.monotonic()
+    artifact = step(cfg)
+    took = time.monotonic() - started
+    say(f"{name} done in {took:.1f} s: {artifact.uri}")
+    return artifact, took
+
+
+def _report(cfg: Config, done: dict[str, Artifact], seconds: dict[str, float]) -> Artifact:
+    parents = {name: artifact.key for name, artifact in done.items()}
+    stage = Store(cfg.storage.root).stage("reports", digest("pipeline", VERSION, parents))
+    stage.write_bytes("report.html", page.render(cfg.name, done, seconds).encode())
+    return stage.commit(parents, {"experiment": cfg.name}, done["evaluate"].figures, seconds=seconds)
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)
