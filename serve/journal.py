@@ -26,7 +26,7 @@ class Journal:
         self._encoder = msgspec.json.Encoder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob(f"{kind}-*{OPEN}"):  # of a process that was killed
-            left.rename(left.with_suffix(CLOSED))
+            left.rename(left.with_suffix(CLOSED)) if left.stat().st_size else left.unlink()
         self._path, self._file, self._records = self._open()
 
     def append(self, records: list[Any]) -> None:

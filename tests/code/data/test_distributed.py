@@ -27,7 +27,6 @@ class TestDistributed:
 
     def test_an_empty_dataset_is_not_written(self, store: Store) -> None:
         import ray.data
-
         from ray.data.expressions import col
 
         nothing = ray.data.range(5).filter(expr=col("id") > 9)
