@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
-.PHONY: help setup run test test-all check serve bench clean
+.PHONY: help setup run test test-all check serve clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -32,13 +32,10 @@ test-all: setup ## the tests with the slow ones
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy workbench workloads serve benchmarks
+	$(BIN)/mypy workbench workloads serve
 
 serve: setup ## start the champion and stay up until Ctrl-C
 	$(BIN)/python -m workloads.deploy serve.stay_up=true
-
-bench: setup ## our endpoint beside a bare twin (needs wrk)
-	$(BIN)/python -m benchmarks.serving
 
 clean: ## remove the store and everything that is made again
 	rm -rf store .workbench build .mypy_cache .ruff_cache *.egg-info

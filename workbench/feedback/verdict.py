@@ -36,4 +36,4 @@ def decide(findings: dict[str, Any], cfg: MonitorConfig) -> Verdict:
         return Verdict("degraded", reasons, "Train a challenger.")
     if drifted or slow:
         return Verdict("drift" if drifted else "ok", reasons, "Look at it; the decisions are as good as promised.")
-    return Verdict("ok", reasons, "Nothing.")
+    return Verdict("ok", reasons, "Nothing needs doing.")
