@@ -342,6 +342,8 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     for key in SHARES:
         if not 0 <= (value := lookup(cfg, key)) < 1:
             yield f"{key}={value} must be at least 0 and less than 1."
+    if cfg.serve.replicas > 1:
+        yield f"serve.replicas={cfg.serve.replicas}: the feature state lives in one process. Use serve.replicas=1."
     if not 0 < cfg.serve.port < 65536:
         yield f"serve.port={cfg.serve.port} is not a port. Use a number from 1 to 65535."
 

@@ -77,7 +77,7 @@ def live(cfg: Config) -> Iterator[Live]:
 def _start(cfg: Config, version: Artifact) -> None:
     from ray import serve
 
-    from serve.endpoint import Endpoint  # type: ignore[attr-defined]
+    from serve.endpoint import Endpoint
 
     if os.environ.get(SERVE_VARIABLES[0]) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")

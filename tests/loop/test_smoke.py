@@ -51,6 +51,7 @@ def test_the_loop_closes_and_a_second_run_finds_its_work_done(tmp_path: Path) ->
         ("train.xgboost.max_deph=3", "max_deph"),
         ("serve.port=many", "serve.port"),
         ("tracker=nowhere", "nowhere"),
+        ("serve.replicas=2", "serve.replicas=2"),
         ("data.split.kind=random", "data.split.kind=random is unknown"),
         ("output.json=/no/such/folder/x.json", "its folder does not exist"),
     ],

@@ -102,9 +102,9 @@ class OnlineState:
             return False
         said = (known_time_us, int(positive))
         before = self._labels.get(identity, ())
-        if said not in before:
-            # of two labels known at one time the one told last counts, so it goes behind the other
-            place = bisect_right(before, known_time_us, key=lambda one: one[0])
+        # of two labels known at one time the one told last counts; a repeat of the newest changes nothing
+        place = bisect_right(before, known_time_us, key=_known)
+        if place == 0 or before[place - 1] != said:
             self._labels[identity] = (*before[:place], said, *before[place:])
             if positive and not any(label for _, label in before):
                 self._mark(identity, *event)

@@ -1,6 +1,8 @@
-"""Train one family through Ray Train: shards from Ray Data, one worker group for all fits, checkpoints in the store.
+"""Train one family through Ray Train: one worker group for all fits, checkpoints in the store.
 
-Driver's side. The worker's side is `workers.py` and one file per framework.
+The driver's side; the workers' side is `workers.py` and one file per framework. The rows of the folds pass through the
+driver, which puts them in order and estimates the encodings, and reach the workers as shards of Ray Data. Each worker
+holds its shard in memory: the folds must fit into the driver.
 """
 
 import importlib
@@ -71,13 +73,18 @@ def train(
     data = {fold.name: _table(features, names, order_by, fold.train) for fold in folds}
     scored = {fold.name: _table(features, names, order_by, fold.score) for fold in folds if fold.score is not None}
     _check(family, data | scored, scaling)
-    seeds = cfg.seeds if family != "xgboost" else cfg.seeds[:1]  # without sampling, all seeds give the same trees
+    seeds = cfg.seeds[:1] if family == "xgboost" and _without_chance(cfg) else cfg.seeds
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
     config = _config(family, fits, data, cfg, scaling)
     packed = _fit(family, config, _datasets(data, scored), scaling, features, run_name)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
     return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+
+
+def _without_chance(cfg: TrainConfig) -> bool:
+    """Whether all seeds give the same trees: nothing is sampled."""
+    return cfg.xgboost.subsample == 1 and cfg.xgboost.colsample_bytree == 1
 
 
 def _table(features: Artifact, names: Sequence[str], order_by: str, rows: pc.Expression) -> pa.Table:
