@@ -27,7 +27,7 @@ from workbench.training.fits import Fold, average_precision
 from workbench.training.run import Trained
 from workloads import door, featurize
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:

