@@ -2,9 +2,10 @@
 
 The code (Gorishniy, Rubachev, Babenko: "On Embeddings for Numerical Features in Tabular Deep Learning", 2022) gives
 every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. The
-edges are quantiles of the distinct values, not of the rows: rare risks sit in a long tail that row quantiles hardly cut
-(mean average precision of the four validation weeks: 0.618 with 32 bins of rows, 0.657 with 32 of distinct values,
-0.676 with 128). All numbers come from the training rows and become constants of the network.
+edges are quantiles of the distinct values, not of the rows: rare risks sit in a long tail that row quantiles hardly cut.
+Many bins matter most: 64 gave a mean average precision of 0.658 and 128 gave 0.676 on the four validation weeks of the
+payments (one seed, 12 epochs; 32 bins, half of them of rows, gave 0.661). All numbers come from the training rows and
+become constants of the network.
 
 Shapes: N rows, F features, C codes (bins of all features together).
 """

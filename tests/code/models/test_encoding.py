@@ -1,0 +1,31 @@
+"""The input layer's constants."""
+
+import numpy as np
+import pytest
+
+from workbench.models.encoding import Encoding
+
+
+def edges(values: list[float], bins: int) -> tuple[list[float], list[float]]:
+    """Where the bins of one feature begin and how wide they are."""
+    encoding = Encoding.of(np.array(values, np.float32)[:, None], bins)
+    return encoding.low.tolist(), (1 / encoding.slope).tolist()
+
+
+def test_bins_cut_the_distinct_values_however_common_one_of_them_is() -> None:
+    low, width = edges([0.0] * 1000 + [1.0, 2.0, 3.0, 4.0], 4)
+    assert low == [0, 1, 2, 3]
+    assert width == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("values", "bins"), [([0.0, 1.0], 128), ([3.0, 3.0], 8)])
+def test_every_bin_is_wider_than_nothing(values: list[float], bins: int) -> None:
+    low, width = edges(values, bins)
+    assert low[0] == min(values)
+    assert min(width) > 0
+
+
+def test_no_bins_leave_only_the_standardised_inputs() -> None:
+    encoding = Encoding.of(np.arange(6, dtype=np.float32).reshape(3, 2), 0)
+    assert encoding.width - len(encoding.low) == 2
+    assert len(encoding.low) == 0
