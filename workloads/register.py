@@ -5,7 +5,6 @@ Writes: model version: model.onnx, native members, feature definitions, referenc
 Run:    python -m workloads.register register.minimum_average_precision=0.6
 """
 
-import importlib
 import json
 from typing import Any
 
@@ -22,7 +21,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.offline import micros
 from workbench.feedback import drift
 from workbench.governance.keys import Keys
-from workbench.models import bundle, graph
+from workbench.models import bundle, graph, native
 from workbench.models.scorer import Scorer
 from workbench.progress import say
 from workbench.release import gates
@@ -51,15 +50,15 @@ def run(cfg: Config) -> Artifact:
     weights = [trained.manifest["weights"][family] for family in members]
     model = graph.merge(members, weights, 0.0, len(feature_set.names))
     tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
-    native = {
+    natives = {
         family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in members
     }
-    rescored, differences = _rescored(model, tested), _differences(cfg, model, native, tested)
+    rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
     gates.check(cfg.register, evaluated.figures["ensemble"], rescored, differences)
     about = {"members": list(members), "weights": weights, "threshold": _threshold(cfg, trained, weights)}
     files = {
         bundle.MODEL: model,
-        **{f"members/{family}": content for family, content in native.items()},
+        **{f"members/{family}": content for family, content in natives.items()},
         "features.json": json.dumps(feature_set.to_json(), indent=1).encode(),
         "reference.json": json.dumps(_reference(cfg, features, model, evaluated)).encode(),
         "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences), indent=1).encode(),
@@ -91,13 +90,13 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
     return metrics.figures(tested["label"], logit_N, tested["time"], tested["card"])
 
 
-def _differences(cfg: Config, model: bytes, native: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
+def _differences(cfg: Config, model: bytes, natives: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
     """For each member the largest difference of its probability from its framework's own."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
     ours = Scorer(model).score(x_NF).member_logits_NM
     differences = {}
-    for column, (family, content) in enumerate(native.items()):
-        theirs = importlib.import_module(f"workbench.models.{family}").logits(content, x_NF)
+    for column, (family, content) in enumerate(natives.items()):
+        theirs = native.logits(family, content, x_NF)
         differences[family] = float(np.abs(_probability(ours[:, column]) - _probability(theirs)).max())
     return differences
 

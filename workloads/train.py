@@ -5,7 +5,6 @@ Writes: run: native models, ONNX members, validation log-odds, history.parquet, 
 Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ def run(cfg: Config) -> Artifact:
         selected = [_selected(cfg, features, fold, trained) for fold in folds.select]
         weights = ensemble.weights(selected)
         stage = store.stage("runs", name)
-        _write_models(stage, cfg, trained)
+        _write_models(stage, trained)
         _write_tables(stage, trained, selected, folds)
         figures = _figures(trained, selected, weights)
         for row in _history(trained):
@@ -93,14 +92,12 @@ def _selected(
     return label, np.stack([one.logits_N(fold.name) for one in trained.values()], axis=1)
 
 
-def _write_models(stage: Stage, cfg: Config, trained: dict[str, Trained]) -> None:
-    width = len(FeatureSet.of(cfg.features, cfg.data).names)
+def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
     for family, one in trained.items():
-        module = importlib.import_module(f"workbench.models.{family}")
         for (fold, seed), fitted in one.fits.items():
             if fold.startswith(protocol.TEST):
                 stage.write_bytes(f"{family}/{fold}-seed{seed}.native", fitted.model)
-                stage.write_bytes(f"{family}/{fold}-seed{seed}.onnx", module.to_onnx(fitted.model, width))
+                stage.write_bytes(f"{family}/{fold}-seed{seed}.onnx", fitted.onnx)
 
 
 def _write_tables(stage: Stage, trained: dict[str, Trained], selected: list[Any], folds: Protocol) -> None:

@@ -52,6 +52,7 @@ class Fitted:
     train_loss: list[float] = field(default_factory=list)  # mean log loss, at each of the steps
     logits_SN: list[Floats] = field(default_factory=list)  # log-odds of the scored rows, at each of the steps
     model: bytes = b""  # the framework's own file
+    onnx: bytes = b""  # the same as a graph, of fits that do not select
 
     def to_bytes(self) -> bytes:
         """One file that holds all of it, without code."""
@@ -64,6 +65,7 @@ class Fitted:
             numbers=np.frombuffer(json.dumps(numbers).encode(), np.uint8),
             logits=scored,
             model=np.frombuffer(self.model, np.uint8),
+            onnx=np.frombuffer(self.onnx, np.uint8),
         )
         return sink.getvalue()
 
@@ -72,7 +74,8 @@ class Fitted:
         """What `to_bytes` wrote."""
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             numbers = json.loads(stored["numbers"].tobytes())
-            return cls(**numbers, logits_SN=list(stored["logits"]), model=stored["model"].tobytes())
+            files = {name: stored[name].tobytes() for name in ("model", "onnx")}
+            return cls(**numbers, **files, logits_SN=list(stored["logits"]))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     hyper: NetworkConfig = config["hyper"]
     tf.config.threading.set_intra_op_parallelism_threads(1)
     config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
-    return work_off(loop, config["fits"], hyper.epochs, config, checkpoint_every=5)
+    return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
 
 
 def loop(

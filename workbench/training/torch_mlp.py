@@ -23,7 +23,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
     hyper: NetworkConfig = config["hyper"]
     torch.set_num_threads(1)
-    return work_off(loop, config["fits"], hyper.epochs, config, checkpoint_every=5)
+    return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
 
 
 def loop(

@@ -18,9 +18,12 @@ from ray.train.collective import broadcast_from_rank_zero
 from workbench.training.fits import Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
 SCORED = "-scored"
+Convert = Callable[[bytes, int], bytes]  # a framework's file and the number of features to an ONNX graph
 
 
-def work_off(loop: Loop, fits: list[Fit], steps: int, hyper: Any, checkpoint_every: int) -> dict[str, bytes] | None:
+def work_off(
+    loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, hyper: Any, checkpoint_every: int
+) -> dict[str, bytes] | None:
     """All fits, packed by name, on rank 0 (None elsewhere).
 
     Fits that select come first and run for `steps`; the others run for the number of steps that those found best.
@@ -33,7 +36,10 @@ def work_off(loop: Loop, fits: list[Fit], steps: int, hyper: Any, checkpoint_eve
         scored = _rows(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
         start = partial.pop(fit.name, None)
         report = _reporter(fit, done, checkpoint_every)
-        done[fit.name] = loop(_rows(fit.fold), scored, limit, fit, hyper, start, report)
+        shard = _rows(fit.fold)
+        fitted = done[fit.name] = loop(shard, scored, limit, fit, hyper, start, report)
+        if _rank() == 0 and not fit.selects:
+            fitted.onnx = to_onnx(fitted.model, shard.x_NF.shape[1])
         _save({"done": done, "partial": None}) if _rank() == 0 else ray.train.report({})
     return {name: one.to_bytes() for name, one in done.items()} if _rank() == 0 else None
 

@@ -18,7 +18,7 @@ SCORE_EVERY = 10  # rounds; a single round changes little
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and scaling."""
     hyper: XGBoostConfig = config["hyper"]
-    return work_off(loop, config["fits"], hyper.rounds, config, checkpoint_every=5 * SCORE_EVERY)
+    return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, checkpoint_every=5 * SCORE_EVERY)
 
 
 def loop(

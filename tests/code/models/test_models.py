@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError, StoreError
 from workbench.features.definitions import FeatureSet
-from workbench.models import bundle, graph
+from workbench.models import bundle, graph, native
 from workbench.models.encoding import Encoding
 from workbench.models.scorer import Scorer
 
@@ -22,7 +23,15 @@ X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
 Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
 
 
-def native(family: str) -> bytes:
+def made(family: str) -> tuple[bytes, bytes]:
+    """A small model of the family in its own format, and its graph; the converters warn of their own libraries."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = small(family)
+        return content, importlib.import_module(f"workbench.models.{family}").to_onnx(content, WIDTH)
+
+
+def small(family: str) -> bytes:
     """A small model of the family in its own format."""
     module = importlib.import_module(f"workbench.models.{family}")
     encoding = Encoding.of(X, 8)
@@ -36,15 +45,11 @@ def native(family: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def members() -> dict[str, tuple[bytes, bytes]]:
-    """Native file and ONNX graph of each family; the converters warn of their own libraries."""
-    made = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for family in ("xgboost", "torch_mlp", "keras_mlp"):
-            content = native(family)
-            made[family] = (content, importlib.import_module(f"workbench.models.{family}").to_onnx(content, WIDTH))
-    return made
+def members(ray_session: None) -> dict[str, tuple[bytes, bytes]]:
+    """Native file and ONNX graph of each family, each made in a process of its own as in training."""
+    alone = ray.remote(max_calls=1)(made)
+    families = ("xgboost", "torch_mlp", "keras_mlp")
+    return dict(zip(families, ray.get([alone.remote(family) for family in families]), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def merged(members: dict[str, tuple[bytes, bytes]]) -> bytes:
 def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes, bytes]], merged: bytes) -> None:
     scores = Scorer(merged).score(X)
     for column, (family, (content, _)) in enumerate(members.items()):
-        theirs = importlib.import_module(f"workbench.models.{family}").logits(content, X)
+        theirs = native.logits(family, content, X)
         np.testing.assert_allclose(scores.member_logits_NM[:, column], theirs, atol=1e-4, rtol=1e-4)
 
 
