@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
-.PHONY: help setup run test test-all check serve clean
+.PHONY: help setup run test test-all check serve bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -32,10 +32,13 @@ test-all: setup ## the tests with the slow ones
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy workbench workloads serve
+	$(BIN)/mypy workbench workloads serve benchmarks
 
 serve: setup ## start the champion and stay up until Ctrl-C
 	$(BIN)/python -m workloads.deploy serve.stay_up=true
+
+bench: setup ## our figures beside a peer's (needs wrk)
+	$(BIN)/python -m benchmarks.serving
 
 clean: ## remove the store and everything that is made again
 	rm -rf store .workbench build .mypy_cache .ruff_cache *.egg-info

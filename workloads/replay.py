@@ -176,12 +176,18 @@ def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.T
         clock += STEP
 
 
+def bodies(cfg: Config, rows: pa.Table) -> list[bytes]:
+    """The request bodies of some events."""
+    listed = rows.drop_columns([cfg.data.known_time or "known_time"]).to_pylist()
+    return [json.dumps(row, default=_text).encode() for row in listed]
+
+
 def _lanes(cfg: Config, rows: pa.Table) -> list[list[bytes]]:
     """Bodies per connection. All events of a customer take one lane, so that they arrive in their order."""
     lanes: list[list[bytes]] = [[] for _ in range(cfg.replay.connections)]
     by = cfg.data.entities[0] if cfg.data.entities else cfg.data.id
-    for row in rows.drop_columns([cfg.data.known_time or "known_time"]).to_pylist():
-        lanes[zlib.crc32(str(row[by]).encode()) % len(lanes)].append(json.dumps(row, default=_text).encode())
+    for value, body in zip(rows[by].to_pylist(), bodies(cfg, rows), strict=True):
+        lanes[zlib.crc32(str(value).encode()) % len(lanes)].append(body)
     return lanes
 
 

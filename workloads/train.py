@@ -26,7 +26,7 @@ from workbench.training.fits import Fold, average_precision
 from workbench.training.run import Trained
 from workloads import door, featurize
 
-VERSION = 2
+VERSION = 3
 
 
 def key(cfg: Config) -> str:

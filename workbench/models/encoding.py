@@ -3,14 +3,17 @@
 The code (Gorishniy, Rubachev, Babenko: "On Embeddings for Numerical Features in Tabular Deep Learning", 2022) gives
 every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. The
 edges are quantiles of the distinct values, not of the rows: rare risks sit in a tail that row quantiles hardly cut.
-Many bins matter most: 64 gave a mean average precision of 0.658 and 128 gave 0.676 on the four validation weeks of the
-payments (one seed, 12 epochs; 32 bins, half of them of rows, gave 0.661). All numbers come from the training rows and
-become constants of the network.
+All numbers come from the training rows and become constants of the network.
+
+Below its bin a code is 0 and above it 1, so a linear layer on the codes is one curve with corners per feature, which
+can be looked up: `places` says where. Training looks up (four times as fast), scoring multiplies: the same numbers.
 
 Shapes: N rows, F features, C codes (bins of all features together).
 """
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +45,24 @@ class Encoding:
         )
 
     @property
+    def first(self) -> NDArray[np.int64]:
+        """[F] the first code of each feature."""
+        return np.searchsorted(self.feature, np.arange(len(self.mean)))
+
+    def logs(self, x_NF: Floats) -> Floats:
+        """[N, F] standardised signed logs, clipped at eight deviations."""
+        return np.clip((signed_log(x_NF) - self.mean) * self.scale, -8, 8)
+
+    def places(self, x_NF: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """Where each value lies: the code of its bin [N, F], and the value of that code [N, F]."""
+        code_NF = np.empty((len(x_NF), len(self.mean) if len(self.low) else 0), np.int64)
+        bounds = [*self.first, len(self.low)]
+        for column, (first, end) in enumerate(itertools.pairwise(bounds) if len(self.low) else ()):
+            bin_N = np.searchsorted(self.low[first:end], x_NF[:, column], side="right") - 1
+            code_NF[:, column] = first + np.maximum(bin_N, 0)
+        return code_NF, np.clip((x_NF[:, : code_NF.shape[1]] - self.low[code_NF]) * self.slope[code_NF], 0, 1)
+
+    @property
     def width(self) -> int:
         """How many numbers a row has after encoding: F + C."""
         return len(self.mean) + len(self.low)
@@ -51,7 +72,7 @@ class Encoding:
         return {name: getattr(self, name) for name in ("mean", "scale", "feature", "low", "slope")}
 
 
-def signed_log(x_NF: NDArray[np.float64]) -> NDArray[np.float64]:
+def signed_log(x_NF: NDArray[Any]) -> NDArray[Any]:
     """log(1 + |x|) with the sign of x: amounts, counts and balances are spread over orders of magnitude."""
     return np.sign(x_NF) * np.log1p(np.abs(x_NF))
 

@@ -41,6 +41,22 @@ def build(encoding: Encoding, hidden: Sequence[int], dropout: float, seed: int) 
     return keras.Model(inputs, keras.layers.Dense(1)(x))
 
 
+def lookup(network: keras.Model, first: np.ndarray, seen: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The same log-odds [N] in training, from the places of the values (logs, codes, values); see `encoding.py`."""
+    logs_NF, code_NF, value_NF = seen
+    dense, *rest = network.layers[2:]
+    logs_FH, codes_CH = tf.split(dense.kernel, [len(first), dense.kernel.shape[0] - len(first)])
+    below_CH = tf.concat(
+        [tf.zeros((1, codes_CH.shape[1])), tf.cumsum(codes_CH)], axis=0
+    )  # sums of all codes before each
+    curves_NFH = tf.gather(below_CH, code_NF) + tf.gather(codes_CH, code_NF) * value_NF[:, :, None]
+    start_H = dense.bias - tf.reduce_sum(tf.gather(below_CH, first), axis=0)
+    x = dense.activation(start_H + logs_NF @ logs_FH + tf.reduce_sum(curves_NFH, axis=1))
+    for layer in rest:
+        x = layer(x, training=True)
+    return x[:, 0]
+
+
 def to_bytes(network: keras.Model, encoding: Encoding) -> bytes:
     """Encoding and weights as plain arrays; no code, no configuration to be trusted."""
     sink = io.BytesIO()

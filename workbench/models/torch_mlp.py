@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from workbench.models.encoding import Encoding
 from workbench.models.graph import INPUT, OUTPUT
@@ -47,6 +48,34 @@ class Network(nn.Module):
     def forward(self, x_NF: Tensor) -> Tensor:
         """The log-odds."""
         return self.body(self.encode(x_NF)).squeeze(1)
+
+
+class Lookup(nn.Module):
+    """The same log-odds from the places of the values instead of all their codes; see `encoding.py`."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.body = network.body
+        self.inputs = network.encode.mean.numel()
+        self.first = torch.searchsorted(
+            network.encode.feature, torch.arange(self.inputs, device=network.encode.mean.device)
+        )
+
+    def forward(self, logs_NF: Tensor, code_NF: Tensor, value_NF: Tensor) -> Tensor:
+        """The log-odds [N]; the sums of all codes below a bin are running sums of the first layer's weights."""
+        layer = self.body[0]
+        logs_FH, codes_CH = layer.weight.t().split([self.inputs, layer.in_features - self.inputs])
+        below_CH = cumulated(codes_CH)
+        hidden_NH = layer.bias - below_CH[self.first].sum(0) + logs_NF @ logs_FH
+        if code_NF.shape[1]:  # an empty bag is an error
+            hidden_NH = hidden_NH + embedding_bag(code_NF, below_CH, mode="sum")
+            hidden_NH = hidden_NH + embedding_bag(code_NF, codes_CH, mode="sum", per_sample_weights=value_NF)
+        return self.body[1:](hidden_NH).squeeze(1)
+
+
+def cumulated(codes_CH: Tensor) -> Tensor:
+    """[C + 1, H] the sums of all rows before each row."""
+    return torch.cat([codes_CH.new_zeros(1, codes_CH.shape[1]), codes_CH.cumsum(0)])
 
 
 def to_bytes(network: Network) -> bytes:

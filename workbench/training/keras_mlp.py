@@ -5,6 +5,7 @@ flattened, summed between the workers in one collective call, and applied by eve
 """
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -40,9 +41,10 @@ def loop(
         optimizer = keras.optimizers.AdamW(hyper.learning_rate, weight_decay=hyper.weight_decay)
         optimizer.build(network.trainable_variables)
     fitted, first = _restore(start, network, optimizer)
-    step_function = _step_function(config["strategy"], network, optimizer)
+    step_function = _step_function(config["strategy"], network, optimizer, encoding.first)
+    seen = (encoding.logs(shard.x_NF), *encoding.places(shard.x_NF), shard.y_N)
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(step_function, optimizer, shard, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = _epoch(step_function, optimizer, seen, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
         batches.check(loss, fit, epoch)
         _score(network, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer, encoding))
@@ -50,14 +52,15 @@ def loop(
     return fitted
 
 
-def _step_function(strategy: Any, network: keras.Model, optimizer: Any) -> Any:
+def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: Any) -> Any:
     shapes = [tuple(one.shape) for one in network.trainable_variables]
     sizes = [int(np.prod(shape)) for shape in shapes]
     workers = strategy.num_replicas_in_sync
 
-    def replica_step(x: Any, y: Any) -> Any:
+    def replica_step(*inputs: Any) -> Any:
+        *seen, y = inputs
         with tf.GradientTape() as tape:
-            logits = network(x, training=True)[:, 0]
+            logits = model_file.lookup(network, first, seen)
             loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits))
         gradients = tape.gradient(loss, network.trainable_variables)
         flat = tf.concat([tf.reshape(one, [-1]) for one in gradients], axis=0)
@@ -66,17 +69,22 @@ def _step_function(strategy: Any, network: keras.Model, optimizer: Any) -> Any:
         optimizer.apply(parts, network.trainable_variables)
         return loss
 
-    return tf.function(lambda x, y: strategy.run(replica_step, args=(x, y)))
+    return tf.function(lambda *inputs: strategy.run(replica_step, args=inputs))
 
 
 def _epoch(
-    step_function: Any, optimizer: Any, shard: Rows, plan: batches.Plan, hyper: NetworkConfig, seed: batches.Seed
+    step_function: Any,
+    optimizer: Any,
+    seen: Sequence[Any],
+    plan: batches.Plan,
+    hyper: NetworkConfig,
+    seed: batches.Seed,
 ) -> float:
     """The mean loss of one pass over the rows."""
     total = 0.0
     for step, rows in enumerate(plan.epoch(seed)):
         optimizer.learning_rate.assign(hyper.learning_rate * seed.cosine(step, plan.steps))
-        total += float(step_function(tf.constant(shard.x_NF[rows]), tf.constant(shard.y_N[rows])))
+        total += float(step_function(*(tf.constant(one[rows]) for one in seen)))
     return total / plan.steps
 
 

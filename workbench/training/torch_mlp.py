@@ -8,10 +8,11 @@ import ray.train.torch
 import torch
 from ray.train.torch import TorchTrainer
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.data import TensorDataset
 
 from workbench.config import NetworkConfig
 from workbench.models import torch_mlp as model_file
-from workbench.models.torch_mlp import Network
+from workbench.models.torch_mlp import Lookup, Network
 from workbench.training import batches
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.workers import work_off
@@ -33,13 +34,15 @@ def loop(
     hyper, plan = config["hyper"], batches.Plan(shard, config["rows"][fit.fold], config["hyper"].batch_size)
     device = ray.train.torch.get_device()
     torch.manual_seed(fit.seed)
-    network = Network(config["encodings"][fit.fold], hyper.hidden, hyper.dropout).to(device)
+    encoding = config["encodings"][fit.fold]
+    network = Network(encoding, hyper.hidden, hyper.dropout).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     fitted, first = _restore(start, network, optimizer)
-    parallel = ray.train.torch.prepare_model(network, move_to_device=False)
-    x, y = torch.from_numpy(shard.x_NF).to(device), torch.from_numpy(shard.y_N).to(device)
+    parallel = ray.train.torch.prepare_model(Lookup(network), move_to_device=False)
+    seen = (encoding.logs(shard.x_NF), *encoding.places(shard.x_NF), shard.y_N)
+    data = TensorDataset(*(torch.from_numpy(one).to(device) for one in seen))
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(parallel, optimizer, x, y, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = _epoch(parallel, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
         batches.check(loss, fit, epoch)
         _score(network, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer))
@@ -50,8 +53,7 @@ def loop(
 def _epoch(
     network: torch.nn.Module,
     optimizer: Any,
-    x: Any,
-    y: Any,
+    data: TensorDataset,
     plan: batches.Plan,
     hyper: NetworkConfig,
     seed: batches.Seed,
@@ -63,8 +65,8 @@ def _epoch(
     for step, rows in enumerate(plan.epoch(seed)):
         for group in optimizer.param_groups:
             group["lr"] = hyper.learning_rate * seed.cosine(step, plan.steps)
-        index = torch.from_numpy(rows).to(x.device)
-        loss = binary_cross_entropy_with_logits(network(x[index]), y[index])
+        *inputs, y = data[torch.from_numpy(rows).to(data.tensors[0].device)]
+        loss = binary_cross_entropy_with_logits(network(*inputs), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -29,3 +29,17 @@ def test_no_bins_leave_only_the_standardised_inputs() -> None:
     encoding = Encoding.of(np.arange(6, dtype=np.float32).reshape(3, 2), 0)
     assert encoding.width - len(encoding.low) == 2
     assert len(encoding.low) == 0
+
+
+@pytest.mark.parametrize("bins", [0, 1, 8])
+def test_a_value_has_the_codes_that_its_place_says(bins: int) -> None:
+    x_NF = np.random.default_rng(0).lognormal(3, 2, (500, 3)).astype(np.float32)
+    encoding = Encoding.of(x_NF[:100], bins)
+    code_NF, value_NF = encoding.places(x_NF)
+    dense_NC = np.clip((x_NF[:, encoding.feature] - encoding.low) * encoding.slope, 0, 1)
+    looked_up_NC = np.zeros_like(dense_NC)
+    for codes, values, row in zip(code_NF, value_NF, looked_up_NC, strict=True):
+        for code, value in zip(codes, values, strict=True):
+            row[encoding.first[encoding.feature[code]] : code] = 1
+            row[code] = value
+    np.testing.assert_allclose(looked_up_NC, dense_NC, atol=1e-5)

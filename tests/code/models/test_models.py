@@ -64,6 +64,27 @@ def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes
         np.testing.assert_allclose(scores.member_logits_NM[:, column], theirs, atol=1e-4, rtol=1e-4)
 
 
+def looked_up(family: str, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds as training computes them, by lookup, and as the network itself gives them."""
+    module = importlib.import_module(f"workbench.models.{family}")
+    encoding = Encoding.of(X, bins)
+    seen = (encoding.logs(X), *encoding.places(X))
+    if family == "torch_mlp":
+        network = module.Network(encoding, [16, 8], 0.0)
+        seen = tuple(module.torch.from_numpy(one) for one in seen)
+        return module.Lookup(network)(*seen).detach().numpy(), network(module.torch.from_numpy(X)).detach().numpy()
+    network = module.build(encoding, [16, 8], 0.0, seed=0)
+    return np.asarray(module.lookup(network, encoding.first, seen)), np.asarray(network(X))[:, 0]
+
+
+@pytest.mark.parametrize("bins", [0, 16])
+@pytest.mark.parametrize("family", ["torch_mlp", "keras_mlp"])
+def test_a_network_trains_on_the_log_odds_that_it_scores(ray_session: None, family: str, bins: int) -> None:
+    trained, scored = ray.get(ray.remote(max_calls=1)(looked_up).remote(family, bins))
+    assert np.std(scored) > 0
+    np.testing.assert_allclose(trained, scored, atol=1e-4)
+
+
 def test_the_ensemble_is_linear_in_log_odds(merged: bytes) -> None:
     scores = Scorer(merged).score(X)
     np.testing.assert_allclose(scores.logit_N, scores.member_logits_NM @ [0.5, 0.3, 0.2] + 0.1, atol=1e-4)

@@ -1,0 +1,1 @@
+"""Our figure and a peer's, side by side in one run."""

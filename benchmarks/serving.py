@@ -1,0 +1,155 @@
+"""Our endpoint against a bare FastAPI + uvicorn + XGBoost twin, by wrk, at 1, 16 and 64 connections.
+
+Ours gets raw transactions: it checks a key, computes features from its state, scores the registered ensemble and writes
+a record before it answers. The twin gets features and does nothing but score the ensemble's trees. Both have one
+process; the load generator shares the machine with them. Each case is the median over the rounds, which alternate.
+
+    python -m benchmarks.serving [--json FILE] [--seconds 8] [--rounds 3] [KEY=VALUE ...]
+"""
+
+import contextlib
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pyarrow.fs import LocalFileSystem
+
+from benchmarks import load, table
+from benchmarks.load import Seen
+from benchmarks.table import Row
+from workbench import cluster
+from workbench.config import Config
+from workbench.data import snapshots
+from workbench.data.store import Store
+from workbench.errors import ConfigError, EnvironmentFault
+from workbench.evaluation import protocol
+from workbench.features.definitions import FeatureSet
+from workbench.progress import say
+from workloads import deploy, door, featurize, register, replay
+
+CONNECTIONS = (1, 16, 64)
+Measure = Callable[[int], Seen]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = table.parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the configuration, as for any step")
+    arguments = parser.parse_args()
+
+    def work() -> None:
+        cfg = configured(arguments.overrides)
+        with cluster.session(cfg), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
+            register.run(cfg)
+            set_apart(cfg, Path(folder))
+            rows = compared(cfg, Path(folder), arguments.seconds, arguments.rounds)
+        print(table.text(rows))
+        if arguments.json:
+            table.write(arguments.json, rows)
+
+    sys.exit(door.guarded(work))
+
+
+def configured(overrides: Sequence[str]) -> Config:
+    """The configuration with an application, a port and a journal of the benchmark's own."""
+    return door.composed(["serve.application=benchmark", f"serve.port={free_port()}", "tracker=disabled", *overrides])
+
+
+def set_apart(cfg: Config, folder: Path) -> None:
+    """Let the endpoint write into copies of the tables, since its decisions here are none; the artifacts are shared."""
+    store = Store(cfg.storage.root)
+    if not isinstance(store.fs, LocalFileSystem):
+        raise ConfigError(f"storage.root={cfg.storage.root} is not on this machine. Use a local one for benchmarks.")
+    cfg.storage.root, cfg.serve.journal = str(folder / "store"), str(folder / "journal")
+    (folder / "store").mkdir()
+    for part in Path(store.root).iterdir():
+        if part.name != "tables":
+            (folder / "store" / part.name).symlink_to(part)
+    shutil.copytree(store.path("tables"), folder / "store" / "tables", ignore=lambda *_: ["predictions"])
+
+
+def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row]:
+    """Both sides measured in turn."""
+    with deploy.live(cfg) as endpoint, twin(cfg, folder) as twin_url:
+        ours, theirs = bodies(cfg, folder)
+        sides: dict[str, Measure] = {
+            "ours": lambda n: load.run(f"{endpoint.url}/v1/score", ours, n, seconds, key=endpoint.api_key),
+            "peer": lambda n: load.run(f"{twin_url}/score", theirs, n, seconds),
+        }
+        for measure in sides.values():
+            measure(CONNECTIONS[0])  # warm both
+        seen: dict[int, dict[str, list[Seen]]] = {n: {side: [] for side in sides} for n in CONNECTIONS}
+        for turn in range(rounds):
+            say(f"  round {turn + 1} of {rounds}")
+            for n in CONNECTIONS:
+                for side, measure in sides.items():
+                    seen[n][side].append(measure(n))
+    return [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
+
+
+def bodies(cfg: Config, folder: Path) -> tuple[Path, Path]:
+    """The same events as raw transactions for us and as ready-made features for the twin."""
+    events = replay.events_of(cfg)
+    names = FeatureSet.of(cfg.features, cfg.data).names
+    days = protocol.between(cfg.data.event_time, replay.span(cfg, events)[0].date(), cfg.replay.days)
+    features = snapshots.read(featurize.run(cfg), [cfg.data.id, *names], days).sort_by(cfg.data.id)
+    listed = zip(*(features[name].to_pylist() for name in names), strict=True)
+    ready = [json.dumps({"features": list(row)}).encode() for row in listed]
+    ours = load.write_bodies(folder / "ours.jsonl", replay.bodies(cfg, events))
+    return ours, load.write_bodies(folder / "peer.jsonl", ready)
+
+
+@contextlib.contextmanager
+def twin(cfg: Config, folder: Path) -> Iterator[str]:
+    """The twin's URL, while it lives."""
+    port, model = free_port(), folder / "xgboost.ubj"
+    model.write_bytes(register.run(cfg).read_bytes("members/xgboost"))
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.twin", str(model), str(port)])
+    try:
+        _wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise EnvironmentFault("The FastAPI twin did not start. Install the development packages: make setup.")
+
+
+def _rows(connections: int, ours: list[Seen], peer: list[Seen]) -> list[Row]:
+    def row(name: str, unit: str, figure: Callable[[Seen], float]) -> Row:
+        middle = [statistics.median(figure(one) for one in side) for side in (ours, peer)]
+        return Row(f"{name}, {connections} connection{'s'[: connections > 1]}", middle[0], middle[1], unit)
+
+    return [
+        row("throughput", "requests/s", lambda one: one.requests_per_s),
+        row("latency p50", "ms", lambda one: one.p50_ms),
+        row("latency p99", "ms", lambda one: one.p99_ms),
+    ]
+
+
+if __name__ == "__main__":
+    main()
