@@ -48,7 +48,7 @@ def main() -> None:
 
     def work() -> None:
         cfg = configured(arguments.overrides)
-        with cluster.session(cfg), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
+        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
             register.run(cfg)
             set_apart(cfg, Path(folder))
             rows = compared(cfg, Path(folder), arguments.seconds, arguments.rounds)

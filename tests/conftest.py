@@ -27,7 +27,8 @@ cluster.use_token(os.environ["WORKBENCH_KEYS"])
 def ray_session() -> Iterator[None]:
     """One real Ray for all tests that need one, started the way the product starts it."""
     cfg = Config(scaling=ScalingConfig(name="tests", ray_cpus=4), keys=KeysConfig(folder=os.environ["WORKBENCH_KEYS"]))
-    with cluster.session(cfg):
+    with cluster.session():
+        cluster.up(cfg)
         yield
 
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,26 +47,30 @@ def use_token(keys_folder: str) -> None:
 
 
 @contextlib.contextmanager
-def session(cfg: Config) -> Iterator[None]:
-    """Ray is up inside; a Ray that was started here is gone afterwards, one that was joined stays."""
-    joined = "RAY_ADDRESS" in os.environ
-    if not joined:
-        use_token(cfg.keys.folder)
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    _start(cfg, joined)
+def session() -> Iterator[None]:
+    """A Ray that is started or joined inside, by `up`, is left at the end; one that was there before stays."""
+    before = _running()
     try:
         yield
     finally:
-        ray.shutdown()
+        if not before and _running():
+            sys.modules["ray"].shutdown()
+
+
+def up(cfg: Config) -> None:
+    """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so."""
+    if not _running():
+        _start(cfg, joined="RAY_ADDRESS" in os.environ)
+
+
+def _running() -> bool:
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
 def _start(cfg: Config, joined: bool) -> None:
+    if not joined:
+        use_token(cfg.keys.folder)
     import ray
-    from ray.data import DataContext
 
     options = {} if joined else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
     try:
@@ -74,14 +79,20 @@ def _start(cfg: Config, joined: bool) -> None:
         raise EnvironmentFault(
             f"No Ray: {error}. Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
         ) from error
+    _configure_data()
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+
+
+def _configure_data() -> None:
+    from ray.data import DataContext
+
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_options.preserve_order = True  # the same rows in the same order: the same model
-    for name in ("ray.data", "ray.train", "ray.serve"):
+    for name in ("ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
 
 
 def _token_file(folder: Path) -> Path:

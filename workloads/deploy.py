@@ -7,7 +7,9 @@ Run:    python -m workloads.deploy serve.stay_up=true
 
 import contextlib
 import datetime as dt
+import io
 import json
+import logging
 import os
 import socket
 import time
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.cluster import SERVE_VARIABLES
+from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault
@@ -65,6 +67,7 @@ def live(cfg: Config) -> Iterator[Live]:
         yield Live(url, api_key, journal)
         return
     _check_port(cfg)
+    cluster.up(cfg)
     _start(cfg, version)
     try:
         _wait_ready(url, cfg.serve.application, version.key)
@@ -77,9 +80,10 @@ def live(cfg: Config) -> Iterator[Live]:
 def _start(cfg: Config, version: Artifact) -> None:
     from ray import serve
 
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve.endpoint import Endpoint
 
-    if os.environ.get(SERVE_VARIABLES[0]) != "1":
+    if os.environ.get(cluster.SERVE_VARIABLES[0]) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
     serve.start(http_options={"host": cfg.serve.host, "port": cfg.serve.port}, logging_config={"log_level": "ERROR"})
     deployment = serve.deployment(
@@ -120,7 +124,8 @@ def _settings(cfg: Config, version: Artifact) -> Any:
 def _stop() -> None:
     from ray import serve
 
-    serve.shutdown()  # what the journal still holds is moved at the next start
+    with contextlib.redirect_stdout(io.StringIO()):  # Ray tells that the controller, asked to die, has died
+        serve.shutdown()  # what the journal still holds is moved at the next start
 
 
 def _unmoved(journal: Path) -> bool:

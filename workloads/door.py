@@ -1,13 +1,14 @@
 """The door of every step: Hydra composes the config, then `run(cfg)` works on typed dataclasses and Hydra is gone.
 
 Exit codes: 0 done; 1 a gate or contract said no; 2 the command line or the config is wrong; 3 an input or the
-environment is; 130 interrupted.
+environment is; 70 our own mistake, with its traceback; 130 interrupted.
 """
 
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,17 @@ from workbench.data.store import Artifact
 from workbench.errors import ConfigError, EnvironmentFault, WorkbenchError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
+OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def main(run: Callable[[Config], Artifact], doc: str | None, needs_ray: bool = True) -> None:
+def main(run: Callable[[Config], Artifact], doc: str | None) -> None:
     """Run one step as a command: `key=value` overrides from the command line, the exit code as the answer."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         print(f"{doc}\nKeys: see conf/README.md. Any key can be set as key=value; --cfg prints the whole config.")
         sys.exit(0)
-    sys.exit(guarded(lambda: _run_step(run, arguments, needs_ray)))
+    sys.exit(guarded(lambda: _run_step(run, arguments)))
 
 
 def guarded(work: Callable[[], None]) -> int:
@@ -50,6 +52,10 @@ def guarded(work: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
         return 130
+    except Exception:  # noqa: BLE001 - Python would end with 1, the code of a gate that looked and said no
+        traceback.print_exc()
+        print("\nerror: this is a mistake of the workbench, not yours. Please report it.", file=sys.stderr)
+        return OUR_MISTAKE
     return 0
 
 
@@ -67,18 +73,15 @@ def composed(arguments: Sequence[str]) -> Config:
     return validate(typed)
 
 
-def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str], needs_ray: bool) -> None:
+def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> None:
     show = "--cfg" in arguments
     cfg = composed([a for a in arguments if a != "--cfg"])
     if show:
         print(OmegaConf.to_yaml(OmegaConf.structured(cfg)))
         return
     output = _checked_output(cfg.output.json)
-    if not needs_ray:
+    with cluster.session():
         artifact = run(cfg)
-    else:
-        with cluster.session(cfg):
-            artifact = run(cfg)
     print(artifact.uri)
     if output is not None:
         write_output(output, artifact)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench import cluster
 from workbench.config import Config
 from workbench.data import distributed, labels, snapshots
 from workbench.data.store import Artifact, Store
@@ -41,6 +42,7 @@ def run(cfg: Config) -> Artifact:
     if done := store.find("features", name):
         return done
     rows = validate.run(cfg)
+    cluster.up(cfg)
     feature_set = FeatureSet.of(cfg.features, cfg.data)
     history = labels.read(store, ingest.key(cfg))
     positives = PositiveIntervals.of(history, cfg.data.id)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench import cluster
 from workbench.config import Config, DataConfig
 from workbench.data import distributed, labels, sources
 from workbench.data.sources import Source
@@ -42,6 +43,7 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("raw", name):
         return done
+    cluster.up(cfg)
     source = sources.generated(cfg.data) if cfg.data.source.kind == "benchmark" else sources.read(cfg.data)
     seed = _ledger_rows(cfg.data, source)
     # The ledger first: a snapshot that exists always has its labels, and a repeated seeding changes nothing.

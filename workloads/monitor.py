@@ -132,4 +132,4 @@ def _without_known(cfg: Config, rows: pa.Table) -> pa.Table:
 
 
 if __name__ == "__main__":
-    door.main(run, __doc__, needs_ray=True)
+    door.main(run, __doc__)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
@@ -45,6 +46,7 @@ def run(cfg: Config) -> Artifact:
             "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
         )
     evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
+    cluster.up(cfg)
     members = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
     feature_set = FeatureSet.of(cfg.features, cfg.data)
     weights = [trained.manifest["weights"][family] for family in members]
@@ -65,8 +67,12 @@ def run(cfg: Config) -> Artifact:
     }
     signing = Keys(cfg.keys.folder).signing()
     parents = {"run": trained.key, "evaluation": evaluated.key, "features": features.key}
-    version = bundle.write(store, name, files, about, signing, parents, evaluated.figures)
-    bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
+    run_config = {"experiment": cfg.name, "config_digest": digest(cfg.register), **about}
+    with tracking.open_run(cfg.tracker, name, "register", run_config) as tracked:
+        version = bundle.write(store, name, files, about, signing, parents, evaluated.figures)
+        bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
+        tracked.summary(evaluated.figures)
+        tracked.artifact(version, "model")
     say(f"  version {name}: {', '.join(f'{m} {w:g}' for m, w in zip(members, weights, strict=True))}")
     return version
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench import tracking
+from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Stage, Store
@@ -47,6 +47,7 @@ def run(cfg: Config) -> Artifact:
     if done := store.find("runs", name):
         return done
     features = featurize.run(cfg)
+    cluster.up(cfg)
     folds = protocol.of(cfg, features)
     with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
         trained = {family: _train(cfg, family, features, folds, name) for family in cfg.train.families}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from workbench import cluster
 from workbench.config import Config, DataConfig
 from workbench.data import checks, contracts, distributed
 from workbench.data.contracts import Violation
@@ -50,6 +51,7 @@ def run(cfg: Config) -> Artifact:
     if earlier := store.find("validations", name):
         _refuse_above_limit(cfg.data, earlier)
     raw = ingest.run(cfg)
+    cluster.up(cfg)
     rows = checks.checked(raw, contracts.contract_of(cfg.data)).materialize()
     violations, quarantined = _quarantine(store, name, rows, cfg.data.id)
     figures = {

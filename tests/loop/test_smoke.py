@@ -1,63 +1,143 @@
 """The whole loop, as a user runs it, at smoke size: every step is real, and a second run does no work twice."""
 
 import json
-import os
+import re
+import signal
 import socket
 import subprocess
-import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.loop import commands
+from tests.loop.commands import ROOT, free_port
+
+STEPS = ["ingest", "validate", "featurize", "train", "evaluate", "register", "deploy", "replay", "label", "monitor"]
+CURL = re.compile(r"^curl -s http://127\.0\.0\.1:8000/v1/score .*?'\}?$", re.MULTILINE | re.DOTALL)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loop")
 
 
-def pipeline(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "WORKBENCH_"))}
-    environment |= {
-        name: str(folder / name.lower()) for name in ("WORKBENCH_STORE", "WORKBENCH_KEYS", "WORKBENCH_JOURNAL")
-    }
-    command = [sys.executable, "-m", "workloads.pipeline", "experiment=smoke", f"serve.port={free_port()}", *overrides]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
+@pytest.fixture(scope="module")
+def first(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The finished first run of the loop."""
+    done = commands.run(folder, "pipeline", f"serve.port={free_port()}", f"output.json={folder / 'out.json'}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
 
 
 @pytest.mark.slow
-def test_the_loop_closes_and_a_second_run_finds_its_work_done(tmp_path: Path) -> None:
-    output = tmp_path / "out.json"
-    first = pipeline(tmp_path, f"output.json={output}", "tracker=disabled")
-    assert first.returncode == 0, first.stderr[-3000:]
-    made = json.loads(output.read_text())
+def test_the_loop_closes_with_figures_and_a_report(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+    made = json.loads((folder / "out.json").read_text())
     assert set(made["figures"]) == {"xgboost", "torch_mlp", "keras_mlp", "ensemble"}
     assert made["figures"]["ensemble"]["average_precision"] > 0.2, "far above the share of frauds"
     report = Path(made["uri"]) / "report.html"
     assert "<svg" in report.read_text()
     fetched = [mark for mark in ('src="http', ' href="http', "url(http", "@import") if mark in report.read_text()]
     assert fetched == [], "the report asks nobody for anything"
-    second = pipeline(tmp_path, f"output.json={output}", "tracker=disabled")
+
+
+@pytest.mark.slow
+def test_the_terminal_shows_steps_and_nothing_of_the_libraries(first: subprocess.CompletedProcess[str]) -> None:
+    foreign = [
+        line for line in (first.stderr + first.stdout).splitlines() if re.search(r"INFO|WARN|raylet|oneDNN", line)
+    ]
+    assert foreign == []
+    for step in (
+        "ingest",
+        "validate",
+        "featurize",
+        "train",
+        "evaluate",
+        "register",
+        "deploy",
+        "replay",
+        "label",
+        "monitor",
+    ):
+        assert re.search(rf"^{step} done in ", first.stderr, re.MULTILINE), step
+    assert len(first.stdout.strip().splitlines()) <= 10, "the summary can be read in ten seconds"
+
+
+@pytest.mark.slow
+def test_a_second_run_finds_its_work_done_without_starting_ray_for_it(
+    first: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    again = commands.run(folder, "train", f"output.json={folder / 'train.json'}")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stderr == ""
+    second = commands.run(folder, "pipeline", f"serve.port={free_port()}", f"output.json={folder / 'second.json'}")
     assert second.returncode == 0, second.stderr[-3000:]
-    assert json.loads(output.read_text())["id"] == made["id"]
+    assert json.loads((folder / "second.json").read_text())["id"] == json.loads((folder / "out.json").read_text())["id"]
     assert "train xgboost" not in second.stderr
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_told_with_its_remedy(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = commands.run(folder, "deploy", f"serve.port={port}")
+    assert done.returncode == 3, done.stderr[-2000:]
+    assert f"serve.port={port}" in done.stderr
+    assert "choose another: serve.port=" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_in_the_readme_scores_and_ctrl_c_leaves_no_process_behind(
+    first: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    port, own = free_port(), commands.environment(folder)
+    command = commands.command("deploy", f"serve.port={port}", "serve.stay_up=true")
+    served = subprocess.Popen(
+        command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
+    )
+    started: list[int] = []
+    try:
+        assert commands.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 90)
+        started = commands.descendants(served.pid)
+        assert len(started) > 5
+        answer = json.loads(as_in_the_readme(port, folder))
+        assert answer["decision"] in ("flag", "pass"), answer
+        served.send_signal(signal.SIGINT)
+        _, said = served.communicate(timeout=60)
+    finally:
+        commands.kill([served.pid, *started])
+    assert served.returncode == 130, said[-2000:]
+    assert commands.wait_until(lambda: commands.alive(started) == [], 20), commands.alive(started)
+
+
+def as_in_the_readme(port: int, folder: Path) -> str:
+    shown = CURL.search((ROOT / "README.md").read_text())
+    assert shown
+    keys = folder / "workbench_keys"
+    line = shown[0].replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("~/.config/ray-ai-workbench", str(keys))
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
         ("train.xgboost.max_deph=3", "max_deph"),
-        ("serve.port=many", "serve.port"),
-        ("tracker=nowhere", "nowhere"),
         ("serve.replicas=2", "serve.replicas=2"),
-        ("data.split.kind=random", "data.split.kind=random is unknown"),
         ("output.json=/no/such/folder/x.json", "its folder does not exist"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2_and_writes_nothing(tmp_path: Path, override: str, words: str) -> None:
-    done = pipeline(tmp_path, override)
+    done = commands.run(tmp_path, "pipeline", override)
     assert done.returncode == 2, done.stderr[-2000:]
     assert words in done.stderr
     assert "Traceback" not in done.stderr
