@@ -186,7 +186,7 @@ class EvaluateConfig:
     protocol: str = "split"  # split (the data set's own) | prequential (blocks of weeks, refitted for each)
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
-    bootstrap_samples: int = 200  # resamples behind each interval
+    bootstrap_samples: int = 1000  # resamples behind each interval
     published: str | None = None  # name of the published table that stands beside ours
 
 

@@ -28,7 +28,7 @@ from workbench.progress import say
 from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 1
+VERSION = 2
 PUBLISHED = Path(evaluation.__file__).parent / "published.json"
 
 
@@ -122,15 +122,12 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
 
 
 def _intervals(scored: list[dict[str, Any]], samples: int) -> dict[str, dict[str, list[float]]]:
-    """95 % intervals of average precision and AUC for each model on the last fold, by resampled rows."""
-    last = scored[-1]
-    chosen = {"roc_auc": metrics.roc_auc, "average_precision": metrics.average_precision}
-    return {
-        model: {
-            name: list(metrics.interval(metric, last["label"], score_N, samples)) for name, metric in chosen.items()
-        }
-        for model, score_N in last["scores"][0].items()
-    }
+    """95 % intervals of average precision and AUC for each model, means over the folds, by resampled rows."""
+    intervals = {}
+    for model in scored[0]["scores"][0]:
+        folds = [(one["label"], one["scores"][0][model]) for one in scored]
+        intervals[model] = {name: list(ends) for name, ends in metrics.intervals(folds, samples).items()}
+    return intervals
 
 
 def _published(cfg: Config) -> dict[str, list[float]]:

@@ -104,8 +104,8 @@ def _performance(cfg: Config, store: Store, log: pa.Table, clock: dt.datetime) -
         return figures | {"judged": 0}
     cards = pc.list_element(matured["entities"], 0).to_numpy(zero_copy_only=False) if _card(cfg) else None
     found = metrics.figures(label_N, score_N, micros(matured["event_time"]), cards)
-    interval = metrics.interval(metrics.average_precision, label_N, score_N, cfg.evaluate.bootstrap_samples)
-    return {**figures, "judged": matured.num_rows, **found, "interval": list(interval)}
+    ends = metrics.intervals([(label_N, score_N)], cfg.evaluate.bootstrap_samples)["average_precision"]
+    return {**figures, "judged": matured.num_rows, **found, "interval": list(ends)}
 
 
 def _card(cfg: Config) -> bool:

@@ -99,12 +99,11 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
 def _differences(cfg: Config, model: bytes, natives: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
     """For each member the largest difference of its probability from its framework's own."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
-    ours = Scorer(model).score(x_NF).member_logits_NM
-    differences = {}
-    for column, (family, content) in enumerate(natives.items()):
-        theirs = native.logits(family, content, x_NF)
-        differences[family] = float(np.abs(_probability(ours[:, column]) - _probability(theirs)).max())
-    return differences
+    ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF)
+    return {
+        family: float(np.abs(_probability(logit_N) - _probability(theirs[family])).max())
+        for family, logit_N in zip(natives, ours, strict=True)
+    }
 
 
 def _probability(logit_N: np.ndarray) -> np.ndarray:

@@ -6,16 +6,18 @@ converts each model where it was trained.
 """
 
 import importlib
+from collections.abc import Mapping
 
 import numpy as np
 
 
-def logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:
-    """Log-odds [N] of `content`, a file of the family's framework, for raw features [N, F]."""
+def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarray]:
+    """Log-odds [N] of each family's file for raw features [N, F], all families at once."""
     import ray
 
-    alone = ray.remote(max_calls=1)(_logits)  # the process ends with the call
-    return np.asarray(ray.get(alone.remote(family, content, x_NF)))
+    alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
+    asked = {family: alone.remote(family, content, x) for family, content in members.items()}
+    return {family: np.asarray(ray.get(answer)) for family, answer in asked.items()}
 
 
 def _logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from workbench.evaluation import metrics
 from workbench.training import ensemble, fits
@@ -28,8 +28,30 @@ def test_the_interval_holds_the_figure() -> None:
     random = np.random.default_rng(0)
     label = (random.random(2000) < 0.2).astype(int)
     score = label + random.normal(0, 1, 2000)
-    low, high = metrics.interval(metrics.roc_auc, label, score, 200)
-    assert low < metrics.roc_auc(label, score) < high
+    found = metrics.intervals([(label, score)], 200)
+    for name, metric in (("roc_auc", metrics.roc_auc), ("average_precision", metrics.average_precision)):
+        low, high = found[name]
+        assert low < metric(label, score) < high
+
+
+def test_more_folds_make_the_interval_of_their_mean_narrower() -> None:
+    random = np.random.default_rng(0)
+    folds = [(label := (random.random(500) < 0.2).astype(int), label + random.normal(0, 1, 500)) for _ in range(9)]
+    widths = [np.ptp(metrics.intervals(some, 300)["roc_auc"]) for some in (folds[:1], folds)]
+    assert widths[1] < widths[0] / 2
+
+
+def test_rows_that_count_more_than_once_are_weighted_as_scikit_learn_does() -> None:
+    random = np.random.default_rng(1)
+    label, score, weight = random.integers(0, 2, 400), random.integers(0, 30, 400), random.integers(0, 3, 400)
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.diff(score[order]) != 0, True)
+    found = metrics.weighted(label[order] == 1, weight[order], last)
+    expected = (
+        roc_auc_score(label, score, sample_weight=weight),
+        average_precision_score(label, score, sample_weight=weight),
+    )
+    assert found == pytest.approx(expected)
 
 
 def test_a_member_that_does_not_pay_gets_no_weight() -> None:
