@@ -79,12 +79,13 @@ def _start(cfg: Config, joined: bool) -> None:
         raise EnvironmentFault(
             f"No Ray: {error}. Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
         ) from error
-    _configure_data()
+    configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
 
 
-def _configure_data() -> None:
+def configure_data() -> None:
+    """Quiet, repeatable Ray Data in this process; every process that plans a dataset needs it."""
     from ray.data import DataContext
 
     context = DataContext.get_current()

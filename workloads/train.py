@@ -19,7 +19,6 @@ from workbench.digest import digest
 from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
-from workbench.progress import timed
 from workbench.training import ensemble
 from workbench.training import run as training
 from workbench.training.fits import Fold, average_precision
@@ -50,7 +49,7 @@ def run(cfg: Config) -> Artifact:
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
     with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
-        trained = {family: _train(cfg, family, features, folds, name) for family in cfg.train.families}
+        trained = _train(cfg, features, folds, name)
         selected = [_selected(cfg, features, fold, trained) for fold in folds.select]
         weights = ensemble.weights(selected)
         stage = store.stage("runs", name)
@@ -76,11 +75,10 @@ def inputs_for_tracker(cfg: Config) -> dict[str, Any]:
     return {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
 
 
-def _train(cfg: Config, family: str, features: Artifact, folds: Protocol, name: str) -> Trained:
+def _train(cfg: Config, features: Artifact, folds: Protocol, name: str) -> dict[str, Trained]:
     names = FeatureSet.of(cfg.features, cfg.data).names
     plan = [*folds.select, *protocol.without_score(folds.test)]
-    with timed(f"train {family}: {len(plan)} folds, {cfg.scaling.workers} workers"):
-        return training.train(family, features, names, cfg.data.id, plan, cfg.train, cfg.scaling, name)
+    return training.train_each(features, names, cfg.data.id, plan, cfg.train, cfg.scaling, name)
 
 
 def _selected(

@@ -6,6 +6,7 @@ holds its shard in memory: the folds must fit into the driver.
 """
 
 import importlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray.data
 import ray.train
 
+from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data import distributed
 from workbench.data.store import Artifact
 from workbench.errors import EnvironmentFault, InputError
 from workbench.models.encoding import Encoding
+from workbench.progress import say
 from workbench.training.fits import Fit, Fitted, Fold, best_step
 from workbench.training.workers import SCORED
 
@@ -59,6 +63,53 @@ class EvenShards(ray.train.DataConfig):
         return shards
 
 
+def train_each(
+    features: Artifact,
+    names: Sequence[str],
+    order_by: str,
+    folds: Sequence[Fold],
+    cfg: TrainConfig,
+    scaling: ScalingConfig,
+    run_name: str,
+) -> dict[str, Trained]:
+    """Every family by `train` in a process of its own, as many at a time as the cluster has room for.
+
+    Raises what `train` raises. No process loads two frameworks, and the caller none (see `models/native.py`).
+    """
+    alone = ray.remote(num_cpus=0, max_calls=1)(train)
+    waiting, done = list(cfg.families), {}
+    running: dict[Any, tuple[str, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < _room(scaling):
+            family, started = waiting.pop(0), time.monotonic()
+            running[alone.remote(family, features, names, order_by, folds, cfg, scaling, run_name)] = family, started
+            say(f"  train {family}: {scaling.workers} workers ...")
+        (ready, *_), _ = ray.wait(list(running))
+        family, started = running.pop(ready)
+        done[family] = _result(ready)
+        say(f"  train {family} done in {time.monotonic() - started:.1f} s")
+    return {family: done[family] for family in cfg.families}
+
+
+def _room(scaling: ScalingConfig) -> int:
+    """How many worker groups the cluster holds at once; one where it holds none, so that `train` says what lacks."""
+    return max(1, min(int(have // need) for have, need in _resources(scaling).values() if need))
+
+
+def _resources(scaling: ScalingConfig) -> dict[str, tuple[float, float]]:
+    """What the cluster has and what a worker group needs, by kind."""
+    there = ray.cluster_resources()
+    needed = {"CPU": scaling.workers * scaling.cpus_per_worker, "GPU": scaling.workers * scaling.gpus_per_worker}
+    return {kind: (there.get(kind, 0), need) for kind, need in needed.items()}
+
+
+def _result(ready: Any) -> Trained:
+    try:
+        return ray.get(ready)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+
+
 def train(
     family: str,
     features: Artifact,
@@ -70,6 +121,7 @@ def train(
     run_name: str,
 ) -> Trained:
     """The family trained on every fold: first those that select the number of steps, then the others with it."""
+    cluster.configure_data()
     data = {fold.name: _table(features, names, order_by, fold.train) for fold in folds}
     scored = {fold.name: _table(features, names, order_by, fold.score) for fold in folds if fold.score is not None}
     _check(family, data | scored, scaling)
@@ -89,8 +141,6 @@ def _without_chance(cfg: TrainConfig) -> bool:
 
 def _table(features: Artifact, names: Sequence[str], order_by: str, rows: pc.Expression) -> pa.Table:
     """Feature columns (float32) and the label of labelled rows, in the order of the rows' ids."""
-    import ray
-
     labelled = rows & pc.is_valid(pc.field("label"))
     blocks = ray.get(distributed.dataset(features, [order_by, *names, "label"], labelled).to_arrow_refs())
     table = pa.concat_tables(blocks).sort_by(order_by).drop_columns([order_by])
@@ -105,13 +155,11 @@ def _check(family: str, tables: dict[str, pa.Table], scaling: ScalingConfig) -> 
                 f"{family}: {name} holds {table.num_rows} labelled rows of {classes} class(es); training needs both."
                 " Widen data.split or check the labels."
             )
-    available = ray.cluster_resources()
-    needed = {"CPU": scaling.workers * scaling.cpus_per_worker, "GPU": scaling.workers * scaling.gpus_per_worker}
-    for kind, count in needed.items():
-        if count > available.get(kind, 0):
+    for kind, (there, needed) in _resources(scaling).items():
+        if needed > there:
             raise EnvironmentFault(
-                f"scaling.workers={scaling.workers} need {count:g} {kind}s, and the cluster has"
-                f" {available.get(kind, 0):g}. Use fewer workers, another scaling, or a larger cluster."
+                f"scaling.workers={scaling.workers} need {needed:g} {kind}s, and the cluster has {there:g}."
+                " Use fewer workers, another scaling, or a larger cluster."
             )
 
 
@@ -134,8 +182,6 @@ def _encoding(table: pa.Table, bins: int) -> Encoding:
 
 
 def _datasets(data: dict[str, pa.Table], scored: dict[str, pa.Table]) -> dict[str, "Dataset"]:
-    import ray.data
-
     named = data | {name + SCORED: table for name, table in scored.items()}
     return {name: ray.data.from_arrow(table) for name, table in named.items()}
 
