@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench import errors
 from workbench.config import Config
-from workbench.errors import EnvironmentFault
+from workbench.errors import EnvironmentFault, WorkbenchError
 from workbench.progress import say
 
 # Read by Ray's processes at their start, so they must be in the environment before `ray` is imported anywhere.
@@ -29,6 +31,7 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",  # workers share the cores; more threads than cores only get in each other's way
 }
+RAISED = re.compile(rf"^{errors.__name__}\.(\w+): (.*(?:\n  - .*)*)$", re.MULTILINE)
 SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
@@ -84,6 +87,15 @@ def _start(cfg: Config, joined: bool) -> None:
     say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
 
 
+def ours(error: BaseException) -> WorkbenchError | None:
+    """The error of ours that a task ended with; Ray Data keeps no more of it than the text of its traceback."""
+    cause = getattr(error, "cause", error)
+    if isinstance(cause, WorkbenchError):
+        return cause
+    told = RAISED.findall(str(error))
+    return getattr(errors, told[-1][0])(told[-1][1]) if told else None
+
+
 def configure_data() -> None:
     """Quiet, repeatable Ray Data in this process; every process that plans a dataset needs it."""
     from ray.data import DataContext
@@ -93,7 +105,7 @@ def configure_data() -> None:
     context.print_on_execution_start = False
     context.execution_options.preserve_order = True  # the same rows in the same order: the same model
     for name in ("ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is an error is raised too
 
 
 def _token_file(folder: Path) -> Path:

@@ -44,19 +44,25 @@ def guarded(work: Callable[[], None]) -> int:
     try:
         work()
     except WorkbenchError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return error.exit_code
+        return _told(cluster.ours(error) or error)
     except OSError as error:
         print(f"\nerror: {error}. Check the disk, the path and its permissions.", file=sys.stderr)
         return EnvironmentFault.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
         return 130
-    except Exception:  # noqa: BLE001 - Python would end with 1, the code of a gate that looked and said no
+    except Exception as error:  # noqa: BLE001 - Python would end with 1, the code of a gate that looked and said no
+        if ours := cluster.ours(error):
+            return _told(ours)
         traceback.print_exc()
         print("\nerror: this is a mistake of the workbench, not yours. Please report it.", file=sys.stderr)
         return OUR_MISTAKE
     return 0
+
+
+def _told(error: WorkbenchError) -> int:
+    print(f"\nerror: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def composed(arguments: Sequence[str]) -> Config:

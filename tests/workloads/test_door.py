@@ -3,14 +3,18 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import ray
 
+from tests.workloads.samples import benchmark_config
 from workbench.data.store import Store
-from workbench.errors import ConfigError, EnvironmentFault, GateRefused, InputError, StoreError
-from workloads import door
+from workbench.errors import ConfigError, EnvironmentFault, GateRefused, InputError, StoreError, raise_all
+from workloads import door, ingest
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -70,3 +74,43 @@ def test_what_is_written_for_machines_is_the_artifact(store: Store, tmp_path: Pa
     door.write_output(tmp_path / "out.json", artifact)
     assert json.loads((tmp_path / "out.json").read_text()) == {"id": "k1", "uri": artifact.uri, "figures": {"rows": 3}}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def refuse(batch: pa.Table) -> pa.Table:
+    raise_all(InputError, "Two faults:", ["the first", "the second"])
+    return batch
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_our_error_in_a_worker_leaves_as_it_would_here(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        ray.data.range(4).map_batches(refuse, batch_format="pyarrow").take_all()
+
+    assert door.guarded(work) == 3
+    assert capsys.readouterr().err == "\nerror: Two faults:\n  - the first\n  - the second\n"
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that holds the small store's labels, but not its events."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_full_disk_is_told_and_what_was_half_written_does_not_exist(
+    full_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = benchmark_config(full_disk / "store")
+    assert door.guarded(lambda: print(ingest.run(cfg))) == 3
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "Free space or correct storage.root" in said
+    assert Store(cfg.storage.root).find("raw", ingest.key(cfg)) is None

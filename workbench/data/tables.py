@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
@@ -39,7 +39,7 @@ class Table:
                 commit_properties=properties,
                 storage_options=_storage_options(),
             )
-        except OSError as error:
+        except (OSError, DeltaError) as error:
             raise EnvironmentFault(
                 f"{self.uri} could not be appended to: {error}. Free space or correct storage.root."
             ) from error

@@ -107,7 +107,7 @@ def _result(ready: Any) -> Trained:
     try:
         return ray.get(ready)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+        raise cluster.ours(error) or error from None
 
 
 def train(
