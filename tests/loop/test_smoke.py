@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -86,6 +88,25 @@ def test_a_taken_port_is_told_with_its_remedy(first: subprocess.CompletedProcess
     assert done.returncode == 3, done.stderr[-2000:]
     assert f"serve.port={port}" in done.stderr
     assert "choose another: serve.port=" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: nothing generates the load")
+def test_the_benchmark_compares_ours_with_the_peer_and_leaves_no_decision(
+    first: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    before = sorted((folder / "workbench_store" / "tables").rglob("*.parquet"))
+    words = [sys.executable, "-m", "benchmarks.serving", "--seconds", "1", "--rounds", "1", "experiment=smoke"]
+    done = subprocess.run(
+        [*words, "--json", str(folder / "bench.json")], cwd=ROOT, env=commands.environment(folder), capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = json.loads((folder / "bench.json").read_text())["rows"]
+    assert len(rows) == 9
+    assert all(row["ours"] > 0 and row["ratio"] == pytest.approx(row["ours"] / row["peer"]) for row in rows)
+    assert "ratio" in done.stdout
+    assert sorted((folder / "workbench_store" / "tables").rglob("*.parquet")) == before
 
 
 @pytest.mark.slow
