@@ -231,6 +231,7 @@ class ReplayConfig:
 class MonitorConfig:
     """When monitoring raises its voice."""
 
+    minimum_judged: int = 1000  # decisions with matured labels below which performance says nothing
     false_alarm_rate: float = 0.01  # of the drift tests together, per run
     drift_floor: float = 0.02  # smallest population stability index that counts as drift
     performance_drop: float = 0.1  # relative fall of average precision below its test interval that counts

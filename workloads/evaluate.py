@@ -38,10 +38,9 @@ def key(cfg: Config) -> str:
 
 
 def run(cfg: Config) -> Artifact:
-    """The finished evaluation; its table is printed."""
+    """The finished evaluation."""
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("evaluations", name):
-        say(table(done))
         return done
     trained, features = train.run(cfg), featurize.run(cfg)
     scored = [_score_fold(cfg, trained, features, fold) for fold in protocol.of(cfg, features).test]
@@ -51,9 +50,14 @@ def run(cfg: Config) -> Artifact:
     stage.write_json("folds.json", rows)
     stage.write_json("intervals.json", _intervals(scored, cfg.evaluate.bootstrap_samples))
     stage.write_bytes("curves.svg", plots.curves(scored[-1]["label"], scored[-1]["scores"][0]))
-    artifact = stage.commit(
+    return stage.commit(
         {"run": trained.key, "features": features.key}, cfg.evaluate, _means(rows), published=_published(cfg)
     )
+
+
+def shown(cfg: Config) -> Artifact:
+    """The finished evaluation, its table printed."""
+    artifact = run(cfg)
     say(table(artifact))
     return artifact
 
@@ -135,4 +139,4 @@ def _published(cfg: Config) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    door.main(run, __doc__)
+    door.main(shown, __doc__)

@@ -23,7 +23,7 @@ BUILD: dict[str, Step] = {
     "validate": validate.run,
     "featurize": featurize.run,
     "train": train.run,
-    "evaluate": evaluate.run,
+    "evaluate": evaluate.shown,
     "register": register.run,
 }
 OPERATE: dict[str, Step] = {"replay": replay.run, "label": label.run, "monitor": monitor.run}

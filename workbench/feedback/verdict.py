@@ -5,8 +5,6 @@ from typing import Any
 
 from workbench.config import MonitorConfig
 
-ENOUGH_JUDGED = 1000  # matured decisions below which performance says nothing
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -20,8 +18,9 @@ class Verdict:
 def decide(findings: dict[str, Any], cfg: MonitorConfig) -> Verdict:
     """The verdict on a window of decisions."""
     performance = findings["performance"]
-    if performance.get("judged", 0) < ENOUGH_JUDGED:
-        reason = f"{performance.get('judged', 0):,} decisions have matured labels; {ENOUGH_JUDGED:,} are needed."
+    judged, needed = performance.get("judged", 0), cfg.minimum_judged
+    if judged < needed:
+        reason = f"{judged:,} decisions have matured labels; monitor.minimum_judged={needed:,} are needed."
         return Verdict("not_enough_evidence", [reason], "Wait for labels.")
     drifted = [one["name"] for one in findings["drift"] if one["drifted"] or one["missing_drifted"]]
     slow = findings["latency_ms"]["p99"] > cfg.latency_p99_ms

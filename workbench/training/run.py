@@ -92,8 +92,10 @@ def train_each(
 
 
 def _room(scaling: ScalingConfig) -> int:
-    """How many worker groups the cluster holds at once; one where it holds none, so that `train` says what lacks."""
-    return max(1, min(int(have // need) for have, need in _resources(scaling).values() if need))
+    """How many worker groups the cluster holds at once beside a CPU for the data that they wait for; one at least."""
+    resources = _resources(scaling)
+    free = {kind: there - (kind == "CPU") for kind, (there, _) in resources.items()}
+    return max(1, min(int(free[kind] // need) for kind, (_, need) in resources.items() if need))
 
 
 def _resources(scaling: ScalingConfig) -> dict[str, tuple[float, float]]:
