@@ -33,9 +33,11 @@ def curves(label_N: Array, logits: dict[str, Array]) -> bytes:
     return sink.getvalue()
 
 
-def _thin(*lines: Array) -> list[Array]:
-    chosen = np.unique(np.linspace(0, len(lines[0]) - 1, POINTS).astype(int))
-    return [line[chosen] for line in lines]
+def _thin(x: Array, y: Array) -> tuple[Array, Array]:
+    """Points that lie evenly along the curve, not along its rows: most rows are where nothing happens."""
+    length = np.cumsum(np.hypot(np.diff(x, prepend=x[0]), np.diff(y, prepend=y[0])))
+    chosen = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)))
+    return x[chosen], y[chosen]
 
 
 def _roc(axes: Axes, label_N: Array, score_N: Array, name: str, colour: str) -> None:
