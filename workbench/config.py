@@ -162,6 +162,7 @@ class NetworkConfig:
     epochs: int = 14  # upper bound; the best on validation is used
     hidden: list[int] = field(default_factory=lambda: [64, 32])  # units of each hidden layer
     bins: int = 32  # quantile bins of the piecewise-linear input encoding; 0 for none
+    leaves: int = 16  # leaves of the tree per feature whose cuts become edges of that encoding too; 0 for none
     dropout: float = 0.1  # share of hidden units left out in training
     learning_rate: float = 0.004  # step size at the start; it falls to 0 along half a cosine
     weight_decay: float = 0.0  # decoupled L2 penalty (AdamW)

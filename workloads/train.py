@@ -25,7 +25,7 @@ from workbench.training.fits import Fold, average_precision
 from workbench.training.run import Trained
 from workloads import door, featurize
 
-VERSION = 3
+VERSION = 4
 
 
 def key(cfg: Config) -> str:

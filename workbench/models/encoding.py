@@ -1,9 +1,12 @@
 """How a network sees its inputs: each feature standardised, and beside it a piecewise-linear code of its quantiles.
 
 The code (Gorishniy, Rubachev, Babenko: "On Embeddings for Numerical Features in Tabular Deep Learning", 2022) gives
-every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. The
-edges are quantiles of the distinct values, not of the rows: rare risks sit in a tail that row quantiles hardly cut.
-All numbers come from the training rows and become constants of the network.
+every bin of a feature an input that grows from 0 to 1 across the bin, so that a small network can bend anywhere. Some
+edges are quantiles of the distinct values, not of the rows: rare risks sit in a tail that row quantiles hardly cut. The
+others are where a small decision tree on the feature alone sees the label change, both neighbours of each cut, so that
+the network can also jump there, as trees do: mean average precision on the four validation weeks of the payments .700
+with these, .685 without (16 leaves, 128 bins, one seed). All numbers come from the training rows and become constants
+of the network.
 
 Below its bin a code is 0 and above it 1, so a linear layer on the codes is one curve with corners per feature, which
 can be looked up: `places` says where. Training looks up (four times as fast), scoring multiplies: the same numbers.
@@ -17,7 +20,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeClassifier
 
+LEAF_ROWS = 20  # a cut that fewer rows speak for is noise
 Floats = NDArray[np.float32]
 
 
@@ -32,10 +37,10 @@ class Encoding:
     slope: Floats  # [C] 1 / width of its bin
 
     @classmethod
-    def of(cls, x_NF: Floats, bins: int) -> "Encoding":
-        """The encoding of these training rows; `bins` per feature at the most, 0 for none."""
+    def of(cls, x_NF: Floats, y_N: Floats, bins: int, leaves: int) -> "Encoding":
+        """The encoding of these training rows: `bins` quantiles and a tree of `leaves` per feature, 0 for none."""
         logs = signed_log(x_NF.astype(np.float64))
-        edges = [_edges(x_NF[:, column].astype(np.float64), bins) for column in range(x_NF.shape[1])]
+        edges = [_edges(x_NF[:, column], y_N, bins, leaves) for column in range(x_NF.shape[1])]
         return cls(
             mean=logs.mean(axis=0).astype(np.float32),
             scale=(1 / np.maximum(logs.std(axis=0), 1e-6)).astype(np.float32),
@@ -77,9 +82,20 @@ def signed_log(x_NF: NDArray[Any]) -> NDArray[Any]:
     return np.sign(x_NF) * np.log1p(np.abs(x_NF))
 
 
-def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    if bins == 0:
-        return np.zeros(1)
-    edges = np.quantile(np.unique(values), np.linspace(0, 1, bins + 1))
-    edges = np.unique(edges.astype(np.float32)).astype(np.float64)
+def _edges(x_N: Floats, y_N: Floats, bins: int, leaves: int) -> NDArray[np.float64]:
+    """The borders of a feature's bins; a single one, and so no bin, where none are wanted."""
+    values = np.unique(x_N).astype(np.float64)
+    if bins == 0 and leaves < 2:
+        return values[:1]
+    quantiles = np.quantile(values, np.linspace(0, 1, max(bins, 1) + 1))
+    cuts = _cuts(x_N, y_N, values, leaves) if leaves > 1 else values[:0]
+    edges = np.unique(np.concatenate([quantiles, cuts]).astype(np.float32)).astype(np.float64)
     return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
+
+
+def _cuts(x_N: Floats, y_N: Floats, values: NDArray[np.float64], leaves: int) -> NDArray[np.float64]:
+    """The values on both sides of each cut of a tree that tells the label from this feature alone."""
+    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=LEAF_ROWS, random_state=0)
+    fitted = tree.fit(x_N[:, None], y_N).tree_
+    above = np.searchsorted(values, fitted.threshold[fitted.children_left >= 0])
+    return np.concatenate([values[above - 1], values[np.minimum(above, len(values) - 1)]])

@@ -18,7 +18,7 @@ import ray.data
 import ray.train
 
 from workbench import cluster
-from workbench.config import ScalingConfig, TrainConfig
+from workbench.config import NetworkConfig, ScalingConfig, TrainConfig
 from workbench.data import distributed
 from workbench.data.store import Artifact
 from workbench.errors import EnvironmentFault, InputError
@@ -172,15 +172,15 @@ def _config(
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
     if family == "xgboost":
         return config
-    encodings = {name: _encoding(table, hyper.bins) for name, table in data.items()}
+    encodings = {name: _encoding(table, hyper) for name, table in data.items()}
     rows = {name: (table.num_rows, scaling.workers) for name, table in data.items()}
     return config | {"encodings": encodings, "rows": rows, "epochs": hyper.epochs}
 
 
-def _encoding(table: pa.Table, bins: int) -> Encoding:
+def _encoding(table: pa.Table, hyper: NetworkConfig) -> Encoding:
     step = -(-table.num_rows // ENCODED_ROWS)
-    columns = [table[name].to_numpy()[::step] for name in table.column_names[:-1]]
-    return Encoding.of(np.stack(columns, axis=1), bins)
+    *columns, label = (table[name].to_numpy()[::step] for name in table.column_names)
+    return Encoding.of(np.stack(columns, axis=1), label, hyper.bins, hyper.leaves)
 
 
 def _datasets(data: dict[str, pa.Table], scored: dict[str, pa.Table]) -> dict[str, "Dataset"]:

@@ -34,7 +34,7 @@ def made(family: str) -> tuple[bytes, bytes]:
 def small(family: str) -> bytes:
     """A small model of the family in its own format."""
     module = importlib.import_module(f"workbench.models.{family}")
-    encoding = Encoding.of(X, 8)
+    encoding = Encoding.of(X, Y, 8, 4)
     if family == "xgboost":
         data = module.xgboost.DMatrix(X, Y)
         parameters = {"objective": "binary:logistic", "base_score": 0.3, "nthread": 1}
@@ -64,10 +64,10 @@ def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes
         np.testing.assert_allclose(scores.member_logits_NM[:, column], theirs[family], atol=1e-4, rtol=1e-4)
 
 
-def looked_up(family: str, bins: int) -> tuple[np.ndarray, np.ndarray]:
+def looked_up(family: str, bins: int, leaves: int) -> tuple[np.ndarray, np.ndarray]:
     """Log-odds as training computes them, by lookup, and as the network itself gives them."""
     module = importlib.import_module(f"workbench.models.{family}")
-    encoding = Encoding.of(X, bins)
+    encoding = Encoding.of(X, Y, bins, leaves)
     seen = (encoding.logs(X), *encoding.places(X))
     if family == "torch_mlp":
         network = module.Network(encoding, [16, 8], 0.0)
@@ -77,10 +77,12 @@ def looked_up(family: str, bins: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(module.lookup(network, encoding.first, seen)), np.asarray(network(X))[:, 0]
 
 
-@pytest.mark.parametrize("bins", [0, 16])
+@pytest.mark.parametrize(("bins", "leaves"), [(0, 0), (0, 4), (16, 4)])
 @pytest.mark.parametrize("family", ["torch_mlp", "keras_mlp"])
-def test_a_network_trains_on_the_log_odds_that_it_scores(ray_session: None, family: str, bins: int) -> None:
-    trained, scored = ray.get(ray.remote(max_calls=1)(looked_up).remote(family, bins))
+def test_a_network_trains_on_the_log_odds_that_it_scores(
+    ray_session: None, family: str, bins: int, leaves: int
+) -> None:
+    trained, scored = ray.get(ray.remote(max_calls=1)(looked_up).remote(family, bins, leaves))
     assert np.std(scored) > 0
     np.testing.assert_allclose(trained, scored, atol=1e-4)
 

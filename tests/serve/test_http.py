@@ -1,0 +1,211 @@
+"""The same endpoint over real HTTP: Ray Serve behind HAProxy on a port of its own."""
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from serve.answers import HEADERS
+from serve.service import Settings
+from tests.serve.small import API_KEY, EVENT, settings
+from workbench.data.store import Store
+from workbench.feedback import prediction_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+JSON = {"content-type": "application/json"}
+KEY = {"authorization": f"Bearer {API_KEY}", **JSON}
+LISTEN = "0A"  # the state in /proc/net/tcp
+LOOPBACK = "0100007F"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running endpoint."""
+
+    port: int
+    settings: Settings
+
+    @property
+    def journal(self) -> Path:
+        return Path(self.settings.journal) / self.settings.application
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """What the journal holds now."""
+        files = sorted(self.journal.glob("predictions-*"))
+        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def live(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    from ray import serve
+
+    from serve.endpoint import Endpoint
+
+    folder, port = tmp_path_factory.mktemp("live"), free_port()
+    given = dataclasses.replace(settings(Store(str(folder / "store")), folder), application="http")
+    serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"log_level": "ERROR"})
+    deployment = serve.deployment(
+        Endpoint,
+        name="endpoint",
+        max_ongoing_requests=200,
+        max_queued_requests=400,
+        ray_actor_options={"num_cpus": 0.5},
+        graceful_shutdown_timeout_s=10,
+        logging_config={"log_level": "ERROR", "enable_access_log": False},
+    )
+    try:
+        serve.run(deployment.bind(given), name="http", route_prefix="/")
+        yield Live(port, given)
+    finally:
+        serve.shutdown()
+    assert listeners(port) == [], "nothing of it stays behind"
+
+
+@pytest.fixture
+async def client(live: Live) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(limit=200)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{live.port}", connector=connector) as session:
+        await ready(session)
+        yield session
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listeners(port: int) -> list[str]:
+    """The addresses, as hex, on which somebody listens at this port."""
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    ends = [row[1].split(":") for row in rows if row[3] == LISTEN]
+    return [address for address, found in ends if int(found, 16) == port]
+
+
+async def ready(session: aiohttp.ClientSession, timeout_s: float = 60) -> dict[str, Any]:
+    """What /readyz says, once it says it."""
+    until = time.monotonic() + timeout_s
+    while True:
+        async with session.get("/readyz") as response:
+            if response.status == 200:
+                found: dict[str, Any] = await response.json()
+                return found
+        assert time.monotonic() < until, "not ready in time"
+        await asyncio.sleep(0.1)
+
+
+async def check_refusal(response: aiohttp.ClientResponse, status: int, code: str) -> None:
+    error = (await response.json())["error"]
+    assert (response.status, error["code"]) == (status, code)
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
+
+
+async def test_it_lives_and_is_ready(client: aiohttp.ClientSession) -> None:
+    async with client.get("/healthz") as response:
+        assert (response.status, await response.json()) == (200, {"status": "ok"})
+    found = await ready(client)
+    assert (found["status"], found["application"], found["model_version"]) == ("ready", "http", "v1")
+
+
+async def test_an_event_is_scored_with_the_key_and_recorded_before_the_answer(
+    client: aiohttp.ClientSession, live: Live
+) -> None:
+    async with client.post("/v1/score", json=EVENT, headers={**KEY, "x-request-id": "over-http"}) as response:
+        answer = await response.json()
+    assert (response.status, answer["request_id"], answer["model_version"]) == (200, "over-http", "v1")
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
+    (record,) = [one for one in live.recorded() if one["request_id"] == "over-http"]
+    assert record["score"] == answer["score"]
+
+
+async def test_without_the_key_nothing_is_scored(client: aiohttp.ClientSession, live: Live) -> None:
+    before = len(live.recorded())
+    for wrong in ({}, {"authorization": "Bearer wb_wrong"}, {"authorization": f"Basic {API_KEY}"}):
+        async with client.post("/v1/score", json=EVENT, headers={**JSON, **wrong}) as response:
+            await check_refusal(response, 401, "no_valid_key")
+    assert len(live.recorded()) == before
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession, announced: bool) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 1000
+
+    async with client.post("/v1/score", data=b" " * 10_000 if announced else parts(), headers=KEY) as response:
+        await check_refusal(response, 413, "too_large")
+
+
+async def test_what_is_wrong_gets_the_one_shape_through_the_proxy_too(client: aiohttp.ClientSession) -> None:
+    async with client.get("/nothing/here") as response:
+        await check_refusal(response, 404, "no_such_route")
+    async with client.delete("/v1/score") as response:
+        await check_refusal(response, 405, "method_not_allowed")
+    async with client.post("/v1/score", data=b"{", headers=KEY) as response:
+        await check_refusal(response, 400, "not_json")
+    async with client.post("/v1/score", data=b"{}", headers={**KEY, "content-type": "text/plain"}) as response:
+        await check_refusal(response, 415, "not_json_content")
+    async with client.post("/v1/score", json={**EVENT, "SECRET": 1}, headers=KEY) as response:
+        await check_refusal(response, 422, "invalid")
+        assert "SECRET" not in await response.text()
+
+
+async def test_the_description_comes_over_http(client: aiohttp.ClientSession) -> None:
+    async with client.get("/openapi.json") as response:
+        document = await response.json()
+    assert document["info"]["title"] == "http: scoring"
+    example = document["paths"]["/v1/score"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    async with client.post("/v1/score", json=example, headers=KEY) as response:
+        assert response.status == 200
+
+
+async def test_two_hundred_at_once_are_all_answered_and_all_recorded(client: aiohttp.ClientSession, live: Live) -> None:
+    async def send(identity: int) -> tuple[int, float]:
+        headers = {**KEY, "x-request-id": f"many-{identity}"}
+        async with client.post("/v1/score", json={**EVENT, "id": identity}, headers=headers) as response:
+            return response.status, (await response.json()).get("score")
+
+    for start in (1000, 1200):  # the second time over connections that are open
+        answers = await asyncio.gather(*(send(start + n) for n in range(200)))
+        assert {status for status, _ in answers} == {200}
+        recorded = {one["request_id"]: one["score"] for one in live.recorded()}
+        assert [recorded[f"many-{start + n}"] for n in range(200)] == [score for _, score in answers]
+
+
+async def test_labels_are_taken_over_http(client: aiohttp.ClientSession) -> None:
+    async with client.post("/v1/score", json={**EVENT, "id": 500}, headers=KEY) as response:
+        assert response.status == 200
+    told = {"labels": [{"id": identity, "label": 1, "known_time": "2018-08-15T10:00:00Z"} for identity in (500, -1)]}
+    async with client.post("/v1/feedback", json=told, headers=KEY) as response:
+        assert await response.json() == {"accepted": 2, "in_feature_state": 1}
+
+
+def test_the_port_is_on_loopback_only(live: Live) -> None:
+    assert set(listeners(live.port)) == {LOOPBACK}
+
+
+async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aiohttp.ClientSession, live: Live) -> None:
+    async with client.post("/v1/score", json={**EVENT, "id": 600}, headers=KEY) as response:
+        before = await response.json()
+    events = (await ready(client))["events_in_state"]
+    records, (segment,) = live.recorded(), live.journal.glob("predictions-*.open")
+    os.kill(int(segment.stem.rpartition("-")[2]), signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while segment.exists():  # its successor closes it
+            await asyncio.sleep(0.1)
+    assert (await ready(client))["events_in_state"] == events
+    async with client.post("/v1/score", json={**EVENT, "id": 600}, headers=KEY) as response:
+        assert (await response.json())["score"] == before["score"]
+    table = prediction_log.predictions(Store(live.settings.store), "http").read(["request_id"])
+    assert sorted(table["request_id"].to_pylist()) == sorted(one["request_id"] for one in records)

@@ -1,0 +1,333 @@
+"""What is answered follows from the state, the state from the log, and the log holds no entity."""
+
+import dataclasses
+import datetime as dt
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serve import schemas
+from serve.service import Service, Settings
+from tests.serve.small import DATA, FEATURES, settings
+from workbench.data import labels, snapshots
+from workbench.data.store import Store
+from workbench.errors import StoreError
+from workbench.feedback import prediction_log
+from workbench.governance.keys import Keys, token
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENTS = msgspec.json.Decoder(schemas.event_type(DATA))
+TOLD = msgspec.json.Decoder(schemas.feedback_type(DATA))
+START = dt.datetime(2018, 8, 15, tzinfo=dt.UTC)
+CUSTOMER = 987_654_321_012_345  # a number that nothing else holds by chance
+
+
+@pytest.fixture
+def given(store: Store, tmp_path: Path) -> Settings:
+    return settings(store, tmp_path)
+
+
+@pytest.fixture
+def service(given: Settings) -> Service:
+    return Service(given)
+
+
+def at(hours: float) -> str:
+    """A time that many hours after the start."""
+    return (START + dt.timedelta(hours=hours)).isoformat()
+
+
+def score(service: Service, identity: int, hours: float, customer: int = CUSTOMER, amount: int = 100) -> dict[str, Any]:
+    body = {"id": identity, "time": at(hours), "customer": customer, "amount": amount}
+    return service.score(EVENTS.decode(json.dumps(body)), f"r{identity}")
+
+
+def tell(service: Service, identity: int, label: int, hours: float) -> dict[str, int]:
+    body = {"labels": [{"id": identity, "label": label, "known_time": at(hours)}]}
+    return service.learn(TOLD.decode(json.dumps(body)).labels)
+
+
+def logged(service: Service) -> list[dict[str, Any]]:
+    """All decisions, in the order in which they were received."""
+    service.compact()
+    rows = prediction_log.predictions(service.store, "small").read().sort_by("received_at")
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return found
+
+
+def features(service: Service) -> list[list[float]]:
+    """Amount, count in seven days and share known positive of each decision."""
+    return [row["features"] for row in logged(service)]
+
+
+class TestFeatures:
+    def test_an_event_counts_itself_and_its_customers_last_seven_days(self, service: Service) -> None:
+        for identity, hours in enumerate((0, 1, 1, 24 * 7, 24 * 7 + 0.5, 24 * 14.5)):
+            score(service, identity, hours, amount=identity)
+        assert features(service) == [[0, 1, 0], [1, 2, 0], [2, 3, 0], [3, 3, 0], [4, 4, 0], [5, 1, 0]]
+
+    def test_customers_do_not_see_each_other(self, service: Service) -> None:
+        for identity, customer in enumerate((1, 2, 1, 11, 2)):
+            score(service, identity, identity, customer)
+        assert [count for _, count, _ in features(service)] == [1, 1, 2, 1, 2]
+
+    def test_an_event_that_arrives_late_sees_its_own_past_only(self, service: Service) -> None:
+        for identity, hours in enumerate((5, 1, 3)):
+            score(service, identity, hours)
+        assert [count for _, count, _ in features(service)] == [1, 1, 2]
+
+    def test_an_event_sent_twice_counts_once_and_gets_the_same_answer(self, service: Service) -> None:
+        first, again = score(service, 1, 0), score(service, 1, 0)
+        score(service, 2, 1)
+        assert first == again
+        assert [count for _, count, _ in features(service)] == [1, 1, 2]
+
+    def test_zones_do_not_matter(self, service: Service) -> None:
+        for identity, when in enumerate(("2018-08-15T01:00:00Z", "2018-08-15T02:30:00+02:00")):
+            body = {"id": identity, "time": when, "customer": 1, "amount": 1}
+            service.score(EVENTS.decode(json.dumps(body)), "r")
+        assert [count for _, count, _ in features(service)] == [1, 1], "the second happened half an hour earlier"
+
+
+class TestScores:
+    @pytest.mark.parametrize("amount", [0, 1, 250, 5000])
+    def test_a_score_is_the_models_probability_and_is_logged_with_its_parts(
+        self, service: Service, amount: int
+    ) -> None:
+        answer = score(service, 1, 0, amount=amount)
+        logit = 0.001 * (amount + 1)  # the member adds up amount, count and share
+        assert answer["score"] == pytest.approx(1 / (1 + math.exp(-logit)), rel=1e-6)
+        (row,) = logged(service)
+        assert row["score"] == answer["score"]
+        assert row["member_logits"] == [pytest.approx(logit, rel=1e-6)]
+
+    def test_the_threshold_decides(self, service: Service) -> None:
+        scored = score(service, 1, 0, amount=100)["score"]
+        decisions = []
+        for threshold in (scored, math.nextafter(scored, 1)):
+            service.bundle = dataclasses.replace(service.bundle, threshold=threshold)
+            decisions.append(score(service, 1, 0, amount=100)["decision"])
+        assert decisions == ["flag", "pass"]
+        assert [row["flagged"] for row in logged(service)] == [True, True, False]
+
+    def test_an_answer_names_what_it_was_made_with(self, service: Service) -> None:
+        answer = score(service, 7, 0)
+        (row,) = logged(service)
+        names = {"request_id": "r7", "model_version": "v1", "feature_view_version": FEATURES.digest}
+        assert {name: answer[name] for name in names} == {name: row[name] for name in names} == names
+
+    def test_the_time_it_took_and_the_times_it_happened_are_recorded(self, service: Service) -> None:
+        before, started = dt.datetime.now(dt.UTC), time.perf_counter_ns()
+        score(service, 1, 2.5)
+        elapsed_us, after = (time.perf_counter_ns() - started) / 1000, dt.datetime.now(dt.UTC)
+        (row,) = logged(service)
+        assert 0 < row["latency_us"] <= elapsed_us
+        assert before <= row["received_at"] <= after
+        assert row["event_time"] == START + dt.timedelta(hours=2.5)
+
+    def test_the_logged_features_give_the_logged_score_again(self, service: Service) -> None:
+        for identity in range(20):
+            score(service, identity, identity / 3, customer=identity % 3, amount=identity**3)
+        rows = logged(service)
+        assert [service.bundle.scorer.one(row["features"])[0] for row in rows] == [row["score"] for row in rows]
+
+
+class TestLabels:
+    def test_a_label_counts_from_the_time_at_which_it_is_known(self, service: Service) -> None:
+        score(service, 1, 0)
+        assert tell(service, 1, 1, hours=10) == {"accepted": 1, "in_feature_state": 1}
+        for identity, hours in enumerate((1, 9.99, 10, 20), start=2):
+            score(service, identity, hours)
+        assert [risk for *_, risk in features(service)] == [0, 0, 0, 1 / 4, 1 / 5]
+
+    def test_a_correction_counts_from_its_own_time(self, service: Service) -> None:
+        score(service, 1, 0)
+        tell(service, 1, 1, hours=10)
+        tell(service, 1, 0, hours=20)
+        for identity, hours in enumerate((9, 19, 20), start=2):
+            score(service, identity, hours)
+        assert [risk for *_, risk in features(service)] == [0, 0, 1 / 3, 0]
+
+    def test_labels_may_arrive_in_any_order(self, service: Service) -> None:
+        score(service, 1, 0)
+        tell(service, 1, 0, hours=20)
+        tell(service, 1, 1, hours=10)
+        score(service, 2, 15)
+        score(service, 3, 25)
+        assert [risk for *_, risk in features(service)] == [0, 1 / 2, 0]
+
+    def test_a_label_told_twice_counts_once(self, service: Service) -> None:
+        score(service, 1, 0)
+        for _ in range(2):
+            tell(service, 1, 1, hours=1)
+        score(service, 2, 2)
+        assert [risk for *_, risk in features(service)] == [0, 1 / 2]
+
+    def test_a_label_of_an_unknown_event_is_kept_for_training_only(self, service: Service) -> None:
+        assert tell(service, 42, 1, hours=1) == {"accepted": 1, "in_feature_state": 0}
+        score(service, 1, 2)
+        assert features(service) == [[100, 1, 0]]
+        ledger = labels.read(service.store, "raw", channel="feedback")
+        assert ledger.select(["id", "label", "event_time"]).to_pylist() == [{"id": 42, "label": 1, "event_time": None}]
+
+    def test_the_ledger_keeps_what_was_said_and_when(self, service: Service) -> None:
+        score(service, 1, 0)
+        before = dt.datetime.now(dt.UTC)
+        tell(service, 1, 1, hours=10)
+        service.compact()
+        (row,) = labels.read(service.store, "raw", channel="feedback").to_pylist()
+        assert before <= row.pop("recorded_at") <= dt.datetime.now(dt.UTC)
+        assert row == {
+            "id": 1, "label": 1, "scenario": None, "source": "endpoint", "channel": "feedback", "event_time": START,
+            "known_time": START + dt.timedelta(hours=10),
+        }  # fmt: skip
+
+
+def live_through(service: Service, compact_at: set[int]) -> None:
+    """Thirty events of three customers, a third of them labelled some hours later; then one label is corrected."""
+    for identity in range(30):
+        score(service, identity, identity, customer=identity % 3, amount=identity * 7)
+        if identity % 3 == 0:
+            tell(service, identity, identity % 2, hours=identity + 4.5)
+        if identity in compact_at:
+            service.compact()
+    tell(service, 3, 0, hours=25)
+
+
+def next_answers(service: Service) -> list[tuple[float, list[float]]]:
+    """Scores and features of one more event of each customer."""
+    for customer in range(3):
+        score(service, 100 + customer, 31 + customer, customer)
+    return [(row["score"], row["features"]) for row in logged(service) if int(row["id"]) >= 100]
+
+
+class TestRestarts:
+    @pytest.mark.parametrize("compact_at", [set(), {10}, {5, 10, 29}], ids=["journal", "both", "tables"])
+    def test_the_next_answers_are_the_same_after_a_restart(self, tmp_path: Path, compact_at: set[int]) -> None:
+        answers = []
+        for name, restarts in (("through", False), ("again", True)):
+            given = settings(Store(str(tmp_path / name)), tmp_path / name)
+            service = Service(given)
+            live_through(service, compact_at)
+            answers.append(next_answers(Service(given) if restarts else service))
+        assert answers[0] == answers[1]
+        assert [counted[1:] for _, counted in answers[0]] == [[11, 3 / 11], [11, 0], [11, 0]]
+
+    def test_nothing_that_was_answered_is_missing_after_a_restart(self, given: Settings) -> None:
+        live_through(Service(given), {10, 20})
+        again = Service(given)
+        assert [int(row["id"]) for row in logged(again)] == list(range(30))
+        assert labels.read(again.store, "raw", channel="feedback").num_rows == 11
+        assert list(Path(given.journal, "small").glob("*.jsonl")) == []
+
+    def test_many_restarts_count_nothing_twice(self, given: Settings) -> None:
+        live_through(Service(given), {10})
+        sizes = []
+        for _ in range(3):
+            again = Service(given)
+            sizes.append((len(again.state), len(logged(again))))
+        assert sizes == [(30, 30)] * 3
+
+    def test_applications_do_not_share_a_log(self, given: Settings) -> None:
+        score(Service(given), 1, 0)
+        assert len(Service(dataclasses.replace(given, application="other")).state) == 0
+
+    def test_the_snapshots_events_before_the_replay_are_history(self, given: Settings) -> None:
+        store = Store(given.store)
+        times = [START + dt.timedelta(hours=hours) for hours in (-24 * 8, -2, -1, 0, 1)]
+        known = [moment + dt.timedelta(minutes=30) for moment in times]
+        rows = {"id": list(range(5)), "time": times, "known_time": times, "customer": [CUSTOMER] * 5, "amount": [1] * 5}
+        events = pa.table({**rows, "time": pa.array(times, labels.TIME), "known_time": pa.array(times, labels.TIME)})
+        snapshots.write(store, "validated", "clean", events, parents={}, config={})
+        seeded = labels.rows(
+            "id", events["id"].combine_chunks(), pa.array([1] * 5), pa.array(times, labels.TIME),
+            pa.array(known, labels.TIME), source="test", channel="source", recorded_at=START,
+        )  # fmt: skip
+        labels.ledger(store, "raw").append(seeded, "history", 1)
+        until = round(START.timestamp() * 1e6)
+        service = Service(dataclasses.replace(given, validated_key="clean", history_until_us=until))
+        score(service, 10, 0.25)
+        assert features(service) == [[100, 3, 2 / 3]], "not the one too old, nor those that the replay will send"
+
+    def test_a_bundle_that_another_key_signed_is_not_served(self, given: Settings) -> None:
+        with pytest.raises(StoreError):
+            Service(dataclasses.replace(given, public_key="00" * 32))
+
+    def test_the_journal_is_moved_in_the_background(self, given: Settings) -> None:
+        service = Service(dataclasses.replace(given, compact_every_s=0.02))
+        score(service, 1, 0)
+        table, until = prediction_log.predictions(service.store, "small"), time.monotonic() + 30
+        while not table.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert table.read(["id"]).to_pylist() == [{"id": "1"}]
+
+
+def everything_written(*folders: Path) -> str:
+    """All files as text, Parquet as its rows."""
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    tables = [str(pq.ParquetFile(path).read().to_pylist()) for path in paths if path.suffix == ".parquet"]
+    return "\n".join([*tables, *(path.read_bytes().decode("latin-1") for path in paths)])
+
+
+class TestEntities:
+    def test_a_customer_is_written_as_a_token_and_never_as_it_is(self, given: Settings) -> None:
+        store, journal, service = Path(given.store), Path(given.journal), Service(given)
+        score(service, 1, 0)
+        tell(service, 1, 1, hours=1)
+        made = token(Keys(given.keys_folder).pseudonym(), "customer", CUSTOMER)
+        for written in (everything_written(journal), service.compact() and everything_written(store, journal)):
+            assert made in str(written), "the search finds what is there"
+            assert str(CUSTOMER) not in str(written)
+
+    def test_the_token_is_the_same_for_one_customer_and_another_for_another(self, service: Service) -> None:
+        for identity, customer in enumerate((1, 2, 1)):
+            score(service, identity, identity, customer)
+        rows = logged(service)
+        tokens = [row["entities"] for row in rows]
+        assert [[json.loads(row["event"])["customer"]] for row in rows] == tokens
+        assert tokens[0] == tokens[2] != tokens[1]
+
+    def test_the_state_and_the_answer_hold_no_customer(self, service: Service) -> None:
+        answer = score(service, 1, 0)
+        assert str(CUSTOMER) not in str(answer) + str(service.state._histories) + str(service.state._events)
+
+
+FULL_DISK = """
+import resource, sys, tempfile
+from pathlib import Path
+from tests.serve import test_service as on
+from tests.serve.small import settings
+from serve.answers import Refusal
+from serve.service import Service
+from workbench.data.store import Store
+folder = Path(sys.argv[1])
+service = Service(settings(Store(str(folder / "store")), folder))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+for act in (lambda: on.score(service, 1, 0), lambda: on.tell(service, 1, 1, 1)):
+    try:
+        act()
+    except Refusal as error:
+        print(error.status, service.predictions._path.stat().st_size, service.feedback._path.stat().st_size)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+on.score(service, 1, 0)
+on.score(service, 2, 2)
+print(on.features(service))
+"""
+
+
+def test_no_decision_leaves_without_its_record(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    refused_event, refused_label, after = done.stdout.splitlines()
+    assert (refused_event, refused_label) == ("503 0 0", "503 0 0")
+    assert json.loads(after) == [[100, 1, 0], [100, 2, 0]], "the refused label is not in the state"
