@@ -5,10 +5,10 @@ Writes: label ledger, through the endpoint; a record of what was told
 Run:    python -m workloads.label
 """
 
-import asyncio
 import datetime as dt
 
 import pyarrow as pa
+import uvloop
 
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
@@ -34,7 +34,7 @@ def run(cfg: Config) -> Artifact:
     matured = end + dt.timedelta(days=cfg.data.label.delay_days)
     told = replay.told_labels(cfg, end, matured)
     with deploy.live(cfg) as endpoint:
-        accepted = asyncio.run(_tell(cfg, endpoint, told))
+        accepted = uvloop.run(_tell(cfg, endpoint, told))
         endpoint.drained()
     say(f"  {accepted:,} labels told, the data's clock is at {matured:%Y-%m-%d %H:%M}")
     figures = {"labels": accepted, "clock": matured.isoformat()}
