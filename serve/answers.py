@@ -25,6 +25,7 @@ CODES = {
     500: "internal",
     503: "not_ready",
 }
+PLACE = re.compile(r" - at `(\$[\w.\[\]]*)`$")  # names of the schema only, never of the request
 encode = msgspec.json.encode
 
 
@@ -51,9 +52,9 @@ def refusal(error: Refusal, request_id: str) -> Response:
 
 def invalid(error: msgspec.ValidationError) -> Refusal:
     """What a body lacks: the field's path and the rule, without the value that broke it."""
-    rule, _, place = str(error).partition(" - at `")
-    rule = re.sub(r"Invalid enum value .*", "Not one of the allowed values", rule)
-    rule = re.sub(r"Object contains unknown field .*", "Object contains an unknown field", rule)
-    return Refusal(
-        422, "The body breaks the schema; see /openapi.json.", [{"field": place.rstrip("`") or "$", "rule": rule}]
-    )
+    text, place = str(error), PLACE.search(str(error))
+    rule = text[: place.start()] if place else text
+    rule = re.sub(r"Invalid enum value .*", "Not one of the allowed values", rule, flags=re.DOTALL)
+    rule = re.sub(r"Object contains unknown field .*", "Object contains an unknown field", rule, flags=re.DOTALL)
+    fault = {"field": place[1] if place else "$", "rule": rule}
+    return Refusal(422, "The body breaks the schema; see /openapi.json.", [fault])

@@ -16,6 +16,7 @@ from serve.answers import Refusal
 from serve.service import Service, Settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LENGTH = re.compile(r"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
 
 
@@ -49,7 +50,7 @@ class Endpoint:
             return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
 
     async def _answer(self, request: Request, request_id: str) -> Any:
-        method, handler = self._routes.get(request.url.path, (None, None))
+        method, handler = self._routes.get(request.scope["path"], (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
@@ -70,7 +71,9 @@ class Endpoint:
             raise Refusal(415, "Send application/json.")
         limit = self.settings.max_body_bytes
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
+        if not LENGTH.fullmatch(length):
+            raise Refusal(400, "The content-length is no number of bytes.")
+        if int(length) > limit:
             raise Refusal(413, f"The body may have {limit} bytes.")
         body = bytearray()
         async for part in request.stream():

@@ -14,7 +14,7 @@ import msgspec
 
 from serve.answers import Refusal
 
-OPEN, CLOSED = ".open", ".jsonl"
+OPEN, CLOSED, UNREADABLE = ".open", ".jsonl", ".unreadable"
 
 
 class Journal:
@@ -25,21 +25,15 @@ class Journal:
         self._lock = threading.Lock()
         self._encoder = msgspec.json.Encoder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.glob(f"{kind}-*{OPEN}"):  # of a process that was killed
-            left.rename(left.with_suffix(CLOSED)) if left.stat().st_size else left.unlink()
+        for left in folder.glob(f"{kind}-*{OPEN}"):
+            _close_left(left)
         self._path, self._file, self._records = self._open()
 
     def append(self, records: list[Any]) -> None:
         """Write records; when the disk refuses, the request is refused too, and no answer leaves without its record."""
         lines = b"".join(self._encoder.encode(record) + b"\n" for record in records)
         with self._lock:
-            start = os.fstat(self._file).st_size
-            try:
-                written = os.write(self._file, lines)
-            except OSError:
-                written = -1
-            if written != len(lines):
-                os.ftruncate(self._file, start)  # half a record is no record
+            if not self._written(lines):
                 raise Refusal(503, "The decision could not be recorded.", retry_after="5")
             self._records += len(records)
 
@@ -57,6 +51,35 @@ class Journal:
         """The segments that are ready to be moved, oldest first."""
         return sorted(self.folder.glob(f"{self.kind}-*{CLOSED}"))
 
+    def _written(self, lines: bytes) -> bool:
+        """Whether the disk took all of it; half a record is no record."""
+        try:
+            start = os.fstat(self._file).st_size
+            try:
+                whole = os.write(self._file, lines) == len(lines)
+            except OSError:
+                whole = False
+            if not whole:
+                os.ftruncate(self._file, start)
+        except OSError:
+            return False
+        return whole
+
     def _open(self) -> tuple[Path, int, int]:
         path = self.folder / f"{self.kind}-{time.time_ns():020d}-{os.getpid()}{OPEN}"
         return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), 0
+
+
+def set_aside(segment: Path) -> None:
+    """Keep a segment that cannot be read from the ones behind it; a person has to look at it."""
+    segment.rename(segment.with_suffix(UNREADABLE))
+
+
+def _close_left(segment: Path) -> None:
+    """Close the segment of a process that was killed; a last record that it only half wrote was never acknowledged."""
+    whole = segment.read_bytes().rfind(b"\n") + 1
+    if not whole:
+        segment.unlink()
+        return
+    os.truncate(segment, whole)
+    segment.rename(segment.with_suffix(CLOSED))

@@ -34,6 +34,9 @@ DECISION_EXAMPLE = {
 }
 
 
+READY_EXAMPLE = {"status": "ready", "model_version": "9c1d0a5b7e3f2d48", "events_in_state": 292160}
+
+
 def document(application: str, data: DataConfig) -> dict[str, Any]:
     """The whole description."""
     (event, feedback), components = msgspec.json.schema_components(
@@ -48,7 +51,7 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
             )
         },
         "/healthz": {"get": _get("The process lives", {"status": "ok"})},
-        "/readyz": {"get": _get("A model version is live", {"status": "ready", "model_version": "9c1d0a5b7e3f2d48"})},
+        "/readyz": {"get": _get("A model version is live", {**READY_EXAMPLE, "application": application})},
         "/openapi.json": {"get": _get("This document", {"openapi": "3.1.0"})},
     }
     return {
@@ -63,7 +66,7 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
 
 
 def _post(summary: str, schema: Any, request: Any, response: Any) -> dict[str, Any]:
-    refusals = {str(status): _error(status) for status in (400, 401, 405, 413, 415, 422, 503)}
+    refusals = {str(status): _error(status) for status in (400, 401, 405, 413, 415, 422, 500, 503)}
     return {
         "summary": summary,
         "security": [{"key": []}],

@@ -13,7 +13,8 @@ from workbench.config import ColumnConfig, DataConfig
 
 MICROSECONDS = 1_000_000
 LABELS_PER_CALL = 1000
-IDS = {"integer": int, "string": Annotated[str, msgspec.Meta(min_length=1, max_length=200)]}
+INT64 = {"ge": -(2**63), "le": 2**63 - 1}  # what a table's column holds
+FLOAT32 = {"ge": -3.4e38, "le": 3.4e38}  # what a model's input holds
 
 
 def event_type(data: DataConfig) -> type[msgspec.Struct]:
@@ -24,7 +25,6 @@ def event_type(data: DataConfig) -> type[msgspec.Struct]:
             continue  # what the endpoint is told is known when it is told
         kind = _type(column)
         fields.append((name, kind | None, None) if column.nulls else (name, kind))
-    fields.sort(key=len)  # fields with a default come last
     return msgspec.defstruct("Event", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
@@ -60,8 +60,8 @@ def _type(column: ColumnConfig) -> Any:
         if column.categories:
             return Literal[tuple(column.categories)]  # type: ignore[return-value]
         return Annotated[str, msgspec.Meta(max_length=200, description=column.description)]
-    limits: dict[str, Any] = {"description": column.description}
     whole = column.type in ("integer", "money")
+    limits: dict[str, Any] = {"description": column.description, **(INT64 if whole else FLOAT32)}
     if column.minimum is not None:
         limits["ge"] = int(column.minimum) if whole else column.minimum
     if column.maximum is not None:

@@ -15,17 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve.journal import Journal
+from serve.answers import Refusal
+from serve.journal import Journal, set_aside
 from serve.schemas import micros
 from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
-from workbench.errors import WorkbenchError
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys, token
 from workbench.models.bundle import Bundle, open_bundle
 
+DAY_US = 86_400_000_000
 log = logging.getLogger("ray.serve")
 
 
@@ -46,6 +47,7 @@ class Settings:
     journal: str
     compact_every_s: float
     max_body_bytes: int
+    ahead_days: float  # how far an event may lie ahead of the newest one
 
 
 class Service:
@@ -69,6 +71,7 @@ class Service:
         """The decision on an event, after it was recorded."""
         started, bundle = time.perf_counter_ns(), self.bundle
         values = self._values(event)
+        self._check_time(values[bundle.feature_set.event_time])
         features = self.state.observe(values)
         score, member_logits = bundle.scorer.one(features)
         flagged = score >= bundle.threshold
@@ -117,9 +120,25 @@ class Service:
         with self._compacting:
             for journal, move in ((self.predictions, self._move_predictions), (self.feedback, self._move_feedback)):
                 journal.close_segment()
-                moved += sum(move(segment) for segment in journal.closed())
+                moved += sum(self._moved(move, segment) for segment in journal.closed())
         log.debug("%s: %d records moved", settings.application, moved)
         return moved
+
+    def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
+        try:
+            return move(segment)
+        except pa.ArrowException as error:
+            log.error("%s cannot be read and is set aside: %s", segment, error)
+            set_aside(segment)
+            return 0
+
+    def _check_time(self, time_us: int) -> None:
+        """Refuse what lies far ahead of all that was seen: it would make the whole state look expired."""
+        ahead_us = round(self.settings.ahead_days * DAY_US)
+        if len(self.state) and time_us > self.state.clock + ahead_us:
+            field, days = self.bundle.feature_set.event_time, self.settings.ahead_days
+            rule = f"At most {days:g} days after the newest event"
+            raise Refusal(422, "The event lies too far in the future.", [{"field": f"$.{field}", "rule": rule}])
 
     def _move_predictions(self, segment: Path) -> int:
         return prediction_log.move_predictions(self.store, self.settings.application, segment)
@@ -134,7 +153,7 @@ class Service:
             time.sleep(self.settings.compact_every_s)
             try:
                 self.compact()
-            except (WorkbenchError, OSError, pa.ArrowException) as error:
+            except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
                 log.error("the journal keeps its records, the tables could not take them: %s", error)
 
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
@@ -186,6 +205,7 @@ def _replay_log(service: Service) -> None:
     for text in seen["event"].to_pylist():
         service.state.observe(json.loads(text))
     told = labels.read(service.store, service.settings.raw_key, channel="feedback")
+    told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
     known = told["known_time"].cast(pa.int64()).to_pylist()
     for identity, label, at in zip(
         told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True

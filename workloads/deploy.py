@@ -118,6 +118,7 @@ def _settings(cfg: Config, version: Artifact) -> Any:
         journal=str(Path(cfg.serve.journal).resolve()),
         compact_every_s=cfg.serve.compact_every_s,
         max_body_bytes=cfg.serve.max_body_bytes,
+        ahead_days=cfg.serve.ahead_days,
     )
 
 

@@ -84,4 +84,5 @@ def settings(store: Store, folder: Path) -> Settings:
         journal=str(folder / "journal"),
         compact_every_s=3600,
         max_body_bytes=4096,
+        ahead_days=400.0,
     )

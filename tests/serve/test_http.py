@@ -201,7 +201,7 @@ async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aio
     events = (await ready(client))["events_in_state"]
     records, (segment,) = live.recorded(), live.journal.glob("predictions-*.open")
     os.kill(int(segment.stem.rpartition("-")[2]), signal.SIGKILL)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while segment.exists():  # its successor closes it
             await asyncio.sleep(0.1)
     assert (await ready(client))["events_in_state"] == events

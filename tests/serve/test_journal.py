@@ -129,6 +129,13 @@ class TestSegments:
         assert [lines(path) for path in journal.closed()] == [[record(n)] for n in range(3)]
         assert lines(journal._path) == [record(3)]
 
+    def test_the_half_record_of_a_killed_process_is_cut_off_and_the_whole_ones_stay(self, tmp_path: Path) -> None:
+        half = tmp_path / "predictions-00000000000000000001-11.open"
+        half.write_text(json.dumps(record(1)) + "\n" + '{"id": "2", "sc')
+        (tmp_path / "predictions-00000000000000000002-12.open").write_text('{"id": "3"')
+        journal = Journal(tmp_path, "predictions")
+        assert [lines(path) for path in journal.closed()] == [[record(1)]]
+
     def test_segments_of_dead_processes_are_picked_up_and_empty_ones_removed(self, tmp_path: Path) -> None:
         full = tmp_path / "predictions-00000000000000000001-11.open"
         full.write_text(json.dumps(record(1)) + "\n")

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serve import schemas
+from serve import answers, schemas
+from serve.answers import Refusal
 from serve.service import Service, Settings
 from tests.serve.small import DATA, FEATURES, settings
 from workbench.data import labels, snapshots
@@ -331,3 +332,53 @@ def test_no_decision_leaves_without_its_record(tmp_path: Path) -> None:
     refused_event, refused_label, after = done.stdout.splitlines()
     assert (refused_event, refused_label) == ("503 0 0", "503 0 0")
     assert json.loads(after) == [[100, 1, 0], [100, 2, 0]], "the refused label is not in the state"
+
+
+class TestWhatCannotBeMoved:
+    def test_a_segment_that_cannot_be_read_is_set_aside_and_stops_nothing(self, given: Settings) -> None:
+        folder = Path(given.journal) / given.application
+        folder.mkdir(parents=True)
+        (folder / "predictions-00000000000000000001-11.jsonl").write_text("no record\n")
+        service = Service(given)
+        score(service, 1, 0)
+        assert service.compact() == 1
+        assert [one["id"] for one in logged(service)] == ["1"]
+        assert [path.name for path in folder.glob("*.unreadable")] == ["predictions-00000000000000000001-11.unreadable"]
+
+    @pytest.mark.parametrize("identity", [2**63, 10**30, -(2**63) - 1])
+    def test_a_number_that_no_table_holds_is_refused_at_the_door(self, identity: int) -> None:
+        event = {"id": identity, "time": at(0), "customer": 1, "amount": 1}
+        for decoder, body in ((EVENTS, event), (TOLD, {"labels": [{"id": identity, "label": 1, "known_time": at(0)}]})):
+            with pytest.raises(msgspec.ValidationError):
+                decoder.decode(json.dumps(body))
+
+
+class TestTheStreamsClock:
+    def test_an_event_far_ahead_of_the_newest_is_refused_and_leaves_the_state_as_it_was(self, given: Settings) -> None:
+        service = Service(dataclasses.replace(given, ahead_days=30.0))
+        score(service, 1, 0)
+        with pytest.raises(Refusal) as caught:
+            score(service, 2, 24 * 31)
+        assert caught.value.status == 422
+        assert caught.value.faults == [{"field": "$.time", "rule": "At most 30 days after the newest event"}]
+        score(service, 3, 24 * 5)
+        assert len(service.state) == 2
+
+    def test_the_first_event_of_an_empty_state_may_have_any_time(self, given: Settings) -> None:
+        assert score(Service(dataclasses.replace(given, ahead_days=1.0)), 1, 24 * 365)["decision"] in ("flag", "pass")
+
+
+def test_of_two_labels_known_at_one_time_the_later_told_counts_after_a_restart_too(given: Settings) -> None:
+    service = Service(given)
+    score(service, 1, 0)
+    for label in (1, 0):
+        tell(service, 1, label, 1)
+        service.compact()
+    answers = [score(one, 2, 2)["score"] for one in (service, Service(given))]
+    assert answers[0] == answers[1]
+
+
+def test_a_field_name_made_to_look_like_a_place_is_not_repeated() -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        EVENTS.decode(json.dumps({"x - at `SECRET": 1}))
+    assert "SECRET" not in str(answers.invalid(caught.value).faults)

@@ -53,7 +53,7 @@ class OnlineState:
         self._events: dict[Any, tuple[int, tuple[Hashable, ...]]] = {}  # id -> time and entities
         self._labels: dict[Any, tuple[tuple[int, int], ...]] = {}  # id -> ((known time, label), ...), ascending
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
-        self._clock = 0  # the stream's own: the greatest event time seen
+        self.clock = 0  # the stream's own: the greatest event time seen, in microseconds
 
     def __len__(self) -> int:
         return len(self._events)
@@ -72,7 +72,7 @@ class OnlineState:
         rows: Iterable[tuple[Hashable, ...]] = zip(*entities, strict=True) if entities else [()] * len(ids)
         self._events = dict(zip(ids, zip(time, rows, strict=True), strict=True))
         self._arrival = deque(ids)
-        self._clock = max(time, default=0)
+        self.clock = max(time, default=0)
         for entity in names.entities:
             self._histories[entity] = _histories(names, entity, events, self._columns)
         self._load_labels(labels)
@@ -145,11 +145,11 @@ class OnlineState:
             _add(history, event, time, identity, known)
         self._events[identity] = (time, tuple(event[entity] for entity in names.entities))
         self._arrival.append(identity)
-        self._clock = max(self._clock, time)
+        self.clock = max(self.clock, time)
         self._expire()
 
     def _expire(self) -> None:
-        oldest = self._clock - self.feature_set.horizon_us
+        oldest = self.clock - self.feature_set.horizon_us
         while self._arrival and self._events[self._arrival[0]][0] < oldest:
             identity = self._arrival.popleft()
             _, entities = self._events.pop(identity)
