@@ -92,10 +92,12 @@ def train_each(
 
 
 def _room(scaling: ScalingConfig) -> int:
-    """How many worker groups the cluster holds at once beside a CPU for the data that they wait for; one at least."""
-    resources = _resources(scaling)
-    free = {kind: there - (kind == "CPU") for kind, (there, _) in resources.items()}
-    return max(1, min(int(free[kind] // need) for kind, (_, need) in resources.items() if need))
+    """How many worker groups train at once; one at least.
+
+    A worker keeps a whole CPU busy, whatever share of it it reserves: two groups on two CPUs, whose workers wait for
+    each other at every step, took twice as long as one after the other.
+    """
+    return max(1, min(int(there // max(need, scaling.workers)) for there, need in _resources(scaling).values() if need))
 
 
 def _resources(scaling: ScalingConfig) -> dict[str, tuple[float, float]]:
