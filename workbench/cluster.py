@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints appear twice otherwise
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # would upload the whole folder when started by `uv run`
     "RAY_DEDUP_LOGS": "1",
+    "RAY_worker_niceness": "0",  # 15 by default: the endpoint and the training would yield to whatever else runs
     "RAY_worker_maximum_startup_concurrency": "8",  # actors with a share of a CPU are many: no warning of that
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",

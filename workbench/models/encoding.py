@@ -67,6 +67,10 @@ class Encoding:
             code_NF[:, column] = first + np.maximum(bin_N, 0)
         return code_NF, np.clip((x_NF[:, : code_NF.shape[1]] - self.low[code_NF]) * self.slope[code_NF], 0, 1)
 
+    def seen(self, x_NF: Floats) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """What the lookup needs of each row: its logs, and where its values lie."""
+        return self.logs(x_NF), *self.places(x_NF)
+
     @property
     def width(self) -> int:
         """How many numbers a row has after encoding: F + C."""

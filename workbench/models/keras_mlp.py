@@ -41,8 +41,8 @@ def build(encoding: Encoding, hidden: Sequence[int], dropout: float, seed: int) 
     return keras.Model(inputs, keras.layers.Dense(1)(x))
 
 
-def lookup(network: keras.Model, first: np.ndarray, seen: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The same log-odds [N] in training, from the places of the values (logs, codes, values); see `encoding.py`."""
+def lookup(network: keras.Model, first: np.ndarray, seen: Sequence[tf.Tensor], training: bool) -> tf.Tensor:
+    """The same log-odds [N] from the places of the values (logs, codes, values); see `encoding.py`."""
     logs_NF, code_NF, value_NF = seen
     dense, *rest = network.layers[2:]
     logs_FH, codes_CH = tf.split(dense.kernel, [len(first), dense.kernel.shape[0] - len(first)])
@@ -53,7 +53,7 @@ def lookup(network: keras.Model, first: np.ndarray, seen: Sequence[tf.Tensor]) -
     start_H = dense.bias - tf.reduce_sum(tf.gather(below_CH, first), axis=0)
     x = dense.activation(start_H + logs_NF @ logs_FH + tf.reduce_sum(curves_NFH, axis=1))
     for layer in rest:
-        x = layer(x, training=True)
+        x = layer(x, training=training)
     return x[:, 0]
 
 

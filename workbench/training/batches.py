@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,10 @@ class Plan:
         yield from order[places].reshape(self.steps, self.size)
 
 
-def parts(x_NF: Floats) -> Iterator[Floats]:
-    """The rows in parts that fit into a processor's cache and memory."""
-    for start in range(0, len(x_NF), PART):
-        yield x_NF[start : start + PART]
+def parts(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The rows of some arrays in parts that fit into a processor's cache and memory."""
+    for start in range(0, len(arrays[0]), PART):
+        yield tuple(one[start : start + PART] for one in arrays)
 
 
 def check(loss: float, fit: Fit, epoch: int) -> None:

@@ -42,11 +42,13 @@ def loop(
         optimizer.build(network.trainable_variables)
     fitted, first = _restore(start, network, optimizer)
     step_function = _step_function(config["strategy"], network, optimizer, encoding.first)
-    seen = (encoding.logs(shard.x_NF), *encoding.places(shard.x_NF), shard.y_N)
+    data = (*encoding.seen(shard.x_NF), shard.y_N)
+    scorer = tf.function(lambda *seen: model_file.lookup(network, encoding.first, seen, training=False))
+    judged = encoding.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(step_function, optimizer, seen, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = _epoch(step_function, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
         batches.check(loss, fit, epoch)
-        _score(network, scored, epoch, loss, fitted)
+        _score(scorer, judged, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer, encoding))
     fitted.model = model_file.to_bytes(network, encoding)
     return fitted
@@ -60,7 +62,7 @@ def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: A
     def replica_step(*inputs: Any) -> Any:
         *seen, y = inputs
         with tf.GradientTape() as tape:
-            logits = model_file.lookup(network, first, seen)
+            logits = model_file.lookup(network, first, seen, training=True)
             loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits))
         gradients = tape.gradient(loss, network.trainable_variables)
         flat = tf.concat([tf.reshape(one, [-1]) for one in gradients], axis=0)
@@ -75,7 +77,7 @@ def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: A
 def _epoch(
     step_function: Any,
     optimizer: Any,
-    seen: Sequence[Any],
+    data: Sequence[Any],
     plan: batches.Plan,
     hyper: NetworkConfig,
     seed: batches.Seed,
@@ -84,15 +86,15 @@ def _epoch(
     total = 0.0
     for step, rows in enumerate(plan.epoch(seed)):
         optimizer.learning_rate.assign(hyper.learning_rate * seed.cosine(step, plan.steps))
-        total += float(step_function(*(tf.constant(one[rows]) for one in seen)))
+        total += float(step_function(*(tf.constant(one[rows]) for one in data)))
     return total / plan.steps
 
 
-def _score(network: keras.Model, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
+def _score(scorer: Any, judged: Any, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
     if scored is None:
         fitted.steps.append(epoch)
         return
-    parts = [np.asarray(network(part, training=False))[:, 0] for part in batches.parts(scored.x_NF)]
+    parts = [np.asarray(scorer(*part)) for part in batches.parts(*judged)]
     batches.record(fitted, epoch, loss, scored, np.concatenate(parts))
 
 

@@ -3,7 +3,6 @@
 import io
 from typing import Any
 
-import numpy as np
 import ray.train.torch
 import torch
 from ray.train.torch import TorchTrainer
@@ -38,13 +37,14 @@ def loop(
     network = Network(encoding, hyper.hidden, hyper.dropout).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     fitted, first = _restore(start, network, optimizer)
-    parallel = ray.train.torch.prepare_model(Lookup(network), move_to_device=False)
-    seen = (encoding.logs(shard.x_NF), *encoding.places(shard.x_NF), shard.y_N)
-    data = TensorDataset(*(torch.from_numpy(one).to(device) for one in seen))
+    lookup = Lookup(network)
+    parallel = ray.train.torch.prepare_model(lookup, move_to_device=False)
+    data = TensorDataset(*(torch.from_numpy(one).to(device) for one in (*encoding.seen(shard.x_NF), shard.y_N)))
+    judged = encoding.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
         loss = _epoch(parallel, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
         batches.check(loss, fit, epoch)
-        _score(network, scored, epoch, loss, fitted)
+        _score(lookup, judged, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer))
     fitted.model = model_file.to_bytes(network.cpu())
     return fitted
@@ -74,15 +74,15 @@ def _epoch(
     return total / plan.steps
 
 
-def _score(network: Network, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
+def _score(lookup: Lookup, judged: Any, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:
     if scored is None:
         fitted.steps.append(epoch)
         return
-    network.eval()
+    lookup.eval()
     with torch.no_grad():
-        device = next(network.parameters()).device
-        parts = [network(torch.from_numpy(part).to(device)).cpu().numpy() for part in batches.parts(scored.x_NF)]
-    batches.record(fitted, epoch, loss, scored, np.concatenate(parts))
+        device = lookup.first.device
+        parts = [lookup(*(torch.from_numpy(one).to(device) for one in part)) for part in batches.parts(*judged)]
+    batches.record(fitted, epoch, loss, scored, torch.cat(parts).cpu().numpy())
 
 
 def _state(network: Network, optimizer: Any) -> dict[str, bytes]:

@@ -68,13 +68,13 @@ def looked_up(family: str, bins: int, leaves: int) -> tuple[np.ndarray, np.ndarr
     """Log-odds as training computes them, by lookup, and as the network itself gives them."""
     module = importlib.import_module(f"workbench.models.{family}")
     encoding = Encoding.of(X, Y, bins, leaves)
-    seen = (encoding.logs(X), *encoding.places(X))
+    seen = encoding.seen(X)
     if family == "torch_mlp":
         network = module.Network(encoding, [16, 8], 0.0)
         seen = tuple(module.torch.from_numpy(one) for one in seen)
         return module.Lookup(network)(*seen).detach().numpy(), network(module.torch.from_numpy(X)).detach().numpy()
     network = module.build(encoding, [16, 8], 0.0, seed=0)
-    return np.asarray(module.lookup(network, encoding.first, seen)), np.asarray(network(X))[:, 0]
+    return np.asarray(module.lookup(network, encoding.first, seen, training=True)), np.asarray(network(X))[:, 0]
 
 
 @pytest.mark.parametrize(("bins", "leaves"), [(0, 0), (0, 4), (16, 4)])
