@@ -61,7 +61,8 @@ def main() -> None:
 
 def configured(overrides: Sequence[str]) -> Config:
     """The configuration with an application, a port and a journal of the benchmark's own."""
-    return door.composed(["serve.application=benchmark", f"serve.port={free_port()}", "tracker=disabled", *overrides])
+    own = ["serve.application=benchmark", f"serve.port={free_port()}", "tracker=disabled", "replay.days=40"]
+    return door.composed([*own, *overrides])
 
 
 def set_apart(cfg: Config, folder: Path) -> None:
@@ -82,8 +83,8 @@ def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row
     with deploy.live(cfg) as endpoint, twin(cfg, folder) as twin_url:
         ours, theirs = bodies(cfg, folder)
         sides: dict[str, Measure] = {
-            "ours": lambda n: load.run(f"{endpoint.url}/v1/score", ours, n, seconds, key=endpoint.api_key),
-            "peer": lambda n: load.run(f"{twin_url}/score", theirs, n, seconds),
+            "ours": Fresh(f"{endpoint.url}/v1/score", ours, seconds, endpoint.api_key),
+            "peer": Fresh(f"{twin_url}/score", theirs, seconds),
         }
         for measure in sides.values():
             measure(CONNECTIONS[0])  # warm both
@@ -94,6 +95,19 @@ def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row
                 for side, measure in sides.items():
                     seen[n][side].append(measure(n))
     return [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
+
+
+class Fresh:
+    """Measurements that go on where the last one ended: a repeated event would be less work."""
+
+    def __init__(self, url: str, bodies: Path, seconds: float, key: str | None = None) -> None:
+        self.url, self.bodies, self.seconds, self.key, self.sent = url, bodies, seconds, key, 0
+
+    def __call__(self, connections: int) -> Seen:
+        """What was seen at a number of connections."""
+        seen = load.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key)
+        self.sent += seen.requests + connections  # those under way at the end were sent too
+        return seen
 
 
 def bodies(cfg: Config, folder: Path) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from serve import answers, openapi, schemas
 from serve.answers import Refusal
 from serve.service import Service, Settings
+from workbench.digest import digest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LENGTH = re.compile(r"[0-9]{1,15}")
@@ -92,7 +93,7 @@ class Endpoint:
         return {"status": "ok"}
 
     def _ready(self, *_: Any) -> Any:
-        ready = {"status": "ready", "application": self.settings.application}
+        ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
         return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
 
     def _describe(self, *_: Any) -> Any:

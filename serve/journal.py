@@ -26,7 +26,8 @@ class Journal:
         self._encoder = msgspec.json.Encoder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob(f"{kind}-*{OPEN}"):
-            _close_left(left)
+            if not _has_writer(left):
+                _close_left(left)
         self._path, self._file, self._records = self._open()
 
     def append(self, records: list[Any]) -> None:
@@ -73,6 +74,18 @@ class Journal:
 def set_aside(segment: Path) -> None:
     """Keep a segment that cannot be read from the ones behind it; a person has to look at it."""
     segment.rename(segment.with_suffix(UNREADABLE))
+
+
+def _has_writer(segment: Path) -> bool:
+    """Whether another process that lives is writing it; the name ends with the writer's process id."""
+    writer = int(segment.stem.rpartition("-")[2])
+    try:
+        os.kill(writer, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return writer != os.getpid()
 
 
 def _close_left(segment: Path) -> None:

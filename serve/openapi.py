@@ -34,7 +34,12 @@ DECISION_EXAMPLE = {
 }
 
 
-READY_EXAMPLE = {"status": "ready", "model_version": "9c1d0a5b7e3f2d48", "events_in_state": 292160}
+READY_EXAMPLE = {
+    "status": "ready",
+    "settings": "0b5c9a7f1e24d683",
+    "model_version": "9c1d0a5b7e3f2d48",
+    "events_in_state": 292160,
+}
 
 
 def document(application: str, data: DataConfig) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from serve.schemas import micros
 from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
+from workbench.digest import digest
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys, token
@@ -49,6 +50,16 @@ class Settings:
     max_body_bytes: int
     ahead_days: float  # how far an event may lie ahead of the newest one
 
+    @property
+    def log(self) -> str:
+        """The name of its prediction log."""
+        return prediction_log.log_name(self.application, self.raw_key)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its journal: one per log and store."""
+        return Path(self.journal) / f"{self.log}-{digest(self.store)}"
+
 
 class Service:
     """One loaded model version with its feature state and journal."""
@@ -58,7 +69,7 @@ class Service:
         public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
         self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
         self.token = _tokens(Keys(settings.keys_folder).pseudonym())
-        folder = Path(settings.journal) / settings.application
+        folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self._compacting = threading.Lock()
         self.compact()
@@ -81,7 +92,7 @@ class Service:
             "id": str(values[names.id]),
             "event_time": values[names.event_time],
             "received_at": prediction_log.now_us(),
-            "entities": [values[entity] for entity in names.entities],
+            "entities": [values[entity] for entity in self.settings.data.entities],
             "event": msgspec.json.encode(values).decode(),
             "features": features,
             "score": score,
@@ -141,7 +152,7 @@ class Service:
             raise Refusal(422, "The event lies too far in the future.", [{"field": f"$.{field}", "rule": rule}])
 
     def _move_predictions(self, segment: Path) -> int:
-        return prediction_log.move_predictions(self.store, self.settings.application, segment)
+        return prediction_log.move_predictions(self.store, self.settings.log, segment)
 
     def _move_feedback(self, segment: Path) -> int:
         data = self.settings.data
@@ -158,11 +169,11 @@ class Service:
 
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
         """The event with times as integers and entities as tokens."""
-        names, values = self.bundle.feature_set, msgspec.structs.asdict(event)
+        values = msgspec.structs.asdict(event)
         for name, column in self.settings.data.columns.items():
             if column.type == "timestamp" and values.get(name) is not None:
                 values[name] = micros(values[name])
-        for entity in names.entities:
+        for entity in self.settings.data.entities:
             values[entity] = self.token(entity, values[entity])
         return values
 
@@ -198,7 +209,7 @@ def _tokenised(events: pa.Table, entity: str, to_token: Callable[[str, Any], str
 
 
 def _replay_log(service: Service) -> None:
-    table = prediction_log.predictions(service.store, service.settings.application)
+    table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
     seen = table.read(["event", "event_time"]).sort_by("event_time")

@@ -1,16 +1,12 @@
 """What may be configured, as typed dataclasses: the schema of every YAML in `conf/`.
 
-Hydra checks types and unknown keys against these classes; `problems` in `validate` checks what types cannot say. Below
+Hydra checks types and unknown keys against these classes; `validation.py` checks what types cannot say. Below
 the command line nothing sees a `DictConfig`. A field without a default is required: the user says it, nobody guesses.
 Every field's meaning stands beside it here and in `conf/README.md` (a test compares the two).
 """
 
-import datetime as dt
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-from workbench.errors import ConfigError, raise_all
 
 FAMILIES = ("xgboost", "torch_mlp", "keras_mlp")
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
@@ -174,7 +170,7 @@ class TrainConfig:
     """Which model families are trained, and how."""
 
     families: list[str] = field(default_factory=lambda: list(FAMILIES))  # members: xgboost | torch_mlp | keras_mlp
-    seeds: list[int] = field(default_factory=lambda: [0])  # networks: one fit per seed, their log-odds averaged
+    seeds: list[int] = field(default_factory=lambda: [0])  # networks: one fit per seed; the first is registered
     xgboost: XGBoostConfig = field(default_factory=XGBoostConfig)
     torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
     keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
@@ -299,77 +295,3 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     keys: KeysConfig = field(default_factory=KeysConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
-
-
-CHOICES = {
-    "data.source.kind": ("benchmark", "file"),
-    "data.source.format": (None, "csv", "parquet", "jsonl"),
-    "data.split.kind": ("time", "stratified"),
-    "evaluate.protocol": ("split", "prequential"),
-    "tracker.mode": ("wandb", "offline", "disabled"),
-}
-POSITIVE = (
-    "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
-    "data.split.train_days", "data.split.score_days", "features.partitions", "scaling.workers",
-    "scaling.cpus_per_worker", "serve.replicas", "serve.max_ongoing_requests", "serve.max_body_bytes",
-    "serve.compact_every_s", "replay.days", "replay.connections", "replay.time_limit_s",
-)  # fmt: skip
-SHARES = ("data.bad_rows_limit", "register.flagged_share", "monitor.false_alarm_rate")
-
-
-def validate(cfg: Config) -> Config:
-    """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    from workbench.data import declaration  # it needs the classes above
-
-    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
-    raise_all(ConfigError, "The configuration is wrong:", faults)
-    return cfg
-
-
-def lookup(cfg: Any, dotted: str) -> Any:
-    """The value at a dotted path such as `serve.port`."""
-    for part in dotted.split("."):
-        cfg = getattr(cfg, part)
-    return cfg
-
-
-def _value_faults(cfg: Config) -> Iterator[str]:
-    for key, allowed in CHOICES.items():
-        if (value := lookup(cfg, key)) not in allowed:
-            yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
-    for key in POSITIVE:
-        if not (value := lookup(cfg, key)) > 0:
-            yield f"{key}={value} must be greater than 0."
-    if not cfg.train.families or set(cfg.train.families) - set(FAMILIES):
-        yield f"train.families={cfg.train.families} must name at least one of {', '.join(FAMILIES)}, and no other."
-    for key in SHARES:
-        if not 0 <= (value := lookup(cfg, key)) < 1:
-            yield f"{key}={value} must be at least 0 and less than 1."
-    if cfg.serve.replicas > 1:
-        yield f"serve.replicas={cfg.serve.replicas}: the feature state lives in one process. Use serve.replicas=1."
-    if not 0 < cfg.serve.port < 65536:
-        yield f"serve.port={cfg.serve.port} is not a port. Use a number from 1 to 65535."
-
-
-def _split_faults(cfg: Config) -> Iterator[str]:
-    split = cfg.data.split
-    dates = {"data.split.train_start": split.train_start, "data.split.select_start": split.select_start}
-    dates["replay.start"] = cfg.replay.start
-    for key, value in dates.items() if split.kind == "time" else ():
-        if value is None:
-            yield f"{key} is not set, and data.split.kind=time needs it. Use a date such as 2018-07-25."
-        elif not _is_date(value):
-            yield f"{key}={value} is not a date. Use the form 2018-07-25."
-    if split.kind == "stratified" and not 0 < split.validation_share + split.test_share < 1:
-        yield (
-            f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no training"
-            " rows. Use shares whose sum is between 0 and 1."
-        )
-
-
-def _is_date(text: str) -> bool:
-    try:
-        dt.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

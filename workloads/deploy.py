@@ -17,16 +17,21 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
+from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.governance.keys import Keys, api_key_digest
+from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import ledger
 from workloads import door, ingest, register, validate
+
+if TYPE_CHECKING:
+    from serve.service import Settings
 
 
 @dataclass(frozen=True)
@@ -61,29 +66,32 @@ def run(cfg: Config) -> Artifact:
 @contextlib.contextmanager
 def live(cfg: Config) -> Iterator[Live]:
     """The endpoint of the configured version: the one that answers already, or one that lives as long as the block."""
-    version, url, api_key = register.run(cfg), f"http://{cfg.serve.host}:{cfg.serve.port}", Keys(cfg.keys.folder).api()
-    journal = Path(cfg.serve.journal).resolve() / cfg.serve.application
-    if _answers(url, cfg.serve.application, version.key):
-        yield Live(url, api_key, journal)
+    version, url, keys = register.run(cfg), f"http://{cfg.serve.host}:{cfg.serve.port}", Keys(cfg.keys.folder)
+    settings = _settings(cfg, version)
+    endpoint = Live(url, keys.api(), settings.folder)
+    if _answers(url, settings):
+        yield endpoint
         return
+    verified_files(version, keys.verifying())  # a version that a replica would refuse starts nothing
     _check_port(cfg)
     cluster.up(cfg)
-    _start(cfg, version)
     try:
-        _wait_ready(url, cfg.serve.application, version.key)
+        _start(cfg, settings)
+        _wait_ready(url, settings)
         ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
-        yield Live(url, api_key, journal)
+        yield endpoint
     finally:
-        _stop()
+        _stop(cfg.serve.application)
 
 
-def _start(cfg: Config, version: Artifact) -> None:
+def _start(cfg: Config, settings: "Settings") -> None:
+    import ray
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve.endpoint import Endpoint
 
-    if os.environ.get(cluster.SERVE_VARIABLES[0]) != "1":
+    if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
     serve.start(http_options={"host": cfg.serve.host, "port": cfg.serve.port}, logging_config={"log_level": "ERROR"})
     deployment = serve.deployment(
@@ -96,10 +104,10 @@ def _start(cfg: Config, version: Artifact) -> None:
         graceful_shutdown_timeout_s=10,
         logging_config={"log_level": "ERROR", "enable_access_log": False},
     )
-    serve.run(deployment.bind(_settings(cfg, version)), name=cfg.serve.application, route_prefix="/")
+    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
 
 
-def _settings(cfg: Config, version: Artifact) -> Any:
+def _settings(cfg: Config, version: Artifact) -> "Settings":
     from serve.service import Settings
 
     keys, start = Keys(cfg.keys.folder), cfg.replay.start
@@ -122,20 +130,23 @@ def _settings(cfg: Config, version: Artifact) -> Any:
     )
 
 
-def _stop() -> None:
+def _stop(application: str) -> None:
+    """End the endpoint, and Serve unless it serves others; what the journal holds is moved at the next start."""
     from ray import serve
 
+    if set(serve.status().applications) - {application}:
+        serve.delete(application)
+        return
     with contextlib.redirect_stdout(io.StringIO()):  # Ray tells that the controller, asked to die, has died
-        serve.shutdown()  # what the journal still holds is moved at the next start
+        serve.shutdown()
 
 
 def _unmoved(journal: Path) -> bool:
-    """Whether the journal holds a record; a file that vanishes meanwhile was moved."""
-    for segment in journal.glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            if segment.stat().st_size:
-                return True
-    return False
+    """Whether the journal may hold a record; a file that vanishes meanwhile may have been closed only: look again."""
+    try:
+        return any(segment.stat().st_size for segment in journal.glob("*"))
+    except FileNotFoundError:
+        return True
 
 
 def _check_port(cfg: Config) -> None:
@@ -150,21 +161,22 @@ def _check_port(cfg: Config) -> None:
             ) from None
 
 
-def _wait_ready(url: str, application: str, version: str, timeout_s: float = 60) -> None:
+def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
     until = time.monotonic() + timeout_s
-    while not _answers(url, application, version):
+    while not _answers(url, settings):
         if time.monotonic() > until:
             raise EnvironmentFault(f"{url} did not become ready within {timeout_s:g} s. See Ray Serve's logs.")
         time.sleep(0.2)
 
 
-def _answers(url: str, application: str, version: str) -> bool:
+def _answers(url: str, settings: "Settings") -> bool:
+    """Whether what answers there is this very endpoint: the same version, store, data and history."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - our own http URL
             said = json.load(response)
     except (OSError, ValueError):
         return False
-    return bool(said.get("application") == application and said.get("model_version") == version)
+    return bool(said.get("settings") == digest(settings))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from workbench import cluster
-from workbench.config import Config, validate
+from workbench.config import Config
 from workbench.data.store import Artifact
 from workbench.errors import ConfigError, EnvironmentFault, WorkbenchError
+from workbench.validation import validate
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits

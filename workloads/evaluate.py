@@ -77,7 +77,15 @@ def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
     names = [name for name in trained.manifest["blobs"] if name.endswith(".onnx") and f"/{fold}-seed" in name]
     families = dict.fromkeys(name.split("/")[0] for name in names)
     wanted = {family: f"{family}/{fold}-seed{seed}.onnx" for family in families}
-    return {f: trained.read_bytes(w if w in names else f"{f}/{fold}-seed0.onnx") for f, w in wanted.items()}
+    only = {family: next(name for name in names if name.startswith(f"{family}/")) for family in families}
+    return {f: trained.read_bytes(w if w in names else only[f]) for f, w in wanted.items()}
+
+
+def first_seed(evaluated: Artifact) -> dict[str, float | None]:
+    """The ensemble's figures with the first seed: those of the model that can be registered."""
+    rows = evaluated.read_json("folds.json")
+    found = next(row for row in rows if row["model"] == "ensemble" and row["seed"] == 0)
+    return {name: found[name] for name in metrics.NAMES}
 
 
 def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) -> dict[str, Any]:
@@ -118,9 +126,8 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     figures: dict[str, dict[str, float | None]] = {}
     for model in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == model]
-        names = ("roc_auc", "average_precision", "card_precision_at_100")
         figures[model] = {
-            name: None if own[0][name] is None else float(np.mean([row[name] for row in own])) for name in names
+            name: None if own[0][name] is None else float(np.mean([row[name] for row in own])) for name in metrics.NAMES
         }
     return figures
 

@@ -33,7 +33,8 @@ def key(cfg: Config) -> str:
 def inputs(cfg: Config) -> dict[str, Any]:
     """What the feature snapshot depends on besides the rows and labels."""
     parts = cfg.data.split if cfg.data.split.kind == "stratified" else None
-    return {"features": FeatureSet.of(cfg.features, cfg.data).to_json(), "parts": parts}
+    definitions = FeatureSet.of(cfg.features, cfg.data).to_json()
+    return {"features": definitions, "entities": cfg.data.entities, "parts": parts}
 
 
 def run(cfg: Config) -> Artifact:
@@ -44,7 +45,7 @@ def run(cfg: Config) -> Artifact:
     rows = validate.run(cfg)
     cluster.up(cfg)
     feature_set = FeatureSet.of(cfg.features, cfg.data)
-    history = labels.read(store, ingest.key(cfg))
+    history = labels.read(store, ingest.key(cfg), channel="source")  # what the key names; feedback comes later
     positives = PositiveIntervals.of(history, cfg.data.id)
     data = distributed_features.dataset(rows, feature_set, positives, cfg.features.partitions)
     finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))

@@ -42,7 +42,7 @@ def run(cfg: Config) -> Artifact:
 
 
 async def _tell(cfg: Config, endpoint: deploy.Live, told: pa.Table) -> int:
-    async with replay.client(cfg, endpoint.api_key) as session:
+    async with replay.client(cfg, endpoint) as session:
         return await replay.tell(cfg, session, endpoint.url, told)
 
 

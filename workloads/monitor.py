@@ -63,8 +63,12 @@ def run(cfg: Config) -> Artifact:
 
 
 def _predictions(store: Store, cfg: Config, version: str) -> pa.Table:
-    """The version's decisions, each event once: a request that was repeated counts by its first answer."""
-    rows = prediction_log.predictions(store, cfg.serve.application).read(rows=pc.field("model_version") == version)
+    """The version's decisions on the replayed span; a request that was repeated counts by its first answer."""
+    first, last = (pa.scalar(one, labels.TIME) for one in replay.span(cfg, replay.events_of(cfg)))
+    times = pc.field("event_time")
+    window = (pc.field("model_version") == version) & (times >= first) & (times <= last)
+    name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    rows = prediction_log.predictions(store, name).read(rows=window)
     rows = rows.sort_by([("id", "ascending"), ("received_at", "ascending")])
     ids = rows["id"].combine_chunks()
     if rows.num_rows == 0:
@@ -84,7 +88,7 @@ def _drift(cfg: Config, bundle: Bundle, features: pa.Table) -> list[drift.Drift]
 
 
 def _latency(log: pa.Table) -> dict[str, float]:
-    """Percentiles of the time from the parsed request to the recorded decision."""
+    """Percentiles of the time from the parsed request to the decision, before it is recorded."""
     values = log["latency_us"].to_numpy() / 1000
     shares = {"p50": 50, "p95": 95, "p99": 99}
     return {name: float(np.percentile(values, share)) for name, share in shares.items()} if len(values) else {}

@@ -5,8 +5,9 @@ Writes: everything that the steps write; report.html
 Run:    python -m workloads.pipeline experiment=payments
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workbench.config import Config
@@ -14,6 +15,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.progress import say
 from workbench.report import page
+from workbench.validation import check_learning
 from workloads import deploy, door, evaluate, featurize, ingest, label, monitor, register, replay, train, validate
 
 VERSION = 1
@@ -31,20 +33,32 @@ OPERATE: dict[str, Step] = {"replay": replay.run, "label": label.run, "monitor":
 
 def run(cfg: Config) -> Artifact:
     """The report of the whole loop; its figures are the evaluation's."""
+    register.refuse_many(cfg)
+    check_learning(cfg)
     done: dict[str, Artifact] = {}
     seconds: dict[str, float] = {}
     for name, step in BUILD.items():
         done[name], seconds[name] = _timed(name, step, cfg)
+    with _endpoint(cfg, seconds):
+        for name, step in OPERATE.items():
+            done[name], seconds[name] = _timed(name, step, cfg)
+    artifact = _report(cfg, done, seconds)
+    print(page.summary(done, artifact.manifest["seconds"], Path(artifact.folder) / "report.html"))
+    return artifact
+
+
+@contextlib.contextmanager
+def _endpoint(cfg: Config, seconds: dict[str, float]) -> Iterator[None]:
+    """The live endpoint that the operating steps share, unless all of them are done."""
+    if Store(cfg.storage.root).find("monitoring", monitor.key(cfg)):
+        yield
+        return
     started = time.monotonic()
     say("deploy")
     with deploy.live(cfg) as endpoint:
         seconds["deploy"] = time.monotonic() - started
         say(f"deploy done in {seconds['deploy']:.1f} s: {endpoint.url}")
-        for name, step in OPERATE.items():
-            done[name], seconds[name] = _timed(name, step, cfg)
-    artifact = _report(cfg, done, seconds)
-    print(page.summary(done, seconds, Path(artifact.folder) / "report.html"))
-    return artifact
+        yield
 
 
 def _timed(name: str, step: Step, cfg: Config) -> tuple[Artifact, float]:
@@ -58,7 +72,10 @@ def _timed(name: str, step: Step, cfg: Config) -> tuple[Artifact, float]:
 
 def _report(cfg: Config, done: dict[str, Artifact], seconds: dict[str, float]) -> Artifact:
     parents = {name: artifact.key for name, artifact in done.items()}
-    stage = Store(cfg.storage.root).stage("reports", digest("pipeline", VERSION, parents))
+    store, key = Store(cfg.storage.root), digest("pipeline", VERSION, parents)
+    if made := store.find("reports", key):
+        return made
+    stage = store.stage("reports", key)
     stage.write_bytes("report.html", page.render(cfg.name, done, seconds).encode())
     return stage.commit(parents, {"experiment": cfg.name}, done["evaluate"].figures, seconds=seconds)
 

@@ -41,10 +41,7 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("models", name):
         return done
-    if cfg.evaluate.protocol != "split":
-        raise ConfigError(
-            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
-        )
+    refuse_many(cfg)
     evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
     cluster.up(cfg)
     members = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
@@ -56,7 +53,7 @@ def run(cfg: Config) -> Artifact:
         family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in members
     }
     rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
-    gates.check(cfg.register, evaluated.figures["ensemble"], rescored, differences)
+    gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
     about = {"members": list(members), "weights": weights, "threshold": _threshold(cfg, trained, weights)}
     files = {
         bundle.MODEL: model,
@@ -75,6 +72,14 @@ def run(cfg: Config) -> Artifact:
         tracked.artifact(version, "model")
     say(f"  version {name}: {', '.join(f'{m} {w:g}' for m, w in zip(members, weights, strict=True))}")
     return version
+
+
+def refuse_many(cfg: Config) -> None:
+    """Raise `ConfigError` where the protocol refits the models for every fold."""
+    if cfg.evaluate.protocol != "split":
+        raise ConfigError(
+            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
+        )
 
 
 def _features(cfg: Config, features: Artifact, rows: Any) -> dict[str, Any]:

@@ -6,11 +6,12 @@ Run:    python -m workloads.replay replay.days=1
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ def run(cfg: Config) -> Artifact:
     events = events_of(cfg)
     with deploy.live(cfg) as endpoint:
         started = time.monotonic()
-        outcome = uvloop.run(_replay(cfg, endpoint, events, told_labels(cfg, *span(cfg, events))))
+        outcome = uvloop.run(_replay(cfg, endpoint, events, told_labels(cfg, *_clock(cfg, events))))
         seconds = time.monotonic() - started
         endpoint.drained()
     _check(cfg, events, outcome, seconds)
@@ -93,6 +94,13 @@ def span(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
     """The first and the last event time."""
     times = pc.min_max(events[cfg.data.event_time])
     return times["min"].as_py(), times["max"].as_py()
+
+
+def _clock(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
+    """From when on labels are news to the endpoint, whose history ends at the midnight before, and until when."""
+    first, last = span(cfg, events)
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - dt.timedelta(microseconds=1) if cfg.replay.start else first), last
 
 
 def told_labels(cfg: Config, after: dt.datetime, until: dt.datetime) -> pa.Table:
@@ -133,15 +141,23 @@ async def tell(cfg: Config, session: aiohttp.ClientSession, url: str, rows: pa.T
     return accepted
 
 
-def client(cfg: Config, api_key: str) -> aiohttp.ClientSession:
-    """A session with the key and as many connections as configured."""
-    headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
-    return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=cfg.replay.connections))
+@contextlib.asynccontextmanager
+async def client(cfg: Config, endpoint: deploy.Live) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with the key and as many connections as configured; raises `EnvironmentFault` when it breaks off."""
+    headers = {"authorization": f"Bearer {endpoint.api_key}", "content-type": "application/json"}
+    connector = aiohttp.TCPConnector(limit=cfg.replay.connections)
+    try:
+        async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
+            yield session
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise EnvironmentFault(
+            f"{endpoint.url} broke off ({type(error).__name__}). See Ray Serve's logs, then run the same command again."
+        ) from error
 
 
 async def _replay(cfg: Config, endpoint: deploy.Live, events: pa.Table, told: pa.Table) -> Outcome:
     outcome, until = Outcome(), time.monotonic() + cfg.replay.time_limit_s
-    async with client(cfg, endpoint.api_key) as session:
+    async with client(cfg, endpoint) as session:
         for rows, learned in _steps(cfg, events, told):
             outcome.labels += await tell(cfg, session, endpoint.url, learned)
             lanes = _lanes(cfg, rows)
@@ -166,15 +182,16 @@ def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.T
 
     A label told early in its step does no harm: features look at its known time, not at when it arrived.
     """
-    clock, last = span(cfg, events)
+    clock, last = _clock(cfg, events)
+    step = min(STEP, dt.timedelta(cfg.data.label.delay_days) or STEP)  # no label before its event was sent
     while clock <= last:
-        end = pa.scalar(clock + STEP, labels.TIME)
+        end = pa.scalar(clock + step, labels.TIME)
         begin = pa.scalar(clock, labels.TIME)
         times, known = events[cfg.data.event_time], told["known_time"]
         now = pc.and_(pc.greater_equal(times, begin), pc.less(times, end))
         learned = pc.and_(pc.greater_equal(known, begin), pc.less(known, end))
         yield events.filter(now), told.filter(learned)
-        clock += STEP
+        clock += step
 
 
 def bodies(cfg: Config, rows: pa.Table) -> list[bytes]:

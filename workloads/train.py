@@ -23,6 +23,7 @@ from workbench.training import ensemble
 from workbench.training import run as training
 from workbench.training.fits import Fold, average_precision
 from workbench.training.run import Trained
+from workbench.validation import check_learning
 from workloads import door, featurize
 
 VERSION = 4
@@ -45,6 +46,7 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("runs", name):
         return done
+    check_learning(cfg)
     features = featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)

@@ -16,6 +16,7 @@ from serve.endpoint import Endpoint
 from tests.serve.small import API_KEY, EVENT, settings
 from workbench.data import labels
 from workbench.data.store import Store
+from workbench.digest import digest
 from workbench.feedback import prediction_log
 
 MARK = "SECRET"  # what is sent where it is wrong, and must not come back
@@ -91,7 +92,7 @@ async def test_an_event_is_scored_and_recorded(endpoint: Endpoint) -> None:
     assert body["request_id"] == "abc"
     assert body["decision"] in ("flag", "pass")
     assert endpoint.service.compact() == 1
-    row = prediction_log.predictions(endpoint.service.store, "small").read().to_pylist()[0]
+    row = prediction_log.predictions(endpoint.service.store, "small-raw").read().to_pylist()[0]
     assert (row["id"], row["score"], row["model_version"]) == ("1", body["score"], body["model_version"])
     assert [json.loads(row["event"])["customer"]] == row["entities"] != ["596"], "an entity is logged as a token only"
 
@@ -101,7 +102,7 @@ async def test_a_late_label_changes_the_features_of_later_events(endpoint: Endpo
     assert (await send(endpoint, "/v1/feedback", {"labels": [LABEL]}))[1] == {"accepted": 1, "in_feature_state": 1}
     await send(endpoint, "/v1/score", {**EVENT, "id": 2, "time": "2018-08-15T12:00:00Z"})
     endpoint.service.compact()
-    rows = prediction_log.predictions(endpoint.service.store, "small").read().sort_by("id").to_pylist()
+    rows = prediction_log.predictions(endpoint.service.store, "small-raw").read().sort_by("id").to_pylist()
     assert [row["features"][-1] for row in rows] == [0.0, 0.5]
 
 
@@ -348,4 +349,5 @@ async def test_a_restart_goes_on_where_it_was(endpoint: Endpoint) -> None:
 async def test_readiness_names_the_version_and_counts_the_events(endpoint: Endpoint) -> None:
     await send(endpoint, "/v1/score", EVENT)
     ready = {"status": "ready", "application": "small", "model_version": "v1", "events_in_state": 1}
+    ready["settings"] = digest(endpoint.settings)
     assert (await send(endpoint, "/readyz", method="GET"))[:2] == (200, ready)

@@ -130,21 +130,21 @@ class TestSegments:
         assert lines(journal._path) == [record(3)]
 
     def test_the_half_record_of_a_killed_process_is_cut_off_and_the_whole_ones_stay(self, tmp_path: Path) -> None:
-        half = tmp_path / "predictions-00000000000000000001-11.open"
+        half = tmp_path / "predictions-00000000000000000001-99999911.open"
         half.write_text(json.dumps(record(1)) + "\n" + '{"id": "2", "sc')
-        (tmp_path / "predictions-00000000000000000002-12.open").write_text('{"id": "3"')
+        (tmp_path / "predictions-00000000000000000002-99999912.open").write_text('{"id": "3"')
         journal = Journal(tmp_path, "predictions")
         assert [lines(path) for path in journal.closed()] == [[record(1)]]
 
     def test_segments_of_dead_processes_are_picked_up_and_empty_ones_removed(self, tmp_path: Path) -> None:
-        full = tmp_path / "predictions-00000000000000000001-11.open"
+        full = tmp_path / "predictions-00000000000000000001-99999911.open"
         full.write_text(json.dumps(record(1)) + "\n")
-        (tmp_path / "predictions-00000000000000000002-12.open").touch()
+        (tmp_path / "predictions-00000000000000000002-99999912.open").touch()
         (tmp_path / "predictions-00000000000000000003-13.jsonl").write_text(json.dumps(record(3)) + "\n")
-        foreign = tmp_path / "feedback-00000000000000000004-14.open"
+        foreign = tmp_path / "feedback-00000000000000000004-99999914.open"
         foreign.write_text("{}\n")
         journal = Journal(tmp_path, "predictions")
-        assert [path.name.split("-")[2] for path in journal.closed()] == ["11.jsonl", "13.jsonl"]
+        assert [path.name.split("-")[2] for path in journal.closed()] == ["99999911.jsonl", "13.jsonl"]
         assert sorted(path.name for path in tmp_path.glob("*.open")) == sorted([foreign.name, journal._path.name])
 
     def test_two_kinds_in_one_folder_stay_apart(self, tmp_path: Path) -> None:

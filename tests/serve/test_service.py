@@ -60,7 +60,7 @@ def tell(service: Service, identity: int, label: int, hours: float) -> dict[str,
 def logged(service: Service) -> list[dict[str, Any]]:
     """All decisions, in the order in which they were received."""
     service.compact()
-    rows = prediction_log.predictions(service.store, "small").read().sort_by("received_at")
+    rows = prediction_log.predictions(service.store, "small-raw").read().sort_by("received_at")
     found: list[dict[str, Any]] = rows.to_pylist()
     return found
 
@@ -228,7 +228,7 @@ class TestRestarts:
         again = Service(given)
         assert [int(row["id"]) for row in logged(again)] == list(range(30))
         assert labels.read(again.store, "raw", channel="feedback").num_rows == 11
-        assert list(Path(given.journal, "small").glob("*.jsonl")) == []
+        assert list(given.folder.glob("*.jsonl")) == []
 
     def test_many_restarts_count_nothing_twice(self, given: Settings) -> None:
         live_through(Service(given), {10})
@@ -266,7 +266,7 @@ class TestRestarts:
     def test_the_journal_is_moved_in_the_background(self, given: Settings) -> None:
         service = Service(dataclasses.replace(given, compact_every_s=0.02))
         score(service, 1, 0)
-        table, until = prediction_log.predictions(service.store, "small"), time.monotonic() + 30
+        table, until = prediction_log.predictions(service.store, "small-raw"), time.monotonic() + 30
         while not table.exists() and time.monotonic() < until:
             time.sleep(0.02)
         assert table.read(["id"]).to_pylist() == [{"id": "1"}]
@@ -336,7 +336,7 @@ def test_no_decision_leaves_without_its_record(tmp_path: Path) -> None:
 
 class TestWhatCannotBeMoved:
     def test_a_segment_that_cannot_be_read_is_set_aside_and_stops_nothing(self, given: Settings) -> None:
-        folder = Path(given.journal) / given.application
+        folder = given.folder
         folder.mkdir(parents=True)
         (folder / "predictions-00000000000000000001-11.jsonl").write_text("no record\n")
         service = Service(given)

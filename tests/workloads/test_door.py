@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import ray
 from tests.workloads.samples import benchmark_config
 from workbench.data.store import Store
 from workbench.errors import ConfigError, EnvironmentFault, GateRefused, InputError, StoreError, raise_all
-from workloads import door, ingest
+from workloads import door, ingest, pipeline, train
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -56,6 +57,41 @@ def test_all_faults_of_a_config_are_told_at_once() -> None:
         door.composed(["serve.port=70000", "scaling.workers=0", "data.split.kind=other"])
     for key in ("serve.port=70000", "scaling.workers=0", "data.split.kind=other"):
         assert key in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.seeds=[]",
+        "train.families=[xgboost,xgboost]",
+        "train.torch_mlp.epochs=0",
+        "evaluate.bootstrap_samples=0",
+        "serve.application=../x",
+        "data.label.delay_days=-1",
+        "data.split.train_start=soon",
+    ],
+)
+def test_a_value_that_no_step_can_work_with_is_refused_at_the_door(override: str) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(ConfigError, match=re.escape(key)):
+        door.composed([override])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.label.delay_days=30", "would not be known yet"),
+        ("data.split.exclude_known=merchant", "none of data.entities"),
+    ],
+)
+def test_a_split_that_would_learn_from_the_future_stops_training_before_any_work(
+    tmp_path: Path, override: str, words: str
+) -> None:
+    cfg = door.composed(["experiment=smoke", f"storage.root={tmp_path / 'store'}", override])
+    for step in (train, pipeline):
+        with pytest.raises(ConfigError, match=words):
+            step.run(cfg)
+    assert not list((tmp_path / "store").glob("*/*"))
 
 
 @pytest.mark.parametrize("override", ["train.xgboost.max_deph=3", "serve.port=many", "tracker=nowhere", "=", "a b"])

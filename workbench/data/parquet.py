@@ -1,8 +1,11 @@
 """The one pair of functions that writes and reads Parquet, so that one day every file can be encrypted in one place."""
 
+import contextlib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -60,12 +63,20 @@ def choose(table: pa.Table, columns: Sequence[str] | None = None, rows: pc.Expre
 
 
 def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryview) -> None:
-    """Write one whole file and create its folder; a full disk or a missing permission is one clear error."""
+    """Write one file, whole or not at all, and its folder; a full disk or a missing permission is one clear error."""
+    folder, _, name = path.rpartition("/")
+    local = isinstance(filesystem, fs.LocalFileSystem)  # an object store shows an object only when it is whole
+    draft = f"{folder}/.{name}.{os.getpid()}" if local else path
     try:
-        filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-        with filesystem.open_output_stream(path) as stream:
+        filesystem.create_dir(folder, recursive=True)
+        with filesystem.open_output_stream(draft) as stream:
             stream.write(content)
+        if local:
+            filesystem.move(draft, path)
     except OSError as error:
+        if local:
+            with contextlib.suppress(OSError):
+                Path(draft).unlink()
         raise EnvironmentFault(f"{path} could not be written: {error}. Free space or correct storage.root.") from error
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+NAMES = ("roc_auc", "average_precision", "card_precision_at_100")
 CAPACITY = 100  # customers that can be looked at in a day
 DAY_US = 86_400_000_000
 Array = NDArray[Any]

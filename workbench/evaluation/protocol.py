@@ -76,7 +76,9 @@ def scored_days(column: str, start: dt.date, split: SplitConfig, known: pa.Table
 def _fold(name: str, start: str, cfg: Config, known: pa.Table | None) -> Fold:
     first, split = dt.date.fromisoformat(start), cfg.data.split
     column = cfg.data.event_time
-    return Fold(name, between(column, first, split.train_days), scored_days(column, first, split, known))
+    scored_from = midnight(first + dt.timedelta(split.train_days + split.delay_days))
+    train = between(column, first, split.train_days) & (pc.field("label_known_time") <= scored_from)
+    return Fold(name, train, scored_days(column, first, split, known))
 
 
 def _positives(cfg: Config, features: Artifact) -> pa.Table | None:

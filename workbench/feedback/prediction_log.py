@@ -17,7 +17,7 @@ PREDICTIONS = pa.schema(
         ("id", pa.string()),  # of the event
         ("event_time", pa.int64()),  # us in the journal, a timestamp in the table
         ("received_at", pa.int64()),
-        ("entities", pa.list_(pa.string())),  # keyed tokens, in the order of the feature set's entities
+        ("entities", pa.list_(pa.string())),  # keyed tokens, in the order of the data set's entities
         ("event", pa.string()),  # the event as JSON, entities as tokens
         ("features", pa.list_(pa.float64())),
         ("score", pa.float64()),
@@ -40,15 +40,20 @@ FEEDBACK = pa.schema(
 )
 
 
-def predictions(store: Store, application: str) -> Table:
-    """The prediction log of an application."""
-    return Table(store, f"predictions/{application}")
+def log_name(application: str, raw_key: str) -> str:
+    """The name of an application's log: one per data set, whose events must not meet another's in a feature state."""
+    return f"{application}-{raw_key}"
 
 
-def move_predictions(store: Store, application: str, segment: Path) -> int:
+def predictions(store: Store, name: str) -> Table:
+    """The prediction log of that name."""
+    return Table(store, f"predictions/{name}")
+
+
+def move_predictions(store: Store, name: str, segment: Path) -> int:
     """Move a closed journal segment into the table, once, and remove it; returns the number of records."""
     rows = _parse(segment, PREDICTIONS)
-    predictions(store, application).append(rows, app_id=segment.stem, version=1)
+    predictions(store, name).append(rows, app_id=segment.stem, version=1)
     segment.unlink()
     return rows.num_rows
 

@@ -8,7 +8,7 @@ from workbench.config import MonitorConfig
 
 @dataclass(frozen=True)
 class Verdict:
-    """`ok`, `drift`, `degraded` or `not_enough_evidence`, why, and what to do."""
+    """`ok`, `slow`, `drift`, `degraded` or `not_enough_evidence`, why, and what to do."""
 
     verdict: str
     reasons: list[str]
@@ -17,22 +17,24 @@ class Verdict:
 
 def decide(findings: dict[str, Any], cfg: MonitorConfig) -> Verdict:
     """The verdict on a window of decisions."""
-    performance = findings["performance"]
+    performance, latency = findings["performance"], findings["latency_ms"].get("p99", 0.0)
     judged, needed = performance.get("judged", 0), cfg.minimum_judged
+    drifted = [one["name"] for one in findings["drift"] if one["drifted"] or one["missing_drifted"]]
+    seen = []
+    if drifted:
+        seen.append(f"{len(drifted)} inputs have drifted: {', '.join(drifted[:4])}{' ...' if drifted[4:] else ''}.")
+    if latency > cfg.latency_p99_ms:
+        seen.append(f"The 99th percentile of latency is {latency:.1f} ms; {cfg.latency_p99_ms:g} are allowed.")
+    word = "drift" if drifted else "slow"
     if judged < needed:
         reason = f"{judged:,} decisions have matured labels; monitor.minimum_judged={needed:,} are needed."
-        return Verdict("not_enough_evidence", [reason], "Wait for labels.")
-    drifted = [one["name"] for one in findings["drift"] if one["drifted"] or one["missing_drifted"]]
-    slow = findings["latency_ms"]["p99"] > cfg.latency_p99_ms
+        advice = "Look at it; whether it harms cannot be told before labels mature." if seen else "Wait for labels."
+        return Verdict(word if seen else "not_enough_evidence", [*seen, reason], advice)
     floor = findings["interval"][0] * (1 - cfg.performance_drop)
     found, promised = performance["average_precision"], findings["promised"]["average_precision"]
-    reasons = [f"Average precision is {found:.3f}; the evaluation promised {promised:.3f}."]
-    if drifted:
-        reasons.append(f"{len(drifted)} inputs have drifted: {', '.join(drifted[:4])}{' ...' if drifted[4:] else ''}.")
-    if slow:
-        reasons.append(f"The 99th percentile of latency is {findings['latency_ms']['p99']:.1f} ms.")
+    reasons = [f"Average precision is {found:.3f}; the evaluation promised {promised:.3f}.", *seen]
     if found < floor:
         return Verdict("degraded", reasons, "Train a challenger.")
-    if drifted or slow:
-        return Verdict("drift" if drifted else "ok", reasons, "Look at it; the decisions are as good as promised.")
+    if seen:
+        return Verdict(word, reasons, "Look at it; the decisions are as good as promised.")
     return Verdict("ok", reasons, "Nothing needs doing.")

@@ -66,7 +66,8 @@ def verified_files(artifact: Artifact, public_key: Ed25519PublicKey) -> tuple[di
         public_key.verify(_read(artifact, SIGNATURE), manifest)
     except InvalidSignature:
         raise StoreError(
-            f"{artifact.uri} was not signed with this installation's key, or was altered. Do not use it."
+            f"{artifact.uri} was not signed with this installation's key, or was altered. Do not use it: restore the"
+            " signing key, or delete the folder and register again."
         ) from None
     about = json.loads(manifest)
     if about["format"] != FORMAT or about["version"] != artifact.key:

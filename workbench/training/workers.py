@@ -75,7 +75,12 @@ def _reporter(fit: Fit, done: dict[str, Fitted], every: int) -> Report:
 
 def _save(what: dict[str, Any]) -> None:
     """Report a checkpoint: one file per finished fit, and the state of the one at hand."""
-    folder = Path(tempfile.mkdtemp(prefix="checkpoint-"))
+    with tempfile.TemporaryDirectory(prefix="checkpoint-") as path:  # Ray has copied it when `report` returns
+        _write(Path(path), what)
+        ray.train.report({}, checkpoint=ray.train.Checkpoint.from_directory(path))
+
+
+def _write(folder: Path, what: dict[str, Any]) -> None:
     for name, fitted in what["done"].items():
         (folder / f"{name}.npz").write_bytes(fitted.to_bytes())
     if what["partial"] is not None:
@@ -84,7 +89,6 @@ def _save(what: dict[str, Any]) -> None:
         (folder / "partial.json").write_text(json.dumps({"fit": name, "step": partial.step}))
         for key, content in partial.state.items():
             (folder / f"state.{key}").write_bytes(content)
-    ray.train.report({}, checkpoint=ray.train.Checkpoint.from_directory(str(folder)))
 
 
 def _resume() -> tuple[dict[str, Fitted], dict[str, Partial]]:
