@@ -4,14 +4,13 @@ import contextlib
 import logging
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from workbench import errors
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, WorkbenchError
+from workbench.governance.keys import Keys
 from workbench.progress import say
 
 # Read by Ray's processes at their start, so they must be in the environment before `ray` is imported anywhere.
@@ -48,7 +47,7 @@ def set_defaults() -> None:
 def use_token(keys_folder: str) -> None:
     """Close the Ray that we start by a token of our own, in a private file, unless the user has set one."""
     if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(_token_file(Path(keys_folder).expanduser()))
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(Keys(keys_folder).path_of_ray_token())
 
 
 @contextlib.contextmanager
@@ -108,14 +107,3 @@ def configure_data() -> None:
     context.execution_options.preserve_order = True  # the same rows in the same order: the same model
     for name in ("ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is an error is raised too
-
-
-def _token_file(folder: Path) -> Path:
-    """The file with our Ray token, readable by its owner only; Ray's own default file is readable by all."""
-    path = folder / "ray_token"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-    return path

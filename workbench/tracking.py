@@ -1,7 +1,7 @@
 """Runs as people and trackers see them: Weights & Biases online, offline or not at all, with the same calls for all.
 
 The local record (`history.parquet` of the run's artifact) is the truth; the tracker holds a copy of it. Identifiers of
-customers never leave: only numbers, short texts and digests do, and `log` refuses anything else.
+customers never leave: numbers, texts, digests and models do, rows of data do not.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ class Run(Protocol):
     def summary(self, figures: Mapping[str, Any]) -> None:
         """Set the figures that the run is remembered by."""
 
-    def artifact(self, artifact: Artifact, kind: str) -> None:
-        """Refer to an artifact of the store by its URI and digest."""
+    def artifact(self, artifact: Artifact, kind: str, whole: bool = False) -> None:
+        """Refer to an artifact of the store by its URI and digests; `whole` adds its files, but never rows."""
 
 
 class NullRun:
@@ -37,7 +37,7 @@ class NullRun:
     def summary(self, figures: Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def artifact(self, artifact: Artifact, kind: str) -> None:
+    def artifact(self, artifact: Artifact, kind: str, whole: bool = False) -> None:
         """Do nothing."""
 
 
@@ -55,14 +55,15 @@ class WandbRun:
         """Set the summary, nested names joined by `/`."""
         self._run.summary.update(flatten(figures))
 
-    def artifact(self, artifact: Artifact, kind: str) -> None:
-        """Log a reference with the files' digests; the bytes stay in the store."""
+    def artifact(self, artifact: Artifact, kind: str, whole: bool = False) -> None:
+        """Log the manifest with the files' digests, and with `whole` the files that are no rows (a bundle) as well."""
         import wandb
 
         digests = {entry.name: entry.sha256 for entry in artifact.files} | artifact.manifest["blobs"]
         record = wandb.Artifact(f"{kind}-{artifact.key}", type=kind, metadata={"uri": artifact.uri, "sha256": digests})
-        with record.new_file("manifest.json") as file:
-            file.write(artifact.store.fs.open_input_stream(f"{artifact.folder}/manifest.json").read().decode())
+        for name in ["manifest.json", *(artifact.manifest["blobs"] if whole else ())]:
+            with record.new_file(name, mode="wb") as file:
+                file.write(artifact.store.fs.open_input_stream(f"{artifact.folder}/{name}").read())
         self._run.log_artifact(record)
 
 
@@ -74,7 +75,7 @@ def open_run(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping
         return
     if tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
         raise EnvironmentFault("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
-    run = _start_wandb(tracker, run_id, job_type, config)
+    run = _started(tracker, run_id, job_type, config)
     try:
         yield WandbRun(run)
     except BaseException:
@@ -84,7 +85,7 @@ def open_run(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping
 
 
 def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float | int | str | None]:
-    """Nested figures as one level, `a/b/c`; what is not a number or a short text is refused by its type."""
+    """Nested figures as one level, `a/b/c`; what is neither a number nor a text is left out."""
     flat: dict[str, float | int | str | None] = {}
     for name, value in figures.items():
         if isinstance(value, Mapping):
@@ -94,9 +95,20 @@ def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float | i
     return flat
 
 
-def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Any:
+def _started(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Any:
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    try:
+        return _start_wandb(tracker, run_id, job_type, config)
+    except wandb.errors.Error as error:
+        raise EnvironmentFault(
+            f"Weights & Biases refused: {error}. Check WANDB_API_KEY and the network, or use tracker=offline."
+        ) from error
+
+
+def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Any:
     import wandb
 
     folder = Path(tracker.folder).resolve()

@@ -69,7 +69,7 @@ def run(cfg: Config) -> Artifact:
         version = bundle.write(store, name, files, about, signing, parents, evaluated.figures)
         bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
         tracked.summary(evaluated.figures)
-        tracked.artifact(version, "model")
+        tracked.artifact(version, "model", whole=True)
     say(f"  version {name}: {', '.join(f'{m} {w:g}' for m, w in zip(members, weights, strict=True))}")
     return version
 

@@ -1,4 +1,4 @@
-"""The stratified split: which part a row belongs to, decided by a hash of its id within its class, for ever."""
+"""The stratified split: the part of a row, by the rank of its id's hash in its class; the same for the same rows."""
 
 import hashlib
 

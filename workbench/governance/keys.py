@@ -45,6 +45,11 @@ class Keys:
         """Where a person finds the API key; None when it comes from the environment."""
         return None if os.environ.get("WORKBENCH_API_KEY") else self.folder / "api.key"
 
+    def path_of_ray_token(self) -> Path:
+        """The file with the token that closes our own Ray; Ray's default file is readable by all."""
+        self._file("ray_token", "")
+        return self.folder / "ray_token"
+
     def _hex(self, variable: str, name: str) -> bytes:
         text = os.environ.get(variable) or self._file(name, "")
         try:

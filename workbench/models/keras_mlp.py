@@ -13,8 +13,6 @@ import tensorflow as tf
 from workbench.models.encoding import Encoding
 from workbench.models.graph import INPUT, OUTPUT, flatten_output, rename_input
 
-FILE = "keras_mlp.npz"
-
 
 class Encode(keras.layers.Layer):
     """The input layer: [N, F] raw features to [N, F + C]; see `encoding.py`."""

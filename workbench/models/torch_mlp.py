@@ -14,8 +14,6 @@ from torch.nn.functional import embedding_bag
 from workbench.models.encoding import Encoding
 from workbench.models.graph import INPUT, OUTPUT
 
-FILE = "torch_mlp.pt"
-
 
 class Encode(nn.Module):
     """The input layer: [N, F] raw features to [N, F + C]; see `encoding.py`."""

@@ -11,8 +11,6 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 
 from workbench.models.graph import INPUT, OUTPUT, flatten_output
 
-FILE = "xgboost.ubj"
-
 
 def to_bytes(booster: xgboost.Booster) -> bytes:
     """The booster as UBJSON, the format that XGBoost reads on every version."""
