@@ -1,11 +1,13 @@
 """An append is applied once, however often it is tried."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from workbench.data.store import Store
-from workbench.data.tables import Table
+from workbench.data.tables import Table, plain_strings
 from workbench.errors import EnvironmentFault
 
 ROWS = pa.table({"id": [1, 2], "name": pa.array(["a", "b"], pa.large_string())})
@@ -36,3 +38,54 @@ def test_reading_before_the_first_append_says_what_to_do(store: Store) -> None:
     assert not table.exists()
     with pytest.raises(EnvironmentFault, match="does not exist yet"):
         table.read()
+
+
+def test_a_transaction_before_the_newest_of_its_writer_is_in_the_table_already(store: Store) -> None:
+    table = Table(store, "labels/x")
+    assert [table.append(ROWS, "journal", version) for version in (2, 1, 2, 3)] == [True, False, False, True]
+
+
+def test_an_append_is_known_to_every_other_reader_and_writer(store: Store) -> None:
+    Table(store, "labels/x").append(ROWS, "ingest", 1)
+    other = Table(Store(store.root), "labels/x")
+    assert other.exists()
+    assert not other.append(ROWS, "ingest", 1)
+    assert other.read(["name", "id"]).to_pydict() == {"name": ["a", "b"], "id": [1, 2]}
+
+
+def test_tables_of_other_names_are_other_tables(store: Store) -> None:
+    Table(store, "labels/x").append(ROWS, "ingest", 1)
+    assert not Table(store, "labels/y").exists()
+    assert not Table(store, "labels").exists()
+
+
+def test_an_empty_append_is_remembered(store: Store) -> None:
+    table = Table(store, "labels/x")
+    assert table.append(ROWS[:0], "ingest", 1)
+    assert not table.append(ROWS, "ingest", 1)
+    assert table.read().num_rows == 0
+
+
+def test_rows_of_another_shape_are_refused_and_change_nothing(store: Store) -> None:
+    table = Table(store, "labels/x")
+    table.append(ROWS, "ingest", 1)
+    with pytest.raises(EnvironmentFault, match="could not be appended to"):
+        table.append(ROWS.append_column("more", pa.array([0, 0])), "other", 1)
+    assert table.read()["id"].to_pylist() == [1, 2]
+
+
+def test_several_writers_at_once_lose_and_double_nothing(store: Store) -> None:
+    Table(store, "labels/x").append(ROWS[:0], "first", 1)
+
+    def append(number: int) -> bool:
+        rows = pa.table({"id": [number], "name": [f"n{number}"]})
+        return Table(Store(store.root), "labels/x").append(rows, f"writer-{number}", 1)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(append, range(8))) == [True] * 8
+    assert sorted(Table(store, "labels/x").read()["id"].to_pylist()) == list(range(8))
+
+
+def test_wide_strings_become_strings_and_nothing_else_changes() -> None:
+    wide = pa.table({"a": pa.array(["x"], pa.large_string()), "b": pa.array(["y"], pa.string_view()), "c": [1.5]})
+    assert plain_strings(wide).equals(pa.table({"a": ["x"], "b": ["y"], "c": [1.5]}))

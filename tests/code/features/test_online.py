@@ -1,14 +1,33 @@
 """Online and offline features are equal to the last bit."""
 
+import dataclasses
+import struct
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.code.features import oracle
-from workbench.features import offline
+from workbench.features import offline, online
+from workbench.features.definitions import DAY_US, Feature, FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.online import OnlineState
 
 FEATURES = oracle.feature_set()
+TIME = pa.timestamp("us", "UTC")
+STREAMS = st.lists(
+    st.tuples(
+        st.integers(0, 12),  # time in half days: many ties, some beyond the horizon
+        st.integers(0, 2),  # customer
+        st.one_of(st.none(), st.integers(-(10**12), 10**12)),  # amount
+        st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), max_size=3),  # labels: half days after it, value
+    ),
+    min_size=1,
+    max_size=25,
+)
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -68,3 +87,202 @@ def test_what_is_beyond_the_horizon_is_forgotten() -> None:
     for day in range(40):
         state.observe({"id": day, "time": day * oracle.DAY, "known_time": day * oracle.DAY, "customer": 1, "amount": 1})
     assert len(state) == FEATURES.horizon_us // oracle.DAY + 1
+
+
+def event(identity: Any, day: float, customer: Any = 5, amount: int | None = 10, known_day: float | None = None) -> Any:
+    time, known = round(day * DAY_US), round((day if known_day is None else known_day) * DAY_US)
+    return {"id": identity, "time": time, "known_time": known, "customer": customer, "amount": amount}
+
+
+def asked(state: OnlineState, name: str, one: dict[str, Any]) -> float:
+    return state.observe(one)[FEATURES.names.index(name)]
+
+
+def bits(values: list[float]) -> list[bytes]:
+    return [struct.pack("d", value) for value in values]
+
+
+def facts(stream: list[Any], id_of: Any) -> tuple[pa.Table, pa.Table]:
+    """Events and ledger rows of a stream, in the order of (time, id)."""
+    ordered = sorted((time, number, *rest) for number, (time, *rest) in enumerate(stream))
+    time = pa.array([time * DAY_US // 2 for time, *_ in ordered])
+    told = [
+        (number, label, (time + after) * DAY_US // 2) for time, number, _, _, said in ordered for after, label in said
+    ]
+    events = {
+        "id": pa.array([id_of(number) for _, number, *_ in ordered]),
+        "time": time.cast(TIME),
+        "known_time": time.cast(TIME),
+        "customer": pa.array([customer for _, _, customer, *_ in ordered]),
+        "amount": pa.array([amount for *_, amount, _ in ordered], pa.int64()),
+    }
+    labels = {
+        "id": pa.array([id_of(number) for number, _, _ in told], events["id"].type),
+        "label": pa.array([label for _, label, _ in told], pa.int8()),
+        "known_time": pa.array([known for _, _, known in told], pa.int64()).cast(TIME),
+        "recorded_at": pa.array(range(len(told)), pa.int64()).cast(TIME),
+    }
+    return pa.table(events), pa.table(labels)
+
+
+class TestParity:
+    @settings(deadline=None, max_examples=60)
+    @given(STREAMS, st.booleans(), st.floats(0, 1))
+    def test_any_cut_of_any_stream_gives_the_offline_bits(self, stream: list[Any], texts: bool, share: float) -> None:
+        events, labels = facts(stream, (lambda number: f"{number:03}") if texts else int)
+        expected = offline.entity_features(FEATURES, "customer", events, PositiveIntervals.of(labels, "id"))
+        state, cut = OnlineState(FEATURES), int(share * events.num_rows)
+        state.load(events.slice(0, cut), labels)
+        told = oracle._rows(labels)
+        for at, row in enumerate(oracle._rows(events)[cut:], start=cut):
+            state.observe(row)
+            for said in (one for one in told if one["id"] == row["id"]):
+                state.label(said["id"], said["label"] == 1, said["known_time"])
+            assert bits(state.observe(row)) == bits([expected[name][at] for name in FEATURES.names])
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_every_event_of_a_loaded_history_with_late_facts_gets_its_own_numbers_again(self, seed: int) -> None:
+        events, labels = oracle.random_data(seed)
+        expected = offline.entity_features(FEATURES, "customer", events, PositiveIntervals.of(labels, "id"))
+        state = OnlineState(FEATURES)
+        state.load(events, labels)
+        for at, row in enumerate(oracle._rows(events)):
+            assert state.observe(row) == [expected[name][at] for name in FEATURES.names]
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_events_that_arrive_when_they_are_known_see_what_offline_says(self, seed: int) -> None:
+        events, labels = oracle.random_data(seed)
+        expected = offline.entity_features(FEATURES, "customer", events, PositiveIntervals.of(labels, "id"))
+        names = [name for name in FEATURES.names if "rate" not in name]  # labels of what has not arrived are unknown
+        state, rows = OnlineState(FEATURES), oracle._rows(events)
+        for at in sorted(range(len(rows)), key=lambda at: (rows[at]["known_time"], rows[at]["time"], rows[at]["id"])):
+            found = dict(zip(FEATURES.names, state.observe(rows[at]), strict=True))
+            assert {name: found[name] for name in names} == {name: expected[name][at] for name in names}
+
+    @pytest.mark.parametrize("sweep", [1, 3, 10**9])
+    def test_when_memory_is_swept_changes_no_number(self, sweep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(online, "SWEEP", sweep)
+        random = np.random.default_rng(0)
+        rows = [event(number, number / 4, int(random.integers(3)), number % 7) for number in range(300)]
+        table = pa.Table.from_pylist(rows)
+        for name in ("time", "known_time"):
+            table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIME))
+        no_labels = PositiveIntervals(*[np.zeros(0, np.int64)] * 3)
+        expected = offline.entity_features(FEATURES, "customer", table, no_labels)
+        state = OnlineState(FEATURES)
+        for at, row in enumerate(rows):
+            assert state.observe(row) == [expected[name][at] for name in FEATURES.names]
+        held = sum(len(history.time) for history in state._histories["customer"].values())
+        assert held < 40 if sweep < 10 else held > 100
+
+    def test_two_entities_and_the_row_come_together_in_model_order(self) -> None:
+        windows = {"window_us": 3 * DAY_US}
+        features = FeatureSet(
+            (
+                Feature("shop_count", "count", entity="shop", delay_us=DAY_US, **windows),
+                Feature("amount", "column", "amount"),
+                Feature("card_sum", "sum", "amount", entity="customer", current_row=True, **windows),
+                Feature("risk", "known_positive_rate", entity="shop", **windows),
+                Feature("weekend", "weekend"),
+            ),
+            "id",
+            "time",
+            "known_time",
+        )
+        events, labels = punctual(4)
+        shops = np.random.default_rng(0).integers(0, 3, events.num_rows).astype(str)
+        events = events.append_column("shop", pa.array(shops.tolist()))
+        expected = offline.row_features(features, events)
+        for entity in features.entities:
+            expected |= offline.entity_features(features, entity, events, PositiveIntervals.of(labels, "id"))
+        state = OnlineState(features)
+        state.load(events, labels)
+        for at, row in enumerate(oracle._rows(events)):
+            assert state.observe(row) == [expected[name][at] for name in features.names]
+
+    def test_a_model_of_rows_alone_needs_no_history_and_keeps_none_for_long(self) -> None:
+        features = dataclasses.replace(FEATURES, features=(Feature("amount", "column", "amount"),))
+        state = OnlineState(features)
+        assert [state.observe(event(number, number, amount=number)) for number in range(9)] == [[n] for n in range(9)]
+        assert len(state) == 1
+
+
+class TestLabels:
+    RATE = "before_known_positive_rate_3d"
+
+    def state(self) -> OnlineState:
+        state = OnlineState(FEATURES)
+        for number in range(2):
+            state.observe(event(number, 0))
+        return state
+
+    def rate_at(self, state: OnlineState, day: float) -> float:
+        return asked(state, self.RATE, event(f"{day}", day)) * (len(state) - 1)
+
+    def test_a_correction_counts_from_its_known_time_in_whatever_order_they_are_told(self) -> None:
+        said = [(True, 0.25), (False, 0.5), (True, 0.75)]
+        for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+            state = self.state()
+            for place in order:
+                assert state.label(0, said[place][0], round(said[place][1] * DAY_US))
+            assert [round(self.rate_at(state, day)) for day in (0.125, 0.25, 0.5, 0.75)] == [0, 1, 0, 1]
+
+    def test_of_two_labels_known_at_one_time_the_one_told_last_counts(self) -> None:
+        state = self.state()
+        for positive in (True, False, True, False):
+            state.label(0, positive, DAY_US // 4)
+            assert asked(state, self.RATE, event(f"{positive}", 0.5)) * (len(state) - 1) == positive
+
+    def test_a_repeated_label_is_remembered_once(self) -> None:
+        state = self.state()
+        for _ in range(5):
+            assert state.label(0, True, DAY_US // 4)
+        assert state._labels[0] == ((DAY_US // 4, 1),)
+        assert len(state._histories["customer"][5].positive_ids) == 1
+
+    def test_a_label_far_later_than_any_window_is_taken_and_changes_nothing_seen(self) -> None:
+        state = self.state()
+        assert state.label(0, True, 400 * DAY_US)
+        assert self.rate_at(state, 1) == 0
+
+    def test_a_label_of_a_forgotten_event_is_not_taken(self) -> None:
+        state = self.state()
+        state.observe(event(9, 20, customer=6))
+        assert not state.label(0, True, 0)
+        assert state.time_of(0) is None
+
+
+class TestMemory:
+    def test_the_time_of_an_event_is_told_while_it_is_remembered(self) -> None:
+        state = OnlineState(FEATURES)
+        state.observe(event(1, 2))
+        assert (state.time_of(1), state.time_of(2)) == (2 * DAY_US, None)
+
+    def test_what_is_exactly_at_the_horizon_is_kept_and_a_microsecond_more_is_not(self) -> None:
+        state = OnlineState(FEATURES)
+        state.observe(event(1, 0))
+        state.observe({**event(2, 0, customer=6), "time": FEATURES.horizon_us})
+        assert state.time_of(1) == 0
+        state.observe({**event(3, 0, customer=6), "time": FEATURES.horizon_us + 1})
+        assert state.time_of(1) is None
+
+    def test_customers_of_whom_nothing_is_left_cost_nothing(self) -> None:
+        state = OnlineState(FEATURES)
+        for number in range(100):
+            state.observe(event(number, number, customer=number))
+            state.label(number, True, number * DAY_US)
+        assert len(state._histories["customer"]) == len(state._labels) == len(state) == 6
+
+    def test_an_event_without_a_known_time_was_known_when_it_happened(self) -> None:
+        state = OnlineState(FEATURES)
+        row = event(1, 0)
+        del row["known_time"]
+        state.observe(row)
+        assert asked(state, "before_count_1d", event(2, 0)) == 1
+
+    def test_a_null_amount_counts_as_an_event_of_nothing(self) -> None:
+        state = OnlineState(FEATURES)
+        state.observe(event(1, 0, amount=None))
+        last = state.observe(event(2, 0.5, amount=30))
+        found = dict(zip(FEATURES.names, last, strict=True))
+        assert (found["now_sum_1d"], found["now_mean_1d"], found["before_mean_1d"]) == (30, 15, 0)

@@ -1,0 +1,103 @@
+"""A file comes back as it was written, under a name that its content gives it, or not at all."""
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import digest
+from workbench.data.parquet import choose, read_bytes, read_table, write_bytes, write_table
+from workbench.data.store import Store
+from workbench.errors import EnvironmentFault, StoreError
+
+NOON = dt.datetime(2020, 1, 1, 12, tzinfo=dt.UTC)
+TABLE = pa.table(
+    {
+        "integer": pa.array([1, None, -(2**63)]),
+        "label": pa.array([1, 0, None], pa.int8()),
+        "number": pa.array([0.1, float("inf"), None]),
+        "text": pa.array(["é\n", "", None]),
+        "flag": pa.array([True, False, None]),
+        "at": pa.array([NOON, NOON + dt.timedelta(microseconds=1), None], pa.timestamp("us", "UTC")),
+        "list": pa.array([[1.5], [], None], pa.list_(pa.float64())),
+        "decimal": pa.array([Decimal("1.23"), None, Decimal("-9.99")], pa.decimal128(5, 2)),
+        "nothing": pa.nulls(3),
+    }
+)
+
+
+def test_every_type_comes_back_as_it_was(store: Store) -> None:
+    entry = write_table(store.fs, store.path("x"), TABLE)
+    assert read_table(store.fs, store.path("x"), entry).equals(TABLE)
+
+
+def test_the_entry_says_rows_bytes_digest_and_a_name_made_of_it(store: Store) -> None:
+    entry = write_table(store.fs, store.path("x"), TABLE, prefix="validation")
+    content = Path(store.path("x", entry.name)).read_bytes()
+    assert (entry.rows, entry.bytes, entry.sha256) == (3, len(content), digest.sha256(content))
+    assert entry.name == f"validation-{entry.sha256[:16]}.parquet"
+
+
+def test_the_same_rows_overwrite_themselves_and_other_rows_do_not(store: Store) -> None:
+    first, again, other = (write_table(store.fs, store.path("x"), table) for table in (TABLE, TABLE, TABLE[:2]))
+    assert first == again != other
+    assert {path.name for path in Path(store.path("x")).iterdir()} == {first.name, other.name}
+
+
+def test_times_below_a_microsecond_are_refused_and_coarser_ones_kept(store: Store) -> None:
+    with pytest.raises(pa.ArrowInvalid, match="lose data"):
+        write_table(store.fs, store.path("x"), pa.table({"at": pa.array([1], pa.timestamp("ns"))}))
+    entry = write_table(store.fs, store.path("x"), pa.table({"at": pa.array([7], pa.timestamp("ms", "UTC"))}))
+    (found,) = read_table(store.fs, store.path("x"), entry)["at"].to_pylist()
+    assert found == dt.datetime(1970, 1, 1, 0, 0, 0, 7000, tzinfo=dt.UTC)
+
+
+def test_a_file_of_another_length_or_of_other_content_is_refused(store: Store) -> None:
+    entry = write_table(store.fs, store.path("x"), TABLE)
+    path = Path(store.path("x", entry.name))
+    content = path.read_bytes()
+    for other in (b"", content + b"\0", content[:-1] + bytes([content[-1] ^ 1])):
+        path.write_bytes(other)
+        with pytest.raises(StoreError, match=r"is not the file in its manifest .* Delete .* and run the step again"):
+            read_table(store.fs, store.path("x"), entry)
+
+
+def test_a_listed_file_that_is_missing_says_what_to_do(store: Store) -> None:
+    entry = write_table(store.fs, store.path("x"), TABLE)
+    Path(store.path("x", entry.name)).unlink()
+    with pytest.raises(StoreError, match="listed but missing"):
+        read_table(store.fs, store.path("x"), entry)
+
+
+def test_a_folder_where_a_file_should_be_is_a_fault_of_the_environment(store: Store) -> None:
+    Path(store.path("x")).mkdir()
+    with pytest.raises(EnvironmentFault, match=r"could not be (read|written).*storage\.root"):
+        read_bytes(store.fs, store.path("x"))
+    with pytest.raises(EnvironmentFault, match="could not be written"):
+        write_bytes(store.fs, store.path("x"), b"x")
+
+
+def test_bytes_come_back_and_replace_what_was_there(store: Store) -> None:
+    for content in (b"longer content", memoryview(b"new"), b""):
+        write_bytes(store.fs, store.path("deep", "er", "file"), content)
+        assert read_bytes(store.fs, store.path("deep", "er", "file")) == bytes(content)
+
+
+def test_a_filter_may_use_what_is_not_chosen_and_columns_come_in_the_order_asked_for() -> None:
+    found = choose(TABLE, ["flag", "integer"], pc.field("label") == 0)
+    assert found.to_pydict() == {"flag": [False], "integer": [None]}
+    assert choose(TABLE) is TABLE
+    assert choose(TABLE, []).column_names == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(-3, 3)), max_size=30), st.integers(-3, 3))
+def test_chosen_rows_keep_their_order_and_a_null_is_never_chosen(values: list[int | None], least: int) -> None:
+    table = pa.table({"v": pa.array(values, pa.int64())})
+    found = choose(table, rows=pc.field("v") >= least)["v"].to_pylist()
+    assert found == [value for value in values if value is not None and value >= least]

@@ -1,0 +1,63 @@
+"""A row's part depends on its id, its class and the seed; on nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.config import SplitConfig
+from workbench.evaluation.split import stratified
+
+SPLIT = SplitConfig(kind="stratified", validation_share=0.25, test_share=0.125, seed=3)
+IDS = np.array([f"loan-{number}" for number in range(4000)], dtype=object)
+LABELS = (np.arange(4000) % 10 == 0).astype(np.int8)
+
+
+def parts(ids: np.ndarray = IDS, labels: np.ndarray = LABELS, split: SplitConfig = SPLIT) -> list[str]:
+    found: list[str] = stratified(ids, labels, split).to_pylist()
+    return found
+
+
+def test_each_class_has_exactly_the_configured_shares() -> None:
+    for label, rows in ((0, 3600), (1, 400)):
+        of_class = [part for part, one in zip(parts(), LABELS, strict=True) if one == label]
+        assert [of_class.count(part) for part in ("test", "valid", "train")] == [rows // 8, rows // 4, rows * 5 // 8]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_shares_that_give_no_whole_rows_are_rounded_down(good: int, bad: int) -> None:
+    labels = np.repeat(np.array([0, 1], np.int8), [good, bad])
+    found = parts(IDS[: good + bad], labels)
+    assert found.count("test") == good // 8 + bad // 8
+    assert found.count("valid") == good // 4 + bad // 4
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    order = np.random.default_rng(0).permutation(len(IDS))
+    shuffled = parts(IDS[order], LABELS[order])
+    assert shuffled == [parts()[row] for row in order]
+
+
+def test_one_seed_gives_one_split_and_another_seed_another() -> None:
+    other = parts(split=SplitConfig(kind="stratified", validation_share=0.25, test_share=0.125, seed=4))
+    assert parts() == parts()
+    assert 0.3 < np.mean(np.array(parts()) == np.array(other)) < 0.7  # of independent splits 15/32 agree
+
+
+def test_the_split_is_the_same_on_every_machine_and_for_ever() -> None:
+    ids = np.array(list(range(16)), dtype=object)
+    found = parts(ids, np.zeros(16, np.int8))
+    assert [place for place, part in enumerate(found) if part == "test"] == [5, 13]
+    assert [place for place, part in enumerate(found) if part == "valid"] == [1, 4, 8, 15]
+
+
+def test_neighbouring_ids_are_spread_over_the_parts() -> None:
+    numbered = parts(np.array(list(range(4000)), dtype=object), np.zeros(4000, np.int8))
+    for start in range(0, 4000, 500):
+        assert 80 < numbered[start : start + 500].count("valid") < 170
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_hardly_any_rows_are_all_training_rows(count: int) -> None:
+    assert parts(IDS[:count], np.zeros(count, np.int8)) == ["train"] * count

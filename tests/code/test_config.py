@@ -1,0 +1,153 @@
+"""Every YAML composes and arrives as it is written; what types cannot say is told in one answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workbench.config import REQUIRED, Config
+from workbench.errors import ConfigError
+from workbench.validation import lookup, validate
+from workloads import door
+
+FILES = sorted(path.relative_to(door.CONF).with_suffix("").as_posix() for path in door.CONF.rglob("*.yaml"))
+ORDERS = [  # what the template for a user's own data asks for
+    "data.name=orders", "data.source.path=orders.csv", "data.id=order", "data.event_time=paid_at",
+    "+data.columns={order: {type: string}, paid_at: {type: timestamp}}", "data.label.column=chargeback",
+    "data.label.positive=yes", "data.label.negative=no", "data.label.delay_days=30",
+]  # fmt: skip
+MORE = {"data/file": ["experiment=credit", *ORDERS], "data/lending_club": ["experiment=credit"]}
+
+
+def overrides(file: str) -> list[str]:
+    """The words on the command line that choose a file of `conf/`."""
+    return [file.replace("/", "="), *MORE.get(file, [])] if "/" in file else []
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a YAML and its value."""
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for name, one in value.items():
+        yield from leaves(one, f"{path}.{name}".lstrip("."))
+
+
+def written(file: str) -> dict[str, Any]:
+    """The keys that a file sets, as the whole config names them."""
+    content = yaml.safe_load((door.CONF / f"{file}.yaml").read_text())
+    content.pop("defaults", None)
+    group = file.partition("/")[0] if "/" in file and not file.startswith("experiment/") else ""
+    return {key: value for key, value in leaves(content, group) if value != REQUIRED}
+
+
+def arrived(cfg: Config, key: str) -> Any:
+    """The value of a dotted key, through columns by their names."""
+    head, _, rest = key.partition("data.columns.")
+    if head or not rest:
+        return lookup(cfg, key)
+    name, _, rule = rest.partition(".")
+    return getattr(cfg.data.columns[name], rule)
+
+
+def test_the_files_are_all_found() -> None:
+    assert len(FILES) == 17
+    assert len({file.partition("/")[0] for file in FILES if "/" in file}) == 6
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_a_file_says_is_what_the_steps_see(file: str) -> None:
+    cfg = door.composed(overrides(file))
+    said = {key: value for key, value in written(file).items() if "${" not in str(value)}  # those: the test below
+    for key, value in said.items():
+        if key != "features.views":
+            assert arrived(cfg, key) == value, key
+    assert [view["name"] for view in said.get("features.views", [])] in ([], [view.name for view in cfg.features.views])
+
+
+def test_the_template_asks_for_keys_that_only_the_user_can_say() -> None:
+    with pytest.raises(
+        ConfigError, match=r"must be set: data\.event_time, data\.id, data\.label\.delay_days, data\.name"
+    ):
+        door.composed(["data=file"])
+
+
+@pytest.mark.parametrize("key", ["data.source.path", "data.label.positive", "+data.columns"])
+def test_what_is_left_out_of_a_users_own_data_set_is_told(key: str) -> None:
+    with pytest.raises(ConfigError, match=key.lstrip("+").replace(".", r"\.")):
+        door.composed(["data=file", *[word for word in ORDERS if not word.startswith(key)]])
+
+
+def test_the_store_and_the_keys_are_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path / "a store, with = signs"))
+    monkeypatch.setenv("WORKBENCH_KEYS", str(tmp_path / "keys"))
+    cfg = door.composed([])
+    assert (cfg.storage.root, cfg.keys.folder) == (str(tmp_path / "a store, with = signs"), str(tmp_path / "keys"))
+    for name in ("WORKBENCH_STORE", "WORKBENCH_KEYS"):
+        monkeypatch.delenv(name)
+    cfg = door.composed([])
+    assert (cfg.storage.root, cfg.keys.folder) == ("store", "~/.config/ray-ai-workbench")
+
+
+FAULTS = {
+    "data.source.kind=kafka": "data.source.kind=kafka is unknown. Use one of: benchmark, file.",
+    "data.split.kind=random": "data.split.kind=random is unknown",
+    "evaluate.protocol=loo": "evaluate.protocol=loo is unknown",
+    "tracker.mode=mlflow": "tracker.mode=mlflow is unknown",
+    "data.source.benchmark.days=0": "data.source.benchmark.days=0 must be greater than 0",
+    "features.partitions=-1": "features.partitions=-1 must be greater than 0",
+    "scaling.workers=0": "scaling.workers=0 must be greater than 0",
+    "scaling.cpus_per_worker=nan": "scaling.cpus_per_worker=nan must be greater than 0",
+    "serve.compact_every_s=0": "serve.compact_every_s=0.0 must be greater than 0",
+    "train.families=[]": r"train.families=\[\] must name some of xgboost, torch_mlp, keras_mlp, each once",
+    "train.families=[xgboost,svm]": "must name some of",
+    "data.bad_rows_limit=1": "data.bad_rows_limit=1.0 must be at least 0 and less than 1",
+    "register.flagged_share=-0.1": "register.flagged_share=-0.1 must be at least 0",
+    "monitor.false_alarm_rate=nan": "monitor.false_alarm_rate=nan must be at least 0",
+    "serve.replicas=2": "serve.replicas=2: the feature state lives in one process",
+    "serve.port=65536": "serve.port=65536 is not a port",
+    "serve.port=0": "serve.port=0 is not a port",
+    "replay.start=2018-13-01": "replay.start=2018-13-01 is not a date. Use the form 2018-07-25.",
+    "data.split.train_start=null": "data.split.train_start is not set, and data.split.kind=time needs it",
+    "data.id=nothing": "data.id=nothing names no column",
+    "data.amount=customer_id": "data.amount=customer_id is of type integer. Use a column of type money",
+    "data.columns.event_time.minimum=3": "data.columns.event_time.minimum is for integer, number, money",
+    "data.columns.customer_id.nulls=true": "data.entities needs a value in every row",
+}
+
+
+@pytest.mark.parametrize(("override", "said"), FAULTS.items())
+def test_a_fault_that_types_cannot_show_is_told_with_its_key(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        door.composed([override])
+    assert str(caught.value).count("\n  - ") == 1, "and nothing else is blamed"
+
+
+def test_all_faults_are_told_at_once() -> None:
+    chosen = ["tracker.mode=mlflow", "scaling.workers=0", "train.families=[]", "serve.port=0", "data.id=nothing"]
+    with pytest.raises(ConfigError) as caught:
+        door.composed(chosen)
+    assert str(caught.value).count("\n  - ") == len(chosen)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.0), (-0.2, 0.1), (0.9, 0.2)])
+def test_a_stratified_split_leaves_rows_to_train_on(shares: tuple[float, float]) -> None:
+    cfg = door.composed(["experiment=credit"])
+    cfg.data.split.validation_share, cfg.data.split.test_share = shares
+    with pytest.raises(ConfigError, match="leave no training rows"):
+        validate(cfg)
+
+
+def test_a_label_that_the_model_would_see_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.label\.column=chargeback is also in data\.columns"):
+        door.composed(["data=file", *ORDERS, "data.columns.order.source=chargeback"])
+
+
+def test_composing_twice_gives_equal_configs_that_share_nothing() -> None:
+    first, second = door.composed([]), door.composed([])
+    assert first == second
+    first.train.families.clear()
+    first.data.columns.clear()
+    assert second == door.composed([])
