@@ -49,7 +49,12 @@ def read_jsonl(stream: Any, data: DataConfig) -> pa.Table:
     except pa.ArrowException:
         return _texts(content)
     # What was asked for comes back full of nulls where no line has it, but then it is missing.
-    return table.drop_columns([name for name in texts if json.dumps(name).encode() not in content])
+    return table.drop_columns([name for name in texts if not any(form in content for form in _forms(name))])
+
+
+def _forms(name: str) -> tuple[bytes, bytes]:
+    """A name as JSON may write it: with escapes, or in UTF-8."""
+    return json.dumps(name).encode(), json.dumps(name, ensure_ascii=False).encode()
 
 
 def _texts(content: bytes) -> pa.Table:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from workbench.errors import InputError
+
 NAMES = ("roc_auc", "average_precision", "card_precision_at_100")
 CAPACITY = 100  # customers that can be looked at in a day
 DAY_US = 86_400_000_000
@@ -72,6 +74,10 @@ def resampled(label_N: Array, score_N: Array, samples: int, random: np.random.Ge
     """
     order = np.argsort(-score_N, kind="stable")
     positive_N, last = label_N[order] == 1, np.append(np.diff(score_N[order]) != 0, True)
+    if not 0 < positive_N.sum() < len(order):
+        raise InputError(
+            f"{len(order)} scored rows are all of one class: nothing can be ranked. Widen the scored days."
+        )
     values: list[tuple[float, float]] = []
     while len(values) < samples:
         drawn_N = np.bincount(random.integers(0, len(order), len(order)), minlength=len(order))

@@ -180,7 +180,7 @@ def _row_feature(feature: Feature, events: pa.Table, time_us: Ints) -> Floats:
     column = events[str(feature.column)]
     if feature.kind in ("one_hot", "ordinal"):
         return _position(column, feature.categories) + (feature.kind == "one_hot")
-    return pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy()
+    return pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy()
 
 
 def _position(column: pa.ChunkedArray, categories: Sequence[str]) -> Floats:

@@ -123,7 +123,7 @@ class OnlineState:
                 else:
                     sums = history.sums[column]
                     total = sums[high] - sums[low] - sum(sums[row + 1] - sums[row] for row in hidden)
-                    vector[index] = float(total) if kind == "sum" else total / count if count else 0.0
+                    vector[index] = float(total) if kind == "sum" else float(total) / count if count else 0.0
 
     def _positives(self, window: "Window", history: History, time: int, identity: Any) -> int:
         """How many events in the window were known to be positive at `time`."""

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from workbench.errors import InputError
 from workbench.evaluation import metrics
 from workbench.training import ensemble, fits
 
@@ -171,3 +172,8 @@ def test_two_members_that_err_apart_share_the_weight() -> None:
     first, second = ensemble.weights([(label, np.stack(members, axis=1))])
     assert 0.3 <= first <= 0.7
     assert first + second == pytest.approx(1)
+
+
+def test_rows_of_one_class_are_refused_instead_of_drawn_for_ever() -> None:
+    with pytest.raises(InputError, match="all of one class"):
+        metrics.intervals([(np.zeros(10), np.arange(10.0))], 5)
