@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before anything imports Ray: keys, token, journal and tracker files go to a folder of this session's own.
@@ -19,6 +20,8 @@ from workbench import cluster  # noqa: E402
 from workbench.config import Config, KeysConfig, ScalingConfig  # noqa: E402
 from workbench.data.store import Store  # noqa: E402
 
+hypothesis.settings.register_profile("shared", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("shared")
 cluster.set_defaults()
 cluster.use_token(os.environ["WORKBENCH_KEYS"])
 

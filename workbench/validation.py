@@ -21,7 +21,8 @@ POSITIVE = (
     "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
     "data.split.train_days", "data.split.score_days", "features.partitions", "scaling.workers",
     "scaling.cpus_per_worker", "serve.replicas", "serve.max_ongoing_requests", "serve.max_body_bytes",
-    "serve.compact_every_s", "monitor.minimum_judged", "serve.ahead_days", "evaluate.bootstrap_samples", "register.parity_rows",
+    "serve.compact_every_s", "monitor.minimum_judged", "serve.ahead_days", "evaluate.bootstrap_samples",
+    "register.parity_rows",
     "train.xgboost.rounds", "train.xgboost.max_depth", "train.torch_mlp.epochs", "train.torch_mlp.batch_size",
     "train.keras_mlp.epochs", "train.keras_mlp.batch_size", "replay.days", "replay.connections", "replay.time_limit_s",
 )  # fmt: skip

@@ -75,9 +75,7 @@ def resampled(label_N: Array, score_N: Array, samples: int, random: np.random.Ge
     order = np.argsort(-score_N, kind="stable")
     positive_N, last = label_N[order] == 1, np.append(np.diff(score_N[order]) != 0, True)
     if not 0 < positive_N.sum() < len(order):
-        raise InputError(
-            f"{len(order)} scored rows are all of one class: nothing can be ranked. Widen the scored days."
-        )
+        raise InputError(f"{len(order)} scored rows are all of one class; none can be ranked. Widen the scored days.")
     values: list[tuple[float, float]] = []
     while len(values) < samples:
         drawn_N = np.bincount(random.integers(0, len(order), len(order)), minlength=len(order))
