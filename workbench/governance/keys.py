@@ -39,7 +39,10 @@ class Keys:
 
     def api(self) -> str:
         """The key that opens the endpoint (WORKBENCH_API_KEY)."""
-        return os.environ.get("WORKBENCH_API_KEY") or self._file("api.key", API_KEY_PREFIX)
+        key = os.environ.get("WORKBENCH_API_KEY") or self._file("api.key", API_KEY_PREFIX)
+        if not key:
+            raise EnvironmentFault(f"{self.folder / 'api.key'} is empty. Delete it; the next start makes one.")
+        return key
 
     def path_of_api_key(self) -> Path | None:
         """Where a person finds the API key; None when it comes from the environment."""

@@ -27,5 +27,5 @@ def _reasons(
                 f" register.score_tolerance={cfg.score_tolerance:g} allows less."
             )
     wanted, found = cfg.minimum_average_precision, evaluated["average_precision"]
-    if wanted is not None and found < wanted:
+    if wanted is not None and not found >= wanted:  # no number is no good either
         yield f"average precision {found:.3f} is below register.minimum_average_precision={wanted:g}."

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import getpass
+import os
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,12 +22,20 @@ def release(store: Store, application: str, version: str, why: str) -> None:
         "application": application,
         "version": version,
         "action": "promote",
-        "who": getpass.getuser(),
+        "who": _who(),
         "why": why,
         "at": now,
     }
     rows = pa.Table.from_pylist([row]).cast(pa.schema([*[(n, pa.string()) for n in list(row)[:-1]], ("at", _TIME)]))
     Table(store, TABLE).append(rows, app_id=f"release-{application}-{now.isoformat()}", version=1)
+
+
+def _who() -> str:
+    """The user's name; a container's user may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def live(store: Store, application: str) -> str | None:

@@ -128,7 +128,7 @@ def train(
     cluster.configure_data()
     data = {fold.name: _table(features, names, order_by, fold.train) for fold in folds}
     scored = {fold.name: _table(features, names, order_by, fold.score) for fold in folds if fold.score is not None}
-    _check(family, data | scored, scaling)
+    _check(family, data | {name + SCORED: table for name, table in scored.items()}, scaling)
     seeds = cfg.seeds[:1] if family == "xgboost" and _without_chance(cfg) else cfg.seeds
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
@@ -192,6 +192,8 @@ def _datasets(data: dict[str, pa.Table], scored: dict[str, pa.Table]) -> dict[st
 
 def _even(data: "Dataset", workers: int) -> list["Dataset"]:
     """Consecutive shares whose sizes differ by one row at the most."""
+    if workers == 1:
+        return [data]
     total = data.count()
     return data.split_at_indices([total * worker // workers for worker in range(1, workers)])
 

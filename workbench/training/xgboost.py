@@ -64,6 +64,7 @@ def _parameters(hyper: XGBoostConfig, seed: int, gpu: bool) -> dict[str, Any]:
         "colsample_bytree": hyper.colsample_bytree,
         "reg_lambda": hyper.reg_lambda,
         "seed": seed,
+        "seed_per_iteration": True,  # what a round samples depends on its number alone, also after a restart
         "nthread": 1,
         "device": "cuda" if gpu else "cpu",
     }
