@@ -37,7 +37,7 @@ class Live:
 
     @property
     def journal(self) -> Path:
-        return Path(self.settings.journal) / self.settings.application
+        return self.settings.folder
 
     def recorded(self) -> list[dict[str, Any]]:
         """What the journal holds now."""
@@ -207,5 +207,5 @@ async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aio
     assert (await ready(client))["events_in_state"] == events
     async with client.post("/v1/score", json={**EVENT, "id": 600}, headers=KEY) as response:
         assert (await response.json())["score"] == before["score"]
-    table = prediction_log.predictions(Store(live.settings.store), "http").read(["request_id"])
+    table = prediction_log.predictions(Store(live.settings.store), live.settings.log).read(["request_id"])
     assert sorted(table["request_id"].to_pylist()) == sorted(one["request_id"] for one in records)
