@@ -32,7 +32,7 @@ from workbench.errors import ConfigError, EnvironmentFault
 from workbench.evaluation import protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
-from workloads import deploy, door, featurize, register, replay
+from workloads import deploy, door, featurize, register, replay, train
 
 CONNECTIONS = (1, 16, 64)
 Measure = Callable[[int], Seen]
@@ -126,7 +126,7 @@ def bodies(cfg: Config, folder: Path) -> tuple[Path, Path]:
 def twin(cfg: Config, folder: Path) -> Iterator[str]:
     """The twin's URL, while it lives."""
     port, model = free_port(), folder / "xgboost.ubj"
-    model.write_bytes(register.run(cfg).read_bytes("members/xgboost"))
+    model.write_bytes(train.run(cfg).read_bytes(f"xgboost/{protocol.TEST}-seed{cfg.train.seeds[0]}.native"))
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.twin", str(model), str(port)])
     try:
         _wait_for(port, process)

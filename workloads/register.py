@@ -28,7 +28,7 @@ from workbench.progress import say
 from workbench.release import gates
 from workloads import door, evaluate, featurize, train
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -44,17 +44,18 @@ def run(cfg: Config) -> Artifact:
     refuse_many(cfg)
     evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
     cluster.up(cfg)
-    members = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
+    graphs = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
     feature_set = FeatureSet.of(cfg.features, cfg.data)
-    weights = [trained.manifest["weights"][family] for family in members]
-    model = graph.merge(members, weights, 0.0, len(feature_set.names))
+    weights = {f: w for f, w in trained.manifest["weights"].items() if w}  # the others would only cost time
+    model = graph.merge({f: graphs[f] for f in weights}, list(weights.values()), 0.0, len(feature_set.names))
     tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
     natives = {
-        family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in members
+        family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in weights
     }
     rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
-    about = {"members": list(members), "weights": weights, "threshold": _threshold(cfg, trained, weights)}
+    threshold = _threshold(cfg, trained, weights)
+    about = {"members": list(weights), "weights": list(weights.values()), "threshold": threshold}
     files = {
         bundle.MODEL: model,
         **{f"members/{family}": content for family, content in natives.items()},
@@ -70,7 +71,7 @@ def run(cfg: Config) -> Artifact:
         bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
         tracked.summary(evaluated.figures)
         tracked.artifact(version, "model", whole=True)
-    say(f"  version {name}: {', '.join(f'{m} {w:g}' for m, w in zip(members, weights, strict=True))}")
+    say(f"  version {name}: {', '.join(f'{family} {weight:g}' for family, weight in weights.items())}")
     return version
 
 
@@ -115,12 +116,12 @@ def _probability(logit_N: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit_N.astype(np.float64)))
 
 
-def _threshold(cfg: Config, trained: Artifact, weights: list[float]) -> float:
+def _threshold(cfg: Config, trained: Artifact, weights: dict[str, float]) -> float:
     """The probability above which the configured share of the validation rows is flagged."""
     entry = next(file for file in trained.files if file.name.startswith("validation-"))
     validation = snapshots.read_file(trained, entry)
-    members = np.stack([validation[family].to_numpy() for family in trained.manifest["weights"]], axis=1)
-    return float(np.quantile(_probability(members @ np.array(weights)), 1 - cfg.register.flagged_share))
+    logit_NM = np.stack([validation[family].to_numpy() for family in weights], axis=1)
+    return float(np.quantile(_probability(logit_NM @ np.array(list(weights.values()))), 1 - cfg.register.flagged_share))
 
 
 def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifact) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from workbench import digest
@@ -72,7 +73,7 @@ class FeatureSet:
         """The definitions as plain JSON, for a bundle's `features.json`."""
         return dataclasses.asdict(self)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the features, in the order of the model's inputs."""
         return tuple(feature.name for feature in self.features)
@@ -82,17 +83,17 @@ class FeatureSet:
         """A vector of no event, to warm a scorer with."""
         return [0.0] * len(self.features)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The name of this very set of definitions: the feature view version."""
         return digest.digest(self.to_json())
 
-    @property
+    @cached_property
     def entities(self) -> tuple[str, ...]:
         """The entity columns, each once, in the order of their first use."""
         return tuple(dict.fromkeys(feature.entity for feature in self.features if feature.entity))
 
-    @property
+    @cached_property
     def horizon_us(self) -> int:
         """How far back any feature looks: the longest delay plus window."""
         return max((feature.delay_us + feature.window_us for feature in self.features), default=0)
