@@ -35,7 +35,7 @@ check: setup ## format, lint, types
 	$(BIN)/mypy workbench workloads serve benchmarks
 
 serve: setup ## start the champion and stay up until Ctrl-C
-	$(BIN)/python -m workloads.deploy serve.stay_up=true
+	$(BIN)/python -m workloads.deploy serve.stay_up=true serve.version=champion
 
 bench: setup ## our figures beside a peer's (needs wrk)
 	$(BIN)/python -m benchmarks.serving

@@ -210,6 +210,7 @@ class ServeConfig:
     max_queued_requests: int = 400  # requests that may wait; more are refused with 503
     ahead_days: float = 30.0  # an event further ahead of the newest one is refused with 422
     max_body_bytes: int = 262_144  # largest request body; a larger one is refused with 413
+    version: str = "configured"  # configured | champion: the model of this config, or the release ledger's newest
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables

@@ -15,6 +15,7 @@ CHOICES = {
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
     "evaluate.protocol": ("split", "prequential"),
+    "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
 POSITIVE = (

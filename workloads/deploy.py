@@ -1,8 +1,9 @@
 """Put a model version behind an authenticated HTTP endpoint on Ray Serve.
 
-Reads:  model version; validated snapshot, label ledger and prediction log (the feature state)
+Reads:  model version (the configured one, or the release ledger's champion); validated snapshot, label ledger and
+        prediction log (the feature state)
 Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
-Run:    python -m workloads.deploy serve.stay_up=true
+Run:    python -m workloads.deploy serve.stay_up=true serve.version=champion
 """
 
 import contextlib
@@ -23,7 +24,8 @@ from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
-from workbench.errors import EnvironmentFault
+from workbench.errors import ConfigError, EnvironmentFault
+from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models.bundle import verified_files
 from workbench.progress import say
@@ -53,27 +55,39 @@ class Live:
 
 def run(cfg: Config) -> Artifact:
     """The version that is live; with serve.stay_up it stays live until interrupted."""
-    with live(cfg) as endpoint:
+    version = chosen(cfg)
+    with live(cfg, version) as endpoint:
         keys = Keys(cfg.keys.folder)
         say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
         if cfg.serve.stay_up:
             say("  Ctrl-C ends it")
             while True:
                 time.sleep(3600)
+    return version
+
+
+def chosen(cfg: Config) -> Artifact:
+    """The version that `serve.version` names; the configured one where the ledger has no champion yet."""
+    if cfg.serve.version == "champion":
+        store = Store(cfg.storage.root)
+        if champion := ledger.live(store, cfg.serve.application):
+            return store.get("models", champion)
+        say(f"  the release ledger has no version of {cfg.serve.application} yet: the configured one is deployed")
     return register.run(cfg)
 
 
 @contextlib.contextmanager
-def live(cfg: Config) -> Iterator[Live]:
-    """The endpoint of the configured version: the one that answers already, or one that lives as long as the block."""
-    version, url, keys = register.run(cfg), f"http://{cfg.serve.host}:{cfg.serve.port}", Keys(cfg.keys.folder)
-    settings = _settings(cfg, version)
+def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
+    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block."""
+    version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
+    url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
     endpoint = Live(url, keys.api(), settings.folder)
     if _answers(url, settings):
         yield endpoint
         return
-    verified_files(version, keys.verifying())  # a version that a replica would refuse starts nothing
+    _check_version(cfg, version)
     _check_port(cfg)
+    validate.run(cfg)  # the feature state begins with these events
     cluster.up(cfg)
     try:
         _start(cfg, settings)
@@ -139,6 +153,18 @@ def _stop(application: str) -> None:
         return
     with contextlib.redirect_stdout(io.StringIO()):  # Ray tells that the controller, asked to die, has died
         serve.shutdown()
+
+
+def _check_version(cfg: Config, version: Artifact) -> None:
+    """Refuse here what a replica would refuse, or could not score: then nothing is started."""
+    about, files = verified_files(version, Keys(cfg.keys.folder).verifying())
+    names = FeatureSet.from_json(json.loads(files["features.json"]))
+    if missing := sorted(names.columns - set(cfg.data.columns)):
+        card = json.loads(files["card.json"])
+        raise ConfigError(
+            f"version {about['version']} was trained on {card['data']} and needs {', '.join(missing)}, which"
+            f" data={cfg.data.name} does not have. Use experiment={card['experiment']}, or another serve.version."
+        )
 
 
 def _unmoved(journal: Path) -> bool:

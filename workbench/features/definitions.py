@@ -93,6 +93,12 @@ class FeatureSet:
         """The entity columns, each once, in the order of their first use."""
         return tuple(dict.fromkeys(feature.entity for feature in self.features if feature.entity))
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns that an event must have."""
+        of_features = {str(feature.column) for feature in self.features if feature.column}
+        return {self.id, self.event_time, *self.entities, *of_features}
+
     @cached_property
     def horizon_us(self) -> int:
         """How far back any feature looks: the longest delay plus window."""
