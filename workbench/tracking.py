@@ -113,6 +113,7 @@ def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Map
 
     folder = Path(tracker.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder))  # where artifacts are staged: else under the user's home
     settings = wandb.Settings(disable_git=True, disable_code=True, x_disable_stats=True, console="off", silent=True)
     online = tracker.mode == "wandb"
     return wandb.init(

@@ -53,7 +53,7 @@ def _precision_recall(axes: Axes, label_N: Array, score_N: Array, name: str, col
 
 
 def _calibration(axes: Axes, label_N: Array, probability_N: Array, name: str, colour: str) -> None:
-    """Observed against predicted share in ten groups of equal size by logarithm of the score."""
+    """Observed against predicted share among the upper half of the scores, in ever smaller groups to its top."""
     edges = np.quantile(probability_N, [*np.linspace(0.5, 0.95, 6), 0.99, 0.995, 1.0])
     group = np.searchsorted(edges, probability_N)
     means = [(probability_N[group == g].mean(), label_N[group == g].mean()) for g in np.unique(group)[1:]]

@@ -26,8 +26,28 @@ CARD = {
 FINDINGS = {
     "rows": 61234,
     "drift": [
-        {"name": "amount", "psi": 0.75, "p_value": 1e-9, "drifted": True, "mean_reference": 10.0, "mean_current": 20.5},
-        {"name": "night", "psi": 0.001, "p_value": 0.8, "drifted": False, "mean_reference": None, "mean_current": None},
+        {
+            "name": "amount",
+            "psi": 0.75,
+            "p_value": 1e-9,
+            "drifted": True,
+            "mean_reference": 10.0,
+            "mean_current": 20.5,
+            "missing_drifted": False,
+            "missing_reference": 0.0,
+            "missing_current": 0.0,
+        },
+        {
+            "name": "night",
+            "psi": 0.001,
+            "p_value": 0.8,
+            "drifted": False,
+            "mean_reference": None,
+            "mean_current": None,
+            "missing_drifted": True,
+            "missing_reference": 0.01,
+            "missing_current": 0.25,
+        },
     ],
     "latency_ms": {"p50": 0.31, "p95": 0.6, "p99": 0.92},
     "performance": {"matured": 50000, "waiting": 11234, "judged": 49000, "interval": [0.55, 0.75], **VALUES},
@@ -130,10 +150,10 @@ def test_the_version_says_how_it_was_made(shown: Page) -> None:
 
 
 def test_drift_is_shown_for_every_feature_and_its_alarm_for_those_that_drifted(store: Store, shown: Page) -> None:
-    assert shown.row("amount") == ["0.750", "", "1e-09", "10", "20.5"]
-    assert shown.row("night") == ["0.001", "", "0.8", "", ""]
+    assert shown.row("amount") == ["0.750", "", "1e-09", "10", "20.5", "0.00 %", "0.00 %"]
+    assert shown.row("night") == ["0.001", "", "0.8", "", "", "1.00 %", "25.00 %"]
     html = page.render("smoke", loop(store), SECONDS)
-    assert re.findall(r'class="alarm">(\w+)', html) == ["amount"]
+    assert re.findall(r'class="alarm">([^<]+)', html) == ["amount", "25.00 %"], "of values, and of missing ones"
     assert re.findall(r'class="bar" style="width:([\d.]+)%', html) == ["100", "0.2"], "no bar is wider than its cell"
 
 
@@ -158,6 +178,12 @@ def test_nothing_is_claimed_of_performance_before_labels_mature(store: Store) ->
     text = Page(page.render("smoke", loop(store, findings=waiting), SECONDS)).text
     assert "0 have matured labels, 61,234 wait." in text
     assert "judged" not in text
+
+
+def test_without_decisions_no_latency_is_claimed(store: Store) -> None:
+    text = Page(page.render("smoke", loop(store, findings=changed(FINDINGS, latency_ms={})), SECONDS)).text
+    assert "p99 17.3 ms." in text
+    assert "Inside the replica" not in text
 
 
 def test_the_page_needs_nothing_but_itself(store: Store) -> None:
