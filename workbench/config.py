@@ -111,9 +111,14 @@ class FeatureConfig:
     """One feature, or one per window or category, by the rule of its kind in `conf/features/README.md`."""
 
     name: str = REQUIRED  # a windowed kind appends its window (name_7d), one_hot its category (name=A1)
-    kind: str = REQUIRED  # column | ordinal | one_hot | weekend | night | count | sum | mean | known_positive_rate
+    kind: str = REQUIRED  # what it is; the kinds and their formulas are in conf/features/README.md
     column: str | None = None  # the source column, where the kind needs one
+    where: str | None = None  # windowed: only events that meet this, such as "amount_minor > 22000 and channel == web"
+    empty: float | None = None  # the value where there is nothing; to be said by kinds without a natural one
+    nulls: str | None = None  # windowed: nulls of the column are left out (skip) or count as 0 (zero)
     last_hour: int = 6  # night: the last hour (0-23) that still counts as night
+    zone: str = "UTC"  # calendar parts: the time zone in which they are read
+    holidays: list[str] = field(default_factory=list)  # holiday: the dates, in that zone
 
 
 @dataclass
@@ -121,9 +126,9 @@ class ViewConfig:
     """A feature view: features that share an entity, windows and a delay."""
 
     name: str = REQUIRED  # its name in keys, tables and reports
-    entity: str | None = None  # the entity column; null for features of the row alone
-    windows_days: list[float] = field(default_factory=list)  # lengths of the windows, in days
-    delay_days: float = 0.0  # the window ends this long before the event
+    entity: list[str] = field(default_factory=list)  # the columns that together name an entity; none: the row alone
+    windows: list[str] = field(default_factory=list)  # lengths of the windows: a whole number of s, m, h or d
+    delay: str = "0d"  # the window ends this long before the event
     current_row: bool = False  # whether the row itself is in its window (delay 0 only)
     features: list[FeatureConfig] = field(default_factory=list)
 

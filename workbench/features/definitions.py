@@ -1,47 +1,59 @@
 """Feature definitions as data: what `conf/features/*.yaml` says, checked, in the order of the model's inputs."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench import digest
 from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.errors import ConfigError, raise_all
+from workbench.features import faults, where
+from workbench.features.kinds import ROW, WINDOWED
+from workbench.features.where import Condition, Where
 
 DAY_US = 86_400_000_000
-HOUR_US = 3_600_000_000
-THURSDAY = 3  # 1970-01-01, where days are counted from, was one: weekday = (day + 3) % 7, Monday = 0
-# What each kind needs: the types of its column (none: no column).
-ROW_KINDS: dict[str, tuple[str, ...]] = {
-    "column": ("integer", "number", "money"),
-    "ordinal": ("string",),
-    "one_hot": ("string",),
-    "weekend": (),
-    "night": (),
-}
-WINDOW_KINDS: dict[str, tuple[str, ...]] = {
-    "count": (),
-    "sum": ("integer", "money"),
-    "mean": ("integer", "money"),
-    "known_positive_rate": (),
-}
+UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US}
+
+
+class Window(NamedTuple):
+    """A row at t sees what happened in (t - delay - length, t - delay]; `current_row`: itself as well."""
+
+    length_us: int
+    delay_us: int
+    current_row: bool
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a model. Windows and delays are in microseconds; 0 where the kind has none."""
+    """One input of a model: a value of the row, or an aggregate over an entity's window."""
 
     name: str
     kind: str
     column: str | None = None
-    entity: str | None = None
+    entity: tuple[str, ...] = ()  # the columns that name it; none: a feature of the row alone
     window_us: int = 0
     delay_us: int = 0
     current_row: bool = False
+    where: Where = ()
+    empty: float = 0.0  # the value where there is nothing
+    nulls_count: bool = False  # whether a null of the column counts as 0; else it is left out
     last_hour: int = 6
     categories: tuple[str, ...] = ()  # ordinal: all of them; one_hot: the one
+    zone: str = "UTC"
+    holidays: tuple[str, ...] = ()  # ISO dates in the zone
+
+    @property
+    def window(self) -> Window:
+        """What an aggregate looks at."""
+        return Window(self.window_us, self.delay_us, self.current_row)
+
+    @property
+    def windowed(self) -> bool:
+        """Whether it looks back on an entity's events."""
+        return self.kind in WINDOWED
 
 
 @dataclass(frozen=True)
@@ -57,17 +69,15 @@ class FeatureSet:
     @classmethod
     def of(cls, features: FeaturesConfig, data: DataConfig) -> "FeatureSet":
         """The definitions of a config; raises `ConfigError` with every fault."""
-        raise_all(ConfigError, "The feature definitions are wrong:", list(_faults(features, data)))
-        expanded = tuple(
-            one for view in features.views for feature in view.features for one in _expand(view, feature, data)
-        )
-        return cls(expanded, data.id, data.event_time, known_time_column(data), features.version)
+        raise_all(ConfigError, "The feature definitions are wrong:", list(faults.found(features, data)))
+        expanded = [one for view in features.views for feature in view.features for one in _expand(view, feature, data)]
+        raise_all(ConfigError, "The feature definitions are wrong:", list(faults.repeated([f.name for f in expanded])))
+        return cls(tuple(expanded), data.id, data.event_time, known_time_column(data), features.version)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "FeatureSet":
         """The definitions as `to_json` wrote them."""
-        features = [Feature(**{**one, "categories": tuple(one["categories"])}) for one in value["features"]]
-        return cls(tuple(features), value["id"], value["event_time"], value["known_time"], value["version"])
+        return cls(tuple(map(_feature, value["features"])), *(value[f.name] for f in dataclasses.fields(cls)[1:]))
 
     def to_json(self) -> dict[str, Any]:
         """The definitions as plain JSON, for a bundle's `features.json`."""
@@ -89,29 +99,30 @@ class FeatureSet:
         return digest.digest(self.to_json())
 
     @cached_property
-    def entities(self) -> tuple[str, ...]:
-        """The entity columns, each once, in the order of their first use."""
+    def entities(self) -> tuple[tuple[str, ...], ...]:
+        """The entities, each by its columns and once, in the order of their first use."""
         return tuple(dict.fromkeys(feature.entity for feature in self.features if feature.entity))
-
-    @property
-    def columns(self) -> set[str]:
-        """The columns that an event must have."""
-        of_features = {str(feature.column) for feature in self.features if feature.column}
-        return {self.id, self.event_time, *self.entities, *of_features}
 
     @cached_property
     def horizon_us(self) -> int:
         """How far back any feature looks: the longest delay plus window."""
         return max((feature.delay_us + feature.window_us for feature in self.features), default=0)
 
-    def of_entity(self, entity: str) -> tuple[Feature, ...]:
+    @cached_property
+    def columns(self) -> set[str]:
+        """The columns that an event must have."""
+        of_features = {feature.column for feature in self.features if feature.column}
+        compared = {condition.column for feature in self.features for condition in feature.where}
+        return {self.id, self.event_time, *sum(self.entities, ()), *of_features, *compared}
+
+    def of_entity(self, entity: tuple[str, ...]) -> tuple[Feature, ...]:
         """The windowed features of one entity."""
         return tuple(feature for feature in self.features if feature.entity == entity)
 
     @property
     def of_row(self) -> tuple[Feature, ...]:
         """The features of the row alone."""
-        return tuple(feature for feature in self.features if feature.entity is None)
+        return tuple(feature for feature in self.features if not feature.entity)
 
 
 def known_time_column(data: DataConfig) -> str:
@@ -119,17 +130,31 @@ def known_time_column(data: DataConfig) -> str:
     return data.known_time or "known_time"
 
 
+def duration_us(text: str) -> int:
+    """`15m`, `1h`, `7d` as microseconds; raises `ValueError` for anything else."""
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise ValueError(f"{text!r} is no duration. Write a whole number of s, m, h or d, such as 15m or 30d")
+    return int(found[1]) * UNITS_US[found[2]]
+
+
 def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[Feature]:
+    """A feature per window or category."""
     categories = tuple(data.columns[feature.column].categories or ()) if feature.column else ()
-    base = Feature(feature.name, feature.kind, feature.column, last_hour=feature.last_hour)
-    if feature.kind in WINDOW_KINDS:
-        for days in view.windows_days:
+    base = Feature(
+        feature.name, feature.kind, feature.column,
+        where=where.parse(feature.where, data.columns), empty=float(feature.empty or 0),
+        nulls_count=feature.nulls == "zero", last_hour=feature.last_hour,
+        zone=feature.zone, holidays=tuple(feature.holidays),
+    )  # fmt: skip
+    if feature.kind in WINDOWED:
+        for window in view.windows:
             yield dataclasses.replace(
                 base,
-                name=f"{feature.name}_{days:g}d",
-                entity=view.entity,
-                window_us=round(days * DAY_US),
-                delay_us=round(view.delay_days * DAY_US),
+                name=f"{feature.name}_{window}",
+                entity=tuple(view.entity),
+                window_us=duration_us(window),
+                delay_us=duration_us(view.delay),
                 current_row=view.current_row,
             )
     elif feature.kind == "one_hot":
@@ -139,41 +164,9 @@ def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Itera
         yield dataclasses.replace(base, categories=categories if feature.kind == "ordinal" else ())
 
 
-def _faults(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
-    if not features.views:
-        yield "features.views is empty. Define at least one view, or choose one: features=payments."
-    names: list[str] = []
-    for view in features.views:
-        yield from _view_faults(view, data)
-        for feature in view.features:
-            yield from _feature_faults(view, feature, data)
-            names.append(feature.name)
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"features: the name {name} is used {names.count(name)} times. Every feature needs a name of its own."
-
-
-def _view_faults(view: ViewConfig, data: DataConfig) -> Iterator[str]:
-    where = f"features.views[{view.name}]"
-    if view.entity is not None and view.entity not in data.entities:
-        yield f"{where}.entity={view.entity} is no entity. Use one of: {', '.join(data.entities) or 'none'}."
-    if view.current_row and view.delay_days:
-        yield f"{where}.current_row=true needs delay_days=0: a delayed window ends before its row."
-    if view.delay_days < 0 or any(days <= 0 for days in view.windows_days):
-        yield f"{where}: windows must be longer than 0 days and the delay at least 0."
-
-
-def _feature_faults(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[str]:
-    where = f"features.views[{view.name}].{feature.name}"
-    kinds = ROW_KINDS | WINDOW_KINDS
-    if feature.kind not in kinds:
-        yield f"{where}.kind={feature.kind} is unknown. Use one of: {', '.join(kinds)}."
-        return
-    if feature.kind in WINDOW_KINDS and (view.entity is None or not view.windows_days):
-        yield f"{where}.kind={feature.kind} needs the view's entity and windows_days."
-    needed = kinds[feature.kind]
-    if needed and (feature.column not in data.columns):
-        yield f"{where}.column={feature.column} names no column of the data. Use one of: {', '.join(data.columns)}."
-    elif needed and (found := data.columns[str(feature.column)]).type not in needed:
-        yield f"{where}.column={feature.column} is of type {found.type}; {feature.kind} takes {' or '.join(needed)}."
-    elif needed == ("string",) and not data.columns[str(feature.column)].categories:
-        yield f"{where}.column={feature.column} has no categories. Declare data.columns.{feature.column}.categories."
+def _feature(value: dict[str, Any]) -> Feature:
+    """One definition from its JSON, which knows lists only."""
+    listed = {name: tuple(value[name]) for name in ("entity", "categories", "holidays")}
+    conditions = (Condition(**one) for one in value["where"])
+    frozen = (dataclasses.replace(c, value=tuple(c.value) if isinstance(c.value, list) else c.value) for c in conditions)
+    return Feature(**{**value, **listed, "where": tuple(frozen)})

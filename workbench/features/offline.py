@@ -1,170 +1,119 @@
 """Features of many rows at once, under two clocks, in exact integers and without a loop over rows.
 
-A row at time t sees a fact (an earlier event, a label) when the fact's event time lies in the window (t - delay - w,
-t - delay] and it was known by t. Turned round: a fact with event time e and known time k is visible to the rows of its
-entity from max(e + delay, k) until before e + delay + w. So every fact is an interval on the sorted rows of its entity:
-its value is added where the interval starts and taken away where it ends, and one cumulative sum gives every row its
-window. Late facts need no special case, no sum depends on an order, and a mean is one division at the end.
-
-Ties: rows of one entity and instant are ordered by id; a row that may see its own instant sees the smaller ids of it.
-
-Shapes: N rows (sorted by entity, time, id), L label facts.
+`timeline.py` says which facts each row sees, as intervals; `intervals.py` aggregates them; here every kind of feature
+is made of these. Sums are exact integers and every feature is one division at the end, so that no result depends on an
+order and `online.py` gives the same bits. Shapes: N asking rows, M facts, I intervals.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.features.definitions import DAY_US, HOUR_US, THURSDAY, Feature, FeatureSet
+from workbench.features import intervals, rows, where
+from workbench.features.definitions import Feature, FeatureSet, Window
+from workbench.features.intervals import NOTHING
 from workbench.features.labels import PositiveIntervals
+from workbench.features.timeline import Facts, Intervals, Timeline
+from workbench.features.where import Where
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 def row_features(feature_set: FeatureSet, events: pa.Table) -> dict[str, Floats]:
-    """The features of the rows alone, by name, in the order of `events`. A null value gives 0."""
-    time_us = micros(events[feature_set.event_time])
-    return {feature.name: _row_feature(feature, events, time_us) for feature in feature_set.of_row}
+    """The features of the rows alone, by name, in the order of `events`."""
+    return {feature.name: rows.column_of(feature, feature_set, events) for feature in feature_set.of_row}
 
 
 def entity_features(
-    feature_set: FeatureSet, entity: str, events: pa.Table, positives: PositiveIntervals
+    feature_set: FeatureSet, entity: tuple[str, ...], events: pa.Table, positives: PositiveIntervals
 ) -> dict[str, Floats]:
     """The windowed features of one entity, by name, in the order of `events`.
 
     `events` must hold every event of each entity that occurs in it (a partition by entity, or all); `positives` may
-    hold the labels of more events than these.
+    hold the labels of more events than these. Of rows that do not ask (`versions.py`) the features mean nothing.
     """
-    rows = SortedRows.of(feature_set, entity, events)
-    sums: dict[tuple[object, ...], Ints] = {}
-    return {f.name: rows.unsorted(_windowed(f, rows, events, positives, sums)) for f in feature_set.of_entity(entity)}
+    timeline = Timeline.of(feature_set, entity, events)
+    partition = Partition(feature_set, events, positives, timeline)
+    return {
+        f.name: timeline.spread(AGGREGATES[f.kind](partition, f), events.num_rows, f.empty)
+        for f in feature_set.of_entity(entity)
+    }
 
 
 @dataclass(frozen=True)
-class SortedRows:
-    """The rows of a partition in the order of entity, time and id, and where an entity's instant falls among them."""
+class Partition:
+    """What the features of one entity share, computed once."""
 
-    order: Ints  # [N] positions in the partition
-    ids: Ints | NDArray[np.object_]  # [N]
-    entity: Ints  # [N] codes
-    time: Ints  # [N] event time, us from `origin`
-    known: Ints  # [N] known time, us from `origin`
-    key: Ints  # [N] entity and time as one ascending number
-    span: int  # distance of two entities in `key`
-    origin: int  # us since 1970
+    feature_set: FeatureSet
+    events: pa.Table
+    positives: PositiveIntervals
+    timeline: Timeline
+    known: dict[Any, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, feature_set: FeatureSet, entity: str, events: pa.Table) -> "SortedRows":
-        """The sorted rows of a partition."""
-        codes = pc.dictionary_encode(events[entity].combine_chunks()).indices.to_numpy().astype(np.int64)
-        time, known = micros(events[feature_set.event_time]), micros(events[feature_set.known_time])
-        ids = events[feature_set.id].to_numpy()
-        order = np.lexsort((ids, time, codes))
-        origin = int(time.min()) if len(time) else 0
-        span = int(time.max()) - origin + 2 if len(time) else 2
-        assert (int(codes.max(initial=0)) + 1) * span < 2**63, "too many entities: raise features.partitions"
-        time, known, codes = time[order] - origin, known[order] - origin, codes[order]
-        return cls(order, ids[order], codes, time, known, codes * span + time, span, origin)
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made at the first use of its key."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
 
-    def first_at(self, entity: Ints, time: Ints) -> Ints:
-        """For each pair the first row of the entity at or after this time (the next entity's first row if none is)."""
-        return np.searchsorted(self.key, entity * self.span + np.clip(time, 0, self.span - 1))
+    def seen(self, window: Window, where_: Where = ()) -> Intervals:
+        """Where the events that meet the conditions are seen."""
+        whole = self.once(window, lambda: self.timeline.intervals(window, self.timeline.facts))
+        return self.once((window, where_), lambda: whole.of(self._meets(where_))) if where_ else whole
 
-    def unsorted(self, values: Floats) -> Floats:
-        """Values of sorted rows in the order that the partition has."""
-        result = np.empty_like(values)
-        result[self.order] = values
-        return result
+    def valued(self, feature: Feature, where_: Where = ()) -> Intervals:
+        """Where the events are seen that meet the conditions and whose column counts."""
+        seen = self.seen(feature.window, where_)
+        valid = self.once(("valid", feature.column), lambda: self._of_facts(self.events[str(feature.column)].is_valid()))
+        return seen if feature.nulls_count or valid.all() else seen.of(valid)
 
+    def integers(self, column: str | None) -> Ints:
+        """[M] a column of whole numbers or minor units; a null counts as 0."""
+        return self.once(column, lambda: self._of_facts(integers(self.events[str(column)])))
 
-def micros(column: pa.ChunkedArray) -> Ints:
-    """Timestamps as microseconds since 1970."""
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    def ordered(self, column: str | None) -> Ints:
+        """[M] numbers as integers of the same order: floats by their bits."""
+        return self.once(("ordered", column), lambda: self._of_facts(_ordered(self.events[str(column)])))
 
+    def codes(self, column: str | None) -> Ints:
+        """[M] a number for each different value."""
+        encoded = self.events[str(column)].combine_chunks().dictionary_encode().indices
+        return self._of_facts(pc.fill_null(encoded, 0).to_numpy().astype(np.int64))
 
-def _windowed(
-    feature: Feature,
-    rows: SortedRows,
-    events: pa.Table,
-    positives: PositiveIntervals,
-    sums: dict[tuple[object, ...], Ints],
-) -> Floats:
-    """One windowed feature of the sorted rows; `sums` keeps what several features of a window share."""
+    def labelled(self, feature: Feature) -> Ints:
+        """[N] how many of the events are known to be positive."""
+        facts, event = self.once("positives", self._positives)
+        seen = self.once(("positives", feature.window), lambda: self.timeline.intervals(feature.window, facts))
+        return self.total(seen.of(self._meets(feature.where)[event]) if feature.where else seen)
 
-    def window_sum(what: str) -> Ints:
-        shared = (what, feature.window_us, feature.delay_us, feature.current_row)
-        if shared not in sums:
-            sums[shared] = (
-                _positive_count(feature, rows, positives) if what == "" else _sum(feature, rows, events, what)
-            )
-        return sums[shared]
+    def total(self, seen: Intervals, value: Ints | None = None, squared: bool = False) -> Any:
+        """[N] the sum of the values ([M], ones when None), or of their squares, of the facts that each row sees."""
+        places = (seen.start, seen.end)
+        if value is None:
+            return intervals.total(*places, np.ones(len(seen.fact), np.int64), len(self.timeline.time))
+        add = intervals.exact_squares if squared else intervals.exact_total
+        return add(*places, value[seen.fact], len(self.timeline.time))
 
-    if feature.kind in ("count", "sum"):
-        return window_sum(str(feature.column) if feature.kind == "sum" else "1").astype(np.float64)
-    numerator = window_sum("" if feature.kind == "known_positive_rate" else str(feature.column))
-    return ratio(numerator, window_sum("1"))
+    def greatest(self, seen: Intervals, value: Ints) -> Ints:
+        """[N] the greatest value ([M]) of the facts that each row sees, `NOTHING` where it sees none."""
+        return intervals.greatest(seen.start, seen.end, value[seen.fact], len(self.timeline.time))
 
+    def _positives(self) -> tuple[Facts, Ints]:
+        return self.timeline.positives(self.positives, self.events[self.feature_set.id])
 
-def ratio(numerator: Ints, denominator: Ints) -> Floats:
-    """One float64 division, and 0 where there is nothing to divide by."""
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0)
+    def _meets(self, where_: Where) -> Mask:
+        return self.once(("meets", where_), lambda: self._of_facts(where.mask(where_, self.events)))
 
-
-def _sum(feature: Feature, rows: SortedRows, events: pa.Table, what: str) -> Ints:
-    """Sum of a column (or of ones) over the events in each row's window."""
-    values = np.ones(len(rows.order), np.int64) if what == "1" else integers(events[what])[rows.order]
-    own = np.arange(len(rows.order))
-    start, end = _interval(feature, rows, own, rows.known)
-    total = _accumulate(start, end, values, len(own))
-    if feature.current_row:  # a row that was known late still sees itself
-        total += np.where(start > own, values, 0)
-    return total
-
-
-def _interval(feature: Feature, rows: SortedRows, row: Ints, known: Ints) -> tuple[Ints, Ints]:
-    """Where the fact that is event `row`, known at `known`, becomes visible and where it leaves the window again."""
-    entity, time = rows.entity[row], rows.time[row]
-    visible = np.maximum(time + feature.delay_us, known)
-    start = rows.first_at(entity, visible)
-    if (
-        feature.delay_us == 0
-    ):  # among the rows of its own instant it is visible to itself and later ids, or later ids only
-        start = np.where(known <= time, row + (0 if feature.current_row else 1), start)
-    return start, rows.first_at(entity, time + feature.delay_us + feature.window_us)
-
-
-def _positive_count(feature: Feature, rows: SortedRows, positives: PositiveIntervals) -> Ints:
-    """Number of events in each row's window that were known to be positive at the row's time."""
-    if not len(rows.ids):
-        return np.zeros(0, np.int64)
-    by_id = np.argsort(rows.ids, kind="stable")
-    where = np.searchsorted(rows.ids, positives.ids, sorter=by_id)
-    here = where < len(by_id)
-    row = by_id[np.minimum(where, len(by_id) - 1)]
-    here &= rows.ids[row] == positives.ids
-    row, since, until = row[here], positives.since_us[here] - rows.origin, positives.until_us[here] - rows.origin
-    start, end = _interval(feature, rows, row, since)
-    if (
-        feature.delay_us == 0
-    ):  # a label is no event: it is visible from its own known time, to no row of that instant before
-        start = rows.first_at(rows.entity[row], np.maximum(rows.time[row], since))
-        start = np.maximum(start, row + (0 if feature.current_row else 1))
-    end = np.minimum(end, rows.first_at(rows.entity[row], until))
-    return _accumulate(start, end, np.ones(len(row), np.int64), len(rows.order))
-
-
-def _accumulate(start: Ints, end: Ints, values: Ints, rows: int) -> Ints:
-    """For each row the sum of the values whose interval [start, end) holds it."""
-    change = np.zeros(rows + 1, np.int64)
-    some = end > start
-    np.add.at(change, start[some], values[some])
-    np.subtract.at(change, end[some], values[some])
-    return np.cumsum(change[:-1])
+    def _of_facts(self, values: Any) -> Any:
+        column = values if isinstance(values, np.ndarray) else values.to_numpy()
+        return column[self.timeline.facts.position]
 
 
 def integers(column: pa.ChunkedArray) -> Ints:
@@ -172,18 +121,119 @@ def integers(column: pa.ChunkedArray) -> Ints:
     return pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
 
 
-def _row_feature(feature: Feature, events: pa.Table, time_us: Ints) -> Floats:
-    if feature.kind == "weekend":
-        return ((time_us // DAY_US + THURSDAY) % 7 >= 5).astype(np.float64)
-    if feature.kind == "night":
-        return (time_us % DAY_US // HOUR_US <= feature.last_hour).astype(np.float64)
-    column = events[str(feature.column)]
-    if feature.kind in ("one_hot", "ordinal"):
-        return _position(column, feature.categories) + (feature.kind == "one_hot")
-    return pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy()
+def divided(numerator: Any, denominator: Any, empty: float) -> Floats:
+    """One float64 division of exact integers, and `empty` where there is nothing to divide by."""
+    by = denominator.astype(np.float64)
+    return np.divide(numerator.astype(np.float64), by, out=np.full(len(by), empty), where=by != 0)
 
 
-def _position(column: pa.ChunkedArray, categories: Sequence[str]) -> Floats:
-    """The position of each value in the declared categories, -1 where it is not among them."""
-    found = pc.index_in(column.cast(pa.string()), pa.array(categories, pa.string()))
-    return pc.fill_null(found, -1).to_numpy().astype(np.float64)
+def _count(p: Partition, f: Feature) -> Floats:
+    return p.total(p.seen(f.window, f.where)).astype(np.float64)
+
+
+def _sum(p: Partition, f: Feature) -> Floats:
+    return p.total(p.valued(f, f.where), p.integers(f.column)).astype(np.float64)
+
+
+def _mean(p: Partition, f: Feature) -> Floats:
+    seen = p.valued(f, f.where)
+    return divided(p.total(seen, p.integers(f.column)), p.total(seen), f.empty)
+
+
+def _std(p: Partition, f: Feature) -> Floats:
+    """Sample standard deviation: sqrt((n * sum of squares - sum^2) / (n * (n - 1)))."""
+    seen, value = p.valued(f, f.where), p.integers(f.column)
+    n, sums, squares = p.total(seen), p.total(seen, value), p.total(seen, value, squared=True)
+    most = max(map(abs, (*_ends(n), *_ends(sums))), default=0)
+    if max(most, *map(abs, _ends(squares))) * most >= 2**62:
+        n, sums, squares = (one.astype(object) for one in (n, sums, squares))
+    spread = divided(n * squares - sums * sums, n * (n - 1), -1.0)
+    return np.where(n.astype(np.int64) > 1, np.sqrt(np.maximum(spread, 0.0)), f.empty)
+
+
+def _ends(values: Any) -> tuple[int, int]:
+    return (int(values.min()), int(values.max())) if len(values) else (0, 0)
+
+
+def _max(p: Partition, f: Feature) -> Floats:
+    found = p.greatest(p.valued(f, f.where), p.ordered(f.column))
+    return np.where(found == NOTHING, f.empty, _unordered(found, p.events[str(f.column)].type))
+
+
+def _min(p: Partition, f: Feature) -> Floats:
+    found = p.greatest(p.valued(f, f.where), ~p.ordered(f.column))
+    return np.where(found == NOTHING, f.empty, _unordered(~found, p.events[str(f.column)].type))
+
+
+def _distinct(p: Partition, f: Feature) -> Floats:
+    seen = p.valued(f, f.where)
+    codes = p.codes(f.column)[seen.fact]
+    return intervals.distinct(seen.start, seen.end, codes, len(p.timeline.time)).astype(np.float64)
+
+
+def _ratio(p: Partition, f: Feature) -> Floats:
+    """The row's own value over the mean: value * n / sum."""
+    seen, value = p.valued(f, f.where), p.integers(f.column)
+    own, n, sums = value[p.timeline.facts.itself], p.total(seen), p.total(seen, value)
+    if max(map(abs, _ends(own))) * max(map(abs, _ends(n))) >= 2**62:
+        own, n = own.astype(object), n.astype(object)
+    valid = p.once(("valid", f.column), lambda: p._of_facts(p.events[str(f.column)].is_valid()))
+    known = valid[p.timeline.facts.itself] | f.nulls_count
+    return np.where(known, divided(own * n, sums, f.empty), f.empty)
+
+
+def _share(p: Partition, f: Feature) -> Floats:
+    return divided(p.total(p.seen(f.window, f.where)), p.total(p.seen(f.window)), f.empty)
+
+
+def _since_last(p: Partition, f: Feature) -> Floats:
+    """Seconds since the newest event but itself."""
+    seen = p.seen(f.window._replace(current_row=False), f.where)
+    newest = p.greatest(seen, p.timeline.facts.time)
+    return np.where(newest == NOTHING, f.empty, (p.timeline.time - newest) / 1e6)
+
+
+def _age(p: Partition, f: Feature) -> Floats:
+    """Seconds since the oldest event of the window."""
+    oldest = p.greatest(p.seen(f.window, f.where), ~p.timeline.facts.time)
+    return np.where(oldest == NOTHING, f.empty, (p.timeline.time - ~oldest) / 1e6)
+
+
+def _known_positive_count(p: Partition, f: Feature) -> Floats:
+    return p.labelled(f).astype(np.float64)
+
+
+def _known_positive_rate(p: Partition, f: Feature) -> Floats:
+    return divided(p.labelled(f), p.total(p.seen(f.window, f.where)), f.empty)
+
+
+def _ordered(column: pa.ChunkedArray) -> Ints:
+    """Numbers as int64 of the same order. Of a float: its bits, those of a negative one turned round."""
+    if not pa.types.is_floating(column.type):
+        return integers(column)
+    bits = (pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy() + 0.0).view(np.int64)  # + 0.0: no negative zero
+    return bits ^ ((bits >> 63) & np.int64(2**63 - 1))
+
+
+def _unordered(values: Ints, kind: pa.DataType) -> Floats:
+    """The numbers back from `_ordered`."""
+    if not pa.types.is_floating(kind):
+        return values.astype(np.float64)
+    return (values ^ ((values >> 63) & np.int64(2**63 - 1))).view(np.float64)
+
+
+AGGREGATES: dict[str, Callable[[Partition, Feature], Floats]] = {
+    "count": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "std": _std,
+    "min": _min,
+    "max": _max,
+    "distinct": _distinct,
+    "ratio": _ratio,
+    "share": _share,
+    "since_last": _since_last,
+    "age": _age,
+    "known_positive_count": _known_positive_count,
+    "known_positive_rate": _known_positive_rate,
+}

@@ -1,5 +1,7 @@
-"""Features by brute force, one row against all others: slow, and plain enough to be believed."""
+"""Features by brute force, one row against all others, from the rules in `conf/features/README.md`: slow and plain."""
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,106 +11,216 @@ from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesCo
 from workbench.features.definitions import Feature, FeatureSet
 
 DAY = 86_400_000_000
-KINDS = ["count", "known_positive_rate"]
+Row = dict[str, Any]
+COLUMNS = {
+    "id": ColumnConfig(type="integer"),
+    "time": ColumnConfig(type="timestamp"),
+    "known_time": ColumnConfig(type="timestamp"),
+    "customer": ColumnConfig(type="integer", nulls=True),
+    "shop": ColumnConfig(type="string"),
+    "amount": ColumnConfig(type="money"),
+    "points": ColumnConfig(type="integer", nulls=True),
+    "speed": ColumnConfig(type="number", nulls=True),
+    "channel": ColumnConfig(type="string", categories=["web", "app"], nulls=True),
+}
+DATA = DataConfig(
+    name="random", id="id", event_time="time", known_time="known_time", entities=["customer", "shop"],
+    columns=COLUMNS, label=LabelConfig(delay_days=1),
+)  # fmt: skip
+
+
+def definitions() -> list[FeatureConfig]:
+    """Every kind that looks back, with and without filters, nulls that are left out and nulls that count."""
+    one = FeatureConfig
+    return [
+        one("count", "count"),
+        one("large", "count", where="amount > 5000 and channel in (web, app)"),
+        one("sum", "sum", "amount"),
+        one("points", "sum", "points", nulls="skip"),
+        one("mean", "mean", "amount", empty=-1),
+        one("mean_skip", "mean", "points", nulls="skip", empty=-1),
+        one("mean_zero", "mean", "points", nulls="zero", empty=-1, where="channel != app"),
+        one("std", "std", "amount", empty=-2),
+        one("std_skip", "std", "points", nulls="skip", empty=-2),
+        one("min", "min", "speed", nulls="skip", empty=-3),
+        one("max", "max", "speed", nulls="skip", empty=-3),
+        one("most", "max", "points", nulls="zero", empty=-3),
+        one("shops", "distinct", "shop"),
+        one("channels", "distinct", "channel", nulls="skip"),
+        one("ratio", "ratio", "points", nulls="skip", empty=-4),
+        one("share", "share", where="channel == web", empty=-5),
+        one("since", "since_last", empty=-6),
+        one("since_large", "since_last", where="amount >= 9000", empty=-6),
+        one("age", "age", empty=-7),
+        one("frauds", "known_positive_count"),
+        one("risk", "known_positive_rate", empty=-8),
+        one("risk_web", "known_positive_rate", where="channel == web", empty=-8),
+    ]
 
 
 def feature_set() -> FeatureSet:
-    """Windows of every sort: with and without the row itself, delayed, with sums, means and labels."""
-    columns = {name: ColumnConfig(type="integer") for name in ("id", "customer")}
-    columns |= {name: ColumnConfig(type="timestamp") for name in ("time", "known_time")}
-    columns["amount"] = ColumnConfig(type="money")
-    data = DataConfig(
-        name="random",
-        id="id",
-        event_time="time",
-        entities=["customer"],
-        columns=columns,
-        label=LabelConfig(delay_days=1),
-    )
-    kinds = [FeatureConfig(name=kind, kind=kind) for kind in KINDS]
-    kinds += [FeatureConfig(name=kind, kind=kind, column="amount") for kind in ("sum", "mean")]
+    """Windows of every sort: with and without the row itself, delayed; one entity, another, and their pair."""
+    sorts = [
+        ("now", ["customer"], True, "0d"),
+        ("before", ["customer"], False, "0d"),
+        ("late", ["shop"], False, "2d"),
+        ("pair", ["customer", "shop"], True, "0d"),
+    ]
     views = []
-    for prefix, current, delay in (("now", True, 0.0), ("before", False, 0.0), ("late", False, 2.0)):
-        named = [FeatureConfig(name=f"{prefix}_{f.name}", kind=f.kind, column=f.column) for f in kinds]
-        views.append(
-            ViewConfig(
-                name=prefix,
-                entity="customer",
-                windows_days=[1, 3],
-                current_row=current,
-                delay_days=delay,
-                features=named,
-            )
-        )
-    return FeatureSet.of(FeaturesConfig(views=views), data)
+    for prefix, entity, current, delay in sorts:
+        named = [FeatureConfig(**{**vars(one), "name": f"{prefix}_{one.name}"}) for one in definitions()]
+        views.append(ViewConfig(prefix, entity, ["36h", "5d"], delay, current, named))
+    return FeatureSet.of(FeaturesConfig(views=views), DATA)
 
 
-def random_data(seed: int, rows: int = 120) -> tuple[pa.Table, pa.Table]:
-    """Events with ties, late arrivals and few customers; labels that are late, repeated, corrected and missing."""
-    random = np.random.default_rng(seed)
-    time = np.sort(random.integers(0, 16, rows)) * DAY // 2  # half days: many ties
-    late = random.random(rows) < 0.2
-    known = time + np.where(late, random.integers(0, 6, rows) * DAY // 4, 0)
-    events = pa.table(
+def random_events(random: np.random.Generator, rows: int, wide: bool = False) -> pa.Table:
+    """Events with ties, late arrivals, nulls and few entities."""
+    time = random.integers(0, max(16, rows // 8), rows) * DAY // 2  # half days: many ties
+    known = time + np.where(random.random(rows) < 0.2, random.integers(0, 6, rows) * DAY // 4, 0)
+    amount = random.integers(-(2**50), 2**50, rows) if wide else random.integers(0, 10_000, rows)
+    return pa.table(
         {
-            "id": np.arange(rows),
-            "time": _times(time),
-            "known_time": _times(known),
-            "customer": random.integers(0, 4, rows),
-            "amount": random.integers(0, 10_000, rows),
+            "id": random.permutation(rows),
+            "time": times(time),
+            "known_time": times(known),
+            "customer": pa.array(random.integers(0, max(4, rows // 30), rows), mask=random.random(rows) < 0.03),
+            "shop": np.array(["a", "b", "c"])[random.integers(0, 3, rows)],
+            "amount": amount,
+            "points": pa.array(random.integers(-3, 9, rows), mask=random.random(rows) < 0.2),
+            "speed": pa.array(random.normal(0, 1, rows).round(1), mask=random.random(rows) < 0.2),
+            "channel": pa.array(np.array(["web", "app"])[random.integers(0, 2, rows)], mask=random.random(rows) < 0.1),
         }
-    ).take(pa.array(random.permutation(rows)))
-    said = random.integers(0, rows, rows)
-    known_label = time[said] + random.integers(0, 12, rows) * DAY // 4
-    labels = {"id": said, "label": (random.random(rows) < 0.5).astype(np.int8), "known_time": _times(known_label)}
-    return events, pa.table({**labels, "recorded_at": _times(np.arange(rows))})
+    )
 
 
-def compute(features: FeatureSet, events: pa.Table, labels: pa.Table) -> dict[str, list[float]]:
-    """Every feature of every row, in the order of `events`."""
-    rows, ledger = _rows(events), sorted(_rows(labels), key=lambda one: (one["known_time"], one["recorded_at"]))
-    return {f.name: [_feature(f, row, rows, ledger) for row in rows] for f in features.features}
+def random_labels(random: np.random.Generator, events: pa.Table) -> pa.Table:
+    """Labels that are late, repeated, taken back and missing; some known before their event is."""
+    said = random.integers(0, len(events), len(events))
+    known = micros(events["time"])[said] + random.integers(0, 12, len(said)) * DAY // 4
+    label = (random.random(len(said)) < 0.5).astype(np.int8)
+    ids = events["id"].to_numpy()[said]
+    return pa.table({"id": ids, "label": label, "known_time": times(known), "recorded_at": times(np.arange(len(said)))})
 
 
-def _feature(feature: Feature, row: dict[str, Any], rows: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> float:
-    seen = [one for one in rows if one["customer"] == row["customer"] and _visible(feature, row, one)]
-    if feature.kind == "count":
-        return float(len(seen))
-    if feature.kind == "sum":
-        return float(sum(one["amount"] for one in seen))
-    if feature.kind == "mean":
-        return sum(one["amount"] for one in seen) / len(seen) if seen else 0.0
-    # a label counts for every event of the window, whether or not the event itself was late
-    window = [one for one in rows if one["customer"] == row["customer"] and _in_window(feature, row, one)]
-    positive = sum(_label(one["id"], row["time"], ledger) == 1 for one in window)
-    return positive / len(seen) if seen else 0.0
+def corrected(random: np.random.Generator, events: pa.Table) -> pa.Table:
+    """The events, and versions of some of them that say something else later, or nothing any more (`gone`)."""
+    more = events.take(random.integers(0, len(events), len(events) // 3))
+    other = random_events(random, len(more)) if len(more) else more
+    known = micros(more["known_time"]) + random.integers(0, 12, len(more)) * DAY // 4
+    moved = random.random(len(more)) < 0.3
+    time = np.where(moved, micros(other["time"]), micros(more["time"]))
+    changed = {**dict(zip(other.column_names, other.columns, strict=True)), "id": more["id"], "time": times(time)}
+    versions = pa.table({**changed, "known_time": times(known)}).cast(events.schema)
+    gone = np.append(np.zeros(len(events), bool), random.random(len(more)) < 0.3)
+    both = pa.concat_tables([events, versions]).append_column("gone", pa.array(gone))
+    return both.take(random.permutation(len(both)))
 
 
-def _in_window(feature: Feature, row: dict[str, Any], fact: dict[str, Any]) -> bool:
+def compute(features: FeatureSet, events: pa.Table, labels: pa.Table) -> dict[int, dict[str, float]]:
+    """Every feature of the first version of every event, by id."""
+    versions = sorted(plain(events), key=lambda one: one["known_time"])  # stable: of equal times the later row counts
+    ledger = sorted(plain(labels), key=lambda one: (one["known_time"], one["recorded_at"]))
+    first: dict[int, Row] = {}
+    for one in versions:
+        first.setdefault(one["id"], one)
+    asked = [one for one in first.values() if not one.get("gone")]
+    return {
+        row["id"]: {f.name: _feature(f, row, _current(versions, row["time"]), ledger) for f in features.features}
+        for row in asked
+    }
+
+
+def _current(versions: list[Row], at: int) -> list[Row]:
+    """The newest version of each event that is known at a time, unless it says that the event is gone."""
+    newest = {one["id"]: one for one in versions if one["known_time"] <= at}
+    return [one for one in newest.values() if not one.get("gone")]
+
+
+def _feature(feature: Feature, row: Row, known: list[Row], ledger: list[Row]) -> float:
+    if any(row[column] is None for column in feature.entity):
+        return feature.empty
+    others = [one for one in known if one["id"] != row["id"] and _in_window(feature, row, one)]
+    window = others + [row] * feature.current_row
+    met = [one for one in window if _meets(feature, one)]
+    value = _VALUES.get(feature.kind)
+    if value is not None:
+        numbers = [one[feature.column] for one in met]
+        given = [n or 0 for n in numbers] if feature.nulls_count else [n for n in numbers if n is not None]
+        return value(given, row[feature.column], feature)
+    if feature.kind == "share":
+        return len(met) / len(window) if window else feature.empty
+    if feature.kind == "since_last":
+        before = [one["time"] for one in others if _meets(feature, one)]
+        return (row["time"] - max(before)) / 1e6 if before else feature.empty
+    if feature.kind == "age":
+        return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
+    positive = sum(_label(one["id"], row["time"], ledger) == 1 for one in met)
+    if feature.kind == "known_positive_count":
+        return float(positive)
+    if feature.kind == "known_positive_rate":
+        return positive / len(met) if met else feature.empty
+    assert feature.kind == "count"
+    return float(len(met))
+
+
+def _std(given: list[int], _: Any, feature: Feature) -> float:
+    n = len(given)
+    if n < 2:
+        return feature.empty
+    return math.sqrt(float(n * sum(v * v for v in given) - sum(given) ** 2) / float(n * (n - 1)))
+
+
+def _ratio(given: list[int], own: int | None, feature: Feature) -> float:
+    if own is None or not given or sum(given) == 0:
+        return feature.empty
+    exact = Fraction(own * len(given), sum(given))
+    assert math.isclose(exact, float(own * len(given)) / float(sum(given)), rel_tol=1e-15, abs_tol=1e-300)
+    return float(own * len(given)) / float(sum(given))
+
+
+_VALUES = {
+    "sum": lambda given, *_: float(sum(given)),
+    "mean": lambda given, _, f: float(sum(given)) / float(len(given)) if given else f.empty,
+    "std": _std,
+    "min": lambda given, _, f: float(min(given)) if given else f.empty,
+    "max": lambda given, _, f: float(max(given)) if given else f.empty,
+    "distinct": lambda given, *_: float(len(set(given))),
+    "ratio": _ratio,
+}
+
+
+def _in_window(feature: Feature, row: Row, fact: Row) -> bool:
+    if any(fact[column] != row[column] for column in feature.entity):
+        return False
     end = row["time"] - feature.delay_us
     if not end - feature.window_us < fact["time"] <= end:
         return False
-    if feature.delay_us or fact["time"] < row["time"]:
-        return True
-    return bool(fact["id"] < row["id"] or (feature.current_row and fact["id"] == row["id"]))
+    return bool(feature.delay_us or (fact["time"], fact["id"]) < (row["time"], row["id"]))
 
 
-def _visible(feature: Feature, row: dict[str, Any], fact: dict[str, Any]) -> bool:
-    own = feature.current_row and fact["id"] == row["id"]
-    return _in_window(feature, row, fact) and (own or fact["known_time"] <= row["time"])
+def _meets(feature: Feature, one: Row) -> bool:
+    tests = {">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "==": lambda a, b: a == b, "!=": lambda a, b: a != b}
+    tests["in"] = lambda a, b: a in b
+    return all(one[c.column] is not None and tests[c.operator](one[c.column], c.value) for c in feature.where)
 
 
-def _label(identity: int, at: int, ledger: list[dict[str, Any]]) -> int | None:
+def _label(identity: int, at: int, ledger: list[Row]) -> int | None:
     said = [one["label"] for one in ledger if one["id"] == identity and one["known_time"] <= at]
     return said[-1] if said else None
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    times = [name for name in table.column_names if pa.types.is_timestamp(table[name].type)]
-    for name in times:
+def plain(table: pa.Table) -> list[Row]:
+    """The rows with times as whole microseconds."""
+    for name in [n for n in table.column_names if pa.types.is_timestamp(table[n].type)]:
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.int64()))
     return table.to_pylist()
 
 
-def _times(values: np.ndarray) -> pa.Array:
+def times(values: np.ndarray) -> pa.Array:
+    """Microseconds as timestamps."""
     return pa.array(values).cast(pa.timestamp("us", "UTC"))
+
+
+def micros(column: pa.ChunkedArray) -> np.ndarray:
+    """Timestamps as microseconds."""
+    return column.cast(pa.int64()).to_numpy()

@@ -1,0 +1,183 @@
+"""The rows of one partition in the order of entity, time and id, and where on it each fact can be seen.
+
+A row at time t sees a fact (an earlier event, a label) when the fact's event time lies in the window (t - delay - w,
+t - delay] and it was known by t and not yet corrected or deleted. Turned round: a fact with event time e, known from k
+until c, is seen by the rows of its entity from max(e + delay, k) until before min(e + delay + w, c): an interval.
+
+Ties: rows of one entity and instant are ordered by id; a row that may see its own instant sees the smaller ids of it.
+A row never sees another version of itself, and itself only where the window says `current_row`. A row without entity
+(null in one of its columns) has no past.
+
+Shapes: N asking rows, M facts (N, and the later versions of corrected events), I intervals.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.features.definitions import FeatureSet, Window
+from workbench.features.labels import NEVER_US, PositiveIntervals
+from workbench.features.versions import ASKS, UNTIL
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rows may see, in the order of entity, time, id and known time. Times are us from the timeline's origin."""
+
+    position: Ints  # [M] in the partition
+    entity: Ints  # [M] codes
+    time: Ints  # [M] event time
+    since: Ints  # [M] known from
+    until: Ints  # [M] until corrected or deleted
+    behind: Ints  # [M] the first row that is behind it in the order of entity, time and id
+    own: Ints  # [M] the row of the same event, -1 where it is none of these
+    itself: Mask  # [M] whether that row asked with this very version and so sees it, where the window says so
+
+    def take(self, chosen: Any) -> "Facts":
+        """Some of the facts."""
+        return Facts(*(getattr(self, one.name)[chosen] for one in dataclasses.fields(self)))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Which rows see which facts: fact `fact[i]` is seen by the rows `start[i]` to `end[i]` - 1."""
+
+    start: Ints  # [I]
+    end: Ints  # [I]
+    fact: Ints  # [I]
+
+    def of(self, chosen: Mask) -> "Intervals":
+        """Those of the facts that are chosen ([M])."""
+        some = chosen[self.fact]
+        return Intervals(self.start[some], self.end[some], self.fact[some])
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The rows that ask, and the facts."""
+
+    position: Ints  # [N] of the rows in the partition
+    time: Ints  # [N] event time, us from `origin`
+    key: Ints  # [N] entity and time as one ascending number
+    facts: Facts
+    span: int  # distance of two entities in `key`
+    origin: int  # us since 1970
+
+    @classmethod
+    def of(cls, feature_set: FeatureSet, entity: tuple[str, ...], events: pa.Table) -> "Timeline":
+        """The timeline of a partition, which holds every event of each entity that occurs in it."""
+        code, time, known = entity_codes(events, entity), *_times(feature_set, events)
+        ids = events[feature_set.id].to_numpy()
+        order = np.lexsort((known, ids, time, code) if UNTIL in events.column_names else (ids, time, code))
+        order = order[code[order] >= 0]
+        code, time, known = code[order], time[order], known[order]
+        origin, span = (int(time.min()), int(np.ptp(time)) + 2) if len(time) else (0, 2)
+        assert (int(code.max(initial=0)) + 1) * span < 2**63, "too many entities: raise features.partitions"
+        time, known, until = time - origin, known - origin, _until(events, order) - origin
+        asks = events[ASKS].to_numpy()[order] if ASKS in events.column_names else np.ones(len(order), bool)
+        behind = np.cumsum(asks)
+        own = behind - 1 if asks.all() else _rows_of_versions(ids[order], asks)
+        facts = Facts(order, code, time, known, until, behind, own, asks)
+        return cls(order[asks], time[asks], (code * span + time)[asks], facts, span, origin)
+
+    def first_at(self, entity: Ints, time: Ints) -> Ints:
+        """For each pair the first row of the entity at or after this time (the next entity's first row if none is)."""
+        return np.searchsorted(self.key, entity * self.span + np.clip(time, 0, self.span - 1))
+
+    def intervals(self, window: Window, facts: Facts) -> Intervals:
+        """Where each of the facts is seen through a window."""
+        start = self.first_at(facts.entity, np.maximum(facts.time + window.delay_us, facts.since))
+        if window.delay_us == 0:
+            start = np.maximum(start, facts.behind)  # of its own instant only later ids see it
+        end = self.first_at(facts.entity, facts.time + window.delay_us + window.length_us)
+        if (facts.until < NEVER_US - self.origin).any():
+            end = np.minimum(end, self.first_at(facts.entity, facts.until))
+        seen = _without_own(Intervals(start, end, np.arange(len(start))), facts.own)
+        return _with_itself(seen, facts) if window.current_row else seen
+
+    def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:
+        """A fact for each time during which an event that is known is known to be positive, and the event's fact."""
+        mine = ids.to_numpy()[self.facts.position]
+        by_id = np.argsort(mine, kind="stable")
+        first, last = (np.searchsorted(mine, labels.ids, side, sorter=by_id) for side in ("left", "right"))
+        label = np.repeat(np.arange(len(first)), last - first)
+        fact = by_id[np.arange(len(label)) - np.repeat(np.cumsum(last - first) - last, last - first)]
+        event = self.facts.take(fact)
+        since, until = labels.since_us[label] - self.origin, labels.until_us[label] - self.origin
+        itself = event.itself & (since <= event.time) & (event.time < until)
+        since, until = np.maximum(event.since, since), np.minimum(event.until, until)
+        return dataclasses.replace(event, since=since, until=until, itself=itself), fact
+
+    def spread(self, values: NDArray[Any], rows: int, otherwise: float) -> NDArray[np.float64]:
+        """Values of the asking rows in the order that the partition has; `otherwise` for all its other rows."""
+        result = np.full(rows, otherwise)
+        result[self.position] = values
+        return result
+
+
+def entity_codes(events: pa.Table, entity: tuple[str, ...]) -> Ints:
+    """[rows] a number for each entity, -1 where one of its columns is null."""
+    code = np.zeros(events.num_rows, np.int64)
+    for column in entity:
+        one = pc.fill_null(pc.dictionary_encode(events[column].combine_chunks()).indices, -1).to_numpy()
+        code = np.where((one < 0) | (code < 0), -1, code * (int(one.max(initial=0)) + 1) + one)
+        if len(entity) > 1:
+            values, code_of = np.unique(code, return_inverse=True)
+            code = code_of - np.count_nonzero(values < 0)  # dense again, so that the next product fits
+    return code
+
+
+def micros(column: pa.ChunkedArray) -> Ints:
+    """Timestamps as microseconds since 1970."""
+    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+
+
+def _times(feature_set: FeatureSet, events: pa.Table) -> tuple[Ints, Ints]:
+    return micros(events[feature_set.event_time]), micros(events[feature_set.known_time])
+
+
+def _until(events: pa.Table, order: Ints) -> Ints:
+    if UNTIL not in events.column_names:
+        return np.full(len(order), NEVER_US)
+    return events[UNTIL].to_numpy()[order]
+
+
+def _rows_of_versions(ids: NDArray[Any], asks: Mask) -> Ints:
+    """[M] the asking row that has the same id, -1 where none has."""
+    rows = np.flatnonzero(asks)
+    by_id = np.argsort(ids[rows], kind="stable")
+    place = np.minimum(np.searchsorted(ids[rows], ids, sorter=by_id), max(len(rows) - 1, 0))
+    found = by_id[place] if len(rows) else np.zeros(len(ids), np.int64)
+    return np.where(ids[rows][found] == ids, found, -1) if len(rows) else np.full(len(ids), -1)
+
+
+def _without_own(seen: Intervals, own: Ints) -> Intervals:
+    """No fact is seen by the row of its own event: an interval that holds that row is cut in two."""
+    cut = (seen.start <= own) & (own < seen.end)
+    if not cut.any():
+        return seen
+    right = Intervals(own[cut] + 1, seen.end[cut], seen.fact[cut])
+    return _both(Intervals(seen.start, np.where(cut, own, seen.end), seen.fact), right)
+
+
+def _with_itself(seen: Intervals, facts: Facts) -> Intervals:
+    """Each row sees itself as it asked: the interval that begins behind it begins with it, or it gets one of its own."""
+    itself, own = facts.itself[seen.fact], facts.own[seen.fact]
+    begins = itself & (seen.start == own + 1) & (seen.start <= seen.end)
+    joined = Intervals(np.where(begins, own, seen.start), seen.end, seen.fact)
+    alone = np.flatnonzero(facts.itself)
+    alone = np.setdiff1d(alone, seen.fact[begins], assume_unique=True) if begins.sum() < len(alone) else alone[:0]
+    return _both(joined, Intervals(facts.own[alone], facts.own[alone] + 1, alone)) if len(alone) else joined
+
+
+def _both(one: Intervals, other: Intervals) -> Intervals:
+    pairs = zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)
+    return Intervals(*(np.concatenate(pair) for pair in pairs))
