@@ -13,16 +13,16 @@ import pyarrow.compute as pc
 
 from workbench import cluster
 from workbench.config import Config
-from workbench.data import distributed, labels, snapshots
+from workbench.data import labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import split
-from workbench.features import distributed as distributed_features
+from workbench.features import distributed
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workloads import door, ingest, validate
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -47,14 +47,11 @@ def run(cfg: Config) -> Artifact:
     feature_set = FeatureSet.of(cfg.features, cfg.data)
     history = labels.read(store, ingest.key(cfg), channel="source")  # what the key names; feedback comes later
     positives = PositiveIntervals.of(history, cfg.data.id)
-    data = distributed_features.dataset(rows, feature_set, positives, cfg.features.partitions)
     finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
-    data = data.map_batches(finish, batch_size=None, batch_format="pyarrow")
-    artifact = distributed.write(
-        store, "features", name, data,
-        parents={"validated": rows.key}, config=inputs(cfg),
-        figures={"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest},
-    )  # fmt: skip
+    stage = store.stage("features", name)
+    schema = distributed.chain(rows, feature_set, positives, finish).write(stage)
+    figures = {"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest}
+    artifact = stage.commit({"validated": rows.key}, inputs(cfg), figures, schema)
     assert artifact.rows == rows.rows, f"{rows.rows} rows went in, {artifact.rows} came out"
     return artifact
 
@@ -78,7 +75,7 @@ def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:
         place = pc.index_in(ids, value_set=known[cfg.data.id].combine_chunks())
         said = known.drop_columns([cfg.data.id]).take(place)
         columns = {name: block[name] for name in kept} | dict(zip(said.column_names, said.columns, strict=True))
-        features = {name: block[distributed_features.PREFIX + name] for name in feature_set.names}
+        features = {name: block[distributed.PREFIX + name] for name in feature_set.names}
         return pa.table(columns | features)
 
     return finish

@@ -109,6 +109,11 @@ class FeatureSet:
         return max((feature.delay_us + feature.window_us for feature in self.features), default=0)
 
     @cached_property
+    def memory_us(self) -> int:
+        """How far back events are remembered: an event that is late by the horizon looks back that far once more."""
+        return 2 * self.horizon_us
+
+    @cached_property
     def columns(self) -> set[str]:
         """The columns that an event must have."""
         of_features = {feature.column for feature in self.features if feature.column}

@@ -1,42 +1,34 @@
 """Features of one event at a time, from state held in this process: the same numbers as offline, to the last bit.
 
 State per entity: its events in the order of (time, id) with running integer sums, and those of them that a label called
-positive. An event is answered by a few binary searches per window. What lies further back than the longest delay plus
-window is dropped as the stream's own clock goes on.
+positive (`history.py`). An event is answered by a few binary searches per window.
+
+What is remembered goes by the stream's watermark: the greatest event time seen. Events up to twice the horizon (the
+longest delay plus window) before it are, because an event that is late by up to the horizon looks back one horizon from
+its own time; so whatever the order of arrival, such an event gets the offline numbers. One that is later still sees
+what is remembered, and one from before all memory sees itself alone and is not kept.
 """
 
-from bisect import bisect_left, bisect_right
+import itertools
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from workbench.features import offline
-from workbench.features.definitions import WINDOW_KINDS, FeatureSet
+from workbench.features.aggregates import Plan
+from workbench.features.definitions import FeatureSet
+from workbench.features.history import Asker, History, seen
+from workbench.features.labels import NEVER_US
 from workbench.features.rows import row_function
+from workbench.features.timeline import entity_codes, micros
 
 Event = Mapping[str, Any]
+Entities = tuple[Hashable, ...]
 SWEEP = 256  # expired events of one entity that are dropped together
-
-
-@dataclass(slots=True)
-class History:
-    """What is remembered of one entity: H events in the order of (time, id), P of them called positive at some time."""
-
-    time: list[int] = field(default_factory=list)  # [H] us
-    ids: list[Any] = field(default_factory=list)  # [H]
-    known: list[int] = field(default_factory=list)  # [H] us
-    sums: dict[str, list[int]] = field(default_factory=dict)  # column -> [H + 1] running sums
-    late: int = 0  # how many events were known only after they had happened
-    positive_time: list[int] = field(default_factory=list)  # [P] us
-    positive_ids: list[Any] = field(default_factory=list)  # [P]
-
-    def place(self, time: int, identity: Any) -> int:
-        """Where an event is, or would be, among the events."""
-        return _place(self.time, self.ids, time, identity)
 
 
 class OnlineState:
@@ -44,38 +36,25 @@ class OnlineState:
 
     def __init__(self, feature_set: FeatureSet) -> None:
         self.feature_set = feature_set
-        windowed = [feature for feature in feature_set.features if feature.kind in WINDOW_KINDS]
-        self._columns = tuple(dict.fromkeys(str(f.column) for f in windowed if f.column))
-        self._labelled = tuple(dict.fromkeys(f.entity for f in windowed if f.kind == "known_positive_rate"))
-        self._row = [(i, row_function(f, feature_set)) for i, f in enumerate(feature_set.features) if f.entity is None]
-        self._windows = _by_window(feature_set)
-        self._histories: dict[str, dict[Hashable, History]] = {entity: {} for entity in feature_set.entities}
-        self._events: dict[Any, tuple[int, tuple[Hashable, ...]]] = {}  # id -> time and entities
+        self._row = [(i, row_function(f, feature_set)) for i, f in enumerate(feature_set.features) if not f.entity]
+        self._empty = [feature.empty if feature.entity else 0.0 for feature in feature_set.features]
+        self._plans = [Plan.of(feature_set, entity) for entity in feature_set.entities]
+        self._named = [itemgetter(*entity) for entity in feature_set.entities]
+        self._histories: list[dict[Hashable, History]] = [{} for _ in self._plans]
+        self._events: dict[Any, tuple[int, int, Entities]] = {}  # id -> time, known time and entities as it asked
+        self._versions: dict[Any, list[tuple[int, int, Entities]]] = {}  # of corrected events: known, time, entities
         self._labels: dict[Any, tuple[tuple[int, int], ...]] = {}  # id -> ((known time, label), ...), ascending
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
-        self.clock = 0  # the stream's own: the greatest event time seen, in microseconds
+        self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
+        self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
 
     def __len__(self) -> int:
         return len(self._events)
 
     def time_of(self, identity: Any) -> int | None:
         """When an event happened; None when it is unknown here."""
-        event = self._events.get(identity)
+        event = self._remembered(identity)
         return None if event is None else event[0]
-
-    def load(self, events: pa.Table, labels: pa.Table) -> None:
-        """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
-        names = self.feature_set
-        time = offline.micros(events[names.event_time]).tolist()
-        ids = events[names.id].to_pylist()
-        entities = [events[entity].to_pylist() for entity in names.entities]
-        rows: Iterable[tuple[Hashable, ...]] = zip(*entities, strict=True) if entities else [()] * len(ids)
-        self._events = dict(zip(ids, zip(time, rows, strict=True), strict=True))
-        self._arrival = deque(ids)
-        self.clock = max(time, default=0)
-        for entity in names.entities:
-            self._histories[entity] = _histories(names, entity, events, self._columns)
-        self._load_labels(labels)
 
     def observe(self, event: Event) -> list[float]:
         """The features of this event in model order; afterwards the event is in the state.
@@ -84,196 +63,182 @@ class OnlineState:
         """
         names = self.feature_set
         time, identity = event[names.event_time], event[names.id]
+        if time < self.clock - self._horizon_us:
+            if time < self.clock - self._memory_us:
+                return OnlineState(names).observe(event)
+            self._forget(self._entities(event), at_least=1)
         if identity not in self._events:
             self._insert(event, time, identity)
-        vector = [0.0] * len(names.features)
+        vector = self._empty.copy()
         for index, function in self._row:
             vector[index] = function(event)
-        for entity, windows in self._windows.items():
-            history = self._histories[entity].get(event[entity])
+        asker = Asker(time, identity, self._labels)
+        for plan, named, histories in zip(self._plans, self._named, self._histories, strict=True):
+            history = histories.get(named(event))
             if history is not None:
-                self._fill(vector, history, windows, time, identity)
+                for window, aggregates in plan.windows:
+                    found = seen(history, window, asker)
+                    for index, aggregate in aggregates:
+                        vector[index] = aggregate(found, event)
         return vector
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
-        """Take in a label; False when the event is unknown here, or longer ago than any feature looks."""
-        event = self._events.get(identity)
-        if event is None:
+        """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
+        if self._remembered(identity) is None:
             return False
         said = (known_time_us, int(positive))
         before = self._labels.get(identity, ())
         # of two labels known at one time the one told last counts; a repeat of the newest changes nothing
-        place = bisect_right(before, known_time_us, key=_known)
+        place = bisect_right(before, known_time_us, key=_first)
         if place == 0 or before[place - 1] != said:
             self._labels[identity] = (*before[:place], said, *before[place:])
             if positive and not any(label for _, label in before):
-                self._mark(identity, *event)
+                self._mark(identity)
         return True
 
-    def _fill(self, vector: list[float], history: History, windows: "list[Window]", time: int, identity: Any) -> None:
-        for window in windows:
-            low, high = window.rows(history, time, identity)
-            hidden = _unknown(history, low, high, time, identity) if history.late else ()
-            count = high - low - len(hidden)
-            for index, kind, column in window.features:
-                if kind == "count":
-                    vector[index] = float(count)
-                elif kind == "known_positive_rate":
-                    vector[index] = self._positives(window, history, time, identity) / count if count else 0.0
-                else:
-                    sums = history.sums[column]
-                    total = sums[high] - sums[low] - sum(sums[row + 1] - sums[row] for row in hidden)
-                    vector[index] = float(total) if kind == "sum" else float(total) / count if count else 0.0
+    def correct(self, identity: Any, event: Event | None, known_time_us: int) -> bool:
+        """Take in a later version of an event, or its deletion (None); False when the event is unknown here."""
+        asked = self._remembered(identity)
+        if asked is None:
+            return False
+        versions = self._versions.setdefault(identity, [(asked[1], asked[0], asked[2])])
+        number = bisect_right(versions, known_time_us, key=_first)
+        until = versions[number][0] if number < len(versions) else NEVER_US
+        time, entities = (0, ()) if event is None else (event[self.feature_set.event_time], self._entities(event))
+        if number:
+            self._end(identity, versions[number - 1], known_time_us)
+        versions.insert(number, (known_time_us, time, entities))
+        if event is not None:
+            self._keep(event, time, identity, known_time_us, until)
+            if any(label for _, label in self._labels.get(identity, ())) and asked[2] + (asked[0],) != (*entities, time):
+                self._mark_in(entities, time, identity)
+        return True
 
-    def _positives(self, window: "Window", history: History, time: int, identity: Any) -> int:
-        """How many events in the window were known to be positive at `time`."""
-        low = bisect_right(history.positive_time, time - window.delay_us - window.length_us)
-        high = window.end(history.positive_time, history.positive_ids, time, identity)
-        count = 0
-        for one in history.positive_ids[low:high]:
-            said = self._labels[one]
-            if said[0][0] <= time:
-                newest = said[0] if len(said) == 1 else said[bisect_right(said, time, key=_known) - 1]
-                count += newest[1]
-        return count
+    def load(self, events: pa.Table, labels: pa.Table) -> None:
+        """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
+        names = self.feature_set
+        times, known = micros(events[names.event_time]).tolist(), micros(events[names.known_time]).tolist()
+        ids = events[names.id].to_pylist()
+        columns = [list(_entity_values(events, entity)) for entity in names.entities]
+        rows = zip(*columns, strict=True) if columns else [()] * len(ids)
+        self._events = dict(zip(ids, zip(times, known, rows, strict=True), strict=True))
+        self._arrival = deque(ids)
+        self.clock = max(times, default=0)
+        self._histories = [_histories(names, plan, events) for plan in self._plans]
+        self._load_labels(labels)
+
+    def _remembered(self, identity: Any) -> tuple[int, int, Entities] | None:
+        event = self._events.get(identity)
+        return None if event is None or event[0] < self.clock - self._memory_us else event
+
+    def _entities(self, event: Event) -> Entities:
+        """The entities of an event; None for one that is not named in full."""
+        return tuple(_whole(named(event)) for named in self._named)
 
     def _insert(self, event: Event, time: int, identity: Any) -> None:
-        names = self.feature_set
-        known = event.get(names.known_time) or time
-        for entity in names.entities:
-            history = self._histories[entity].setdefault(event[entity], History(sums={c: [0] for c in self._columns}))
-            _add(history, event, time, identity, known)
-        self._events[identity] = (time, tuple(event[entity] for entity in names.entities))
+        known = event.get(self.feature_set.known_time)
+        known = time if known is None else known
+        entities = self._keep(event, time, identity, known, NEVER_US)
+        self._events[identity] = (time, known, entities)
         self._arrival.append(identity)
         self.clock = max(self.clock, time)
         self._expire()
 
+    def _keep(self, event: Event, time: int, identity: Any, known: int, until: int) -> Entities:
+        """Add a version to the histories of its entities."""
+        entities = self._entities(event)
+        for plan, histories, value in zip(self._plans, self._histories, entities, strict=True):
+            if value is None:
+                continue
+            history = histories.get(value)
+            if history is None:
+                history = histories[value] = plan.empty()
+            sums, values = [one.one(event) for one in plan.sums], [one.one(event) for one in plan.values]
+            history.insert(time, identity, known, until, sums, values)
+        return entities
+
+    def _end(self, identity: Any, version: tuple[int, int, Entities], until: int) -> None:
+        known, time, entities = version
+        for histories, value in zip(self._histories, entities, strict=False):
+            if value is not None and value in histories:
+                histories[value].end(time, identity, known, until)
+
     def _expire(self) -> None:
-        oldest = self.clock - self.feature_set.horizon_us
+        oldest = self.clock - self._memory_us
         while self._arrival and self._events[self._arrival[0]][0] < oldest:
             identity = self._arrival.popleft()
-            _, entities = self._events.pop(identity)
+            _, _, entities = self._events.pop(identity)
             self._labels.pop(identity, None)
-            for entity, value in zip(self.feature_set.entities, entities, strict=True):
-                self._drop(entity, value, oldest)
+            self._versions.pop(identity, None)
+            self._forget(entities, at_least=SWEEP)
 
-    def _drop(self, entity: str, value: Hashable, oldest: int) -> None:
-        history = self._histories[entity].get(value)
-        if history is None:
-            return
-        expired = bisect_left(history.time, oldest)
-        if expired == len(history.time):
-            del self._histories[entity][value]
-        elif expired >= SWEEP:
-            _forget(history, expired)
-        positives = bisect_left(history.positive_time, oldest)
-        del history.positive_time[:positives], history.positive_ids[:positives]
+    def _forget(self, entities: Entities, at_least: int) -> None:
+        """Forget what these entities did before all memory, if that is all of it or so many events."""
+        oldest = self.clock - self._memory_us
+        for histories, value in zip(self._histories, entities, strict=True):
+            if value in histories and histories[value].forget(oldest, at_least):
+                del histories[value]
 
-    def _mark(self, identity: Any, time: int, entities: tuple[Hashable, ...]) -> None:
-        for entity, value in zip(self.feature_set.entities, entities, strict=True):
-            history = self._histories[entity].get(value)
-            if entity in self._labelled and history is not None:
-                place = _place(history.positive_time, history.positive_ids, time, identity)
-                history.positive_time.insert(place, time)
-                history.positive_ids.insert(place, identity)
+    def _mark(self, identity: Any) -> None:
+        time, known, entities = self._events[identity]
+        places = {(time, entities)} | {(t, e) for _, t, e in self._versions.get(identity, ())}
+        for at, named in places:
+            self._mark_in(named, at, identity)
+
+    def _mark_in(self, entities: Entities, time: int, identity: Any) -> None:
+        for plan, histories, value in zip(self._plans, self._histories, entities, strict=False):
+            if plan.labelled and value in histories:
+                histories[value].mark(time, identity)
 
     def _load_labels(self, labels: pa.Table) -> None:
         keys = [(self.feature_set.id, "ascending"), ("known_time", "ascending"), ("recorded_at", "ascending")]
         ordered = labels.select([name for name, _ in keys] + ["label"]).sort_by(keys)
-        ids, known = ordered[self.feature_set.id].to_pylist(), offline.micros(ordered["known_time"]).tolist()
+        ids, known = ordered[self.feature_set.id].to_pylist(), micros(ordered["known_time"]).tolist()
         for identity, said in zip(ids, zip(known, ordered["label"].to_pylist(), strict=True), strict=True):
             if identity in self._events:
                 self._labels[identity] = (*self._labels.get(identity, ()), said)
         for identity, history in self._labels.items():
             if any(label for _, label in history):
-                self._mark(identity, *self._events[identity])
+                self._mark(identity)
 
 
-@dataclass(frozen=True)
-class Window:
-    """The features that share a window: their places in the vector, kinds and columns."""
-
-    length_us: int
-    delay_us: int
-    current_row: bool
-    features: tuple[tuple[int, str, str], ...]
-
-    def rows(self, history: History, time: int, identity: Any) -> tuple[int, int]:
-        """The first event in the window and the first behind it."""
-        low = bisect_right(history.time, time - self.delay_us - self.length_us)
-        return low, max(low, self.end(history.time, history.ids, time, identity))
-
-    def end(self, times: list[int], ids: list[Any], time: int, identity: Any) -> int:
-        """The first of the ordered (time, id) pairs that lies behind the window."""
-        if self.delay_us:
-            return bisect_right(times, time - self.delay_us)
-        place = _place(times, ids, time, identity)
-        here = self.current_row and place < len(ids) and ids[place] == identity
-        return place + 1 if here else place
+def _whole(value: Any) -> Hashable:
+    return None if value is None or (isinstance(value, tuple) and None in value) else value
 
 
-def _by_window(feature_set: FeatureSet) -> dict[str, list[Window]]:
-    windows: dict[str, list[Window]] = {}
-    for entity in feature_set.entities:
-        shared: dict[tuple[int, int, bool], list[tuple[int, str, str]]] = {}
-        for index, feature in enumerate(feature_set.features):
-            if feature.entity == entity:
-                key = (feature.window_us, feature.delay_us, feature.current_row)
-                shared.setdefault(key, []).append((index, feature.kind, str(feature.column)))
-        windows[entity] = [Window(*key, tuple(features)) for key, features in shared.items()]
-    return windows
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
-def _place(times: list[int], ids: list[Any], time: int, identity: Any) -> int:
-    """Where (time, id) is, or would be, in two lists that are ordered by it."""
-    place = bisect_left(times, time)
-    while place < len(times) and times[place] == time and ids[place] < identity:
-        place += 1
-    return place
+def _entity_values(events: pa.Table, entity: tuple[str, ...]) -> Iterator[Hashable]:
+    columns = [events[column].to_pylist() for column in entity]
+    return map(_whole, columns[0] if len(columns) == 1 else zip(*columns, strict=True))
 
 
-def _known(said: tuple[int, int]) -> int:
-    return said[0]
-
-
-def _unknown(history: History, low: int, high: int, time: int, identity: Any) -> list[int]:
-    """The events of a window that were not known by `time`; the asking event always knows itself."""
-    return [row for row in range(low, high) if history.known[row] > time and history.ids[row] != identity]
-
-
-def _add(history: History, event: Event, time: int, identity: Any, known: int) -> None:
-    place = history.place(time, identity)
-    history.time.insert(place, time)
-    history.ids.insert(place, identity)
-    history.known.insert(place, known)
-    history.late += known > time
-    for column, sums in history.sums.items():
-        value = event[column] or 0
-        sums.insert(place + 1, sums[place] + value)
-        for later in range(place + 2, len(sums)):
-            sums[later] += value
-
-
-def _forget(history: History, count: int) -> None:
-    history.late -= sum(known > time for known, time in zip(history.known[:count], history.time[:count], strict=True))
-    del history.time[:count], history.ids[:count], history.known[:count]
-    for sums in history.sums.values():
-        del sums[:count]
-
-
-def _histories(
-    feature_set: FeatureSet, entity: str, events: pa.Table, columns: tuple[str, ...]
-) -> dict[Hashable, History]:
+def _histories(feature_set: FeatureSet, plan: Plan, events: pa.Table) -> dict[Hashable, History]:
     """The histories of all entities in a table: sorted once, then cut where the entity changes."""
-    rows = offline.SortedRows.of(feature_set, entity, events)
-    cuts = np.flatnonzero(np.diff(rows.entity, prepend=-1, append=-1)).tolist() if len(rows.order) else [0]
-    time, known = (rows.time + rows.origin).tolist(), (rows.known + rows.origin).tolist()
-    ids, values = rows.ids.tolist(), events[entity].take(pa.array(rows.order[cuts[:-1]])).to_pylist()
-    running = {c: np.append(0, np.cumsum(offline.integers(events[c])[rows.order])).tolist() for c in columns}
-    late = np.append(0, np.cumsum(rows.known > rows.time)).tolist()
+    code, time, known = entity_codes(events, plan.entity), *(micros(events[c]) for c in _clocks(feature_set))
+    order = np.lexsort((events[feature_set.id].to_numpy(), time, code))
+    order = order[code[order] >= 0]
+    cuts = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1)).tolist() if len(order) else [0]
+    rows = events.take(pa.array(order))
+    values = _entity_values(rows.take(pa.array(cuts[:-1], pa.int64())), plan.entity)
+    times, knowns, ids = time[order].tolist(), known[order].tolist(), rows[feature_set.id].to_pylist()
+    sums, listed = [one.many(rows) for one in plan.sums], [one.many(rows) for one in plan.values]
+    late = np.append(0, np.cumsum(known[order] > time[order])).tolist()
     return {
         value: History(
-            time[a:b], ids[a:b], known[a:b], {c: sums[a : b + 1] for c, sums in running.items()}, late[b] - late[a]
+            [_running(one[a:b]) for one in sums], [one[a:b] for one in listed],
+            times[a:b], ids[a:b], knowns[a:b], [NEVER_US] * (b - a), late[b] - late[a],
         )
         for value, a, b in zip(values, cuts[:-1], cuts[1:], strict=True)
-    }
+    }  # fmt: skip
+
+
+def _clocks(feature_set: FeatureSet) -> tuple[str, str]:
+    return feature_set.event_time, feature_set.known_time
+
+
+def _running(values: list[int]) -> list[int]:
+    """The sums before each value, and after the last."""
+    return [0, *itertools.accumulate(values)]

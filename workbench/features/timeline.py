@@ -76,8 +76,9 @@ class Timeline:
         """The timeline of a partition, which holds every event of each entity that occurs in it."""
         code, time, known = entity_codes(events, entity), *_times(feature_set, events)
         ids = events[feature_set.id].to_numpy()
-        order = np.lexsort((known, ids, time, code) if UNTIL in events.column_names else (ids, time, code))
+        order = np.lexsort((known, ids, time) if UNTIL in events.column_names else (ids, time))
         order = order[code[order] >= 0]
+        order = order[np.argsort(_narrow(code[order]), kind="stable")]
         code, time, known = code[order], time[order], known[order]
         origin, span = (int(time.min()), int(np.ptp(time)) + 2) if len(time) else (0, 2)
         assert (int(code.max(initial=0)) + 1) * span < 2**63, "too many entities: raise features.partitions"
@@ -94,20 +95,28 @@ class Timeline:
 
     def intervals(self, window: Window, facts: Facts) -> Intervals:
         """Where each of the facts is seen through a window."""
-        start = self.first_at(facts.entity, np.maximum(facts.time + window.delay_us, facts.since))
-        if window.delay_us == 0:
-            start = np.maximum(start, facts.behind)  # of its own instant only later ids see it
+        start = self._starts(window.delay_us, facts)
         end = self.first_at(facts.entity, facts.time + window.delay_us + window.length_us)
         if (facts.until < NEVER_US - self.origin).any():
             end = np.minimum(end, self.first_at(facts.entity, facts.until))
         seen = _without_own(Intervals(start, end, np.arange(len(start))), facts.own)
         return _with_itself(seen, facts) if window.current_row else seen
 
+    def _starts(self, delay_us: int, facts: Facts) -> Ints:
+        """The first row that may see each fact; of the fact's own instant only later ids do."""
+        if delay_us:
+            return self.first_at(facts.entity, np.maximum(facts.time + delay_us, facts.since))
+        late = np.flatnonzero(facts.since > facts.time)
+        start = facts.behind.copy()
+        start[late] = np.maximum(start[late], self.first_at(facts.entity[late], facts.since[late]))
+        return start
+
     def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:
         """A fact for each time during which an event that is known is known to be positive, and the event's fact."""
         mine = ids.to_numpy()[self.facts.position]
-        by_id = np.argsort(mine, kind="stable")
-        first, last = (np.searchsorted(mine, labels.ids, side, sorter=by_id) for side in ("left", "right"))
+        by_id = np.flatnonzero(np.isin(mine, labels.ids))
+        by_id = by_id[np.argsort(mine[by_id], kind="stable")]
+        first, last = (np.searchsorted(mine[by_id], labels.ids, side) for side in ("left", "right"))
         label = np.repeat(np.arange(len(first)), last - first)
         fact = by_id[np.arange(len(label)) - np.repeat(np.cumsum(last - first) - last, last - first)]
         event = self.facts.take(fact)
@@ -133,6 +142,11 @@ def entity_codes(events: pa.Table, entity: tuple[str, ...]) -> Ints:
             values, code_of = np.unique(code, return_inverse=True)
             code = code_of - np.count_nonzero(values < 0)  # dense again, so that the next product fits
     return code
+
+
+def _narrow(code: Ints) -> NDArray[Any]:
+    """The codes in the type that sorts fastest: 16 bits are sorted by counting."""
+    return code.astype(np.uint16) if int(code.max(initial=0)) < 2**16 else code
 
 
 def micros(column: pa.ChunkedArray) -> Ints:
