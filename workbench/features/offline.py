@@ -147,7 +147,8 @@ def _positive_count(feature: Feature, rows: SortedRows, positives: PositiveInter
     here = where < len(by_id)
     row = by_id[np.minimum(where, len(by_id) - 1)]
     here &= rows.ids[row] == positives.ids
-    row, since, until = row[here], positives.since_us[here] - rows.origin, positives.until_us[here] - rows.origin
+    row, told, until = row[here], positives.since_us[here] - rows.origin, positives.until_us[here] - rows.origin
+    since = np.maximum(told, rows.known[row])  # what is no event yet is no positive one: a rate is never above 1
     start, end = _interval(feature, rows, row, since)
     if (
         feature.delay_us == 0
@@ -155,7 +156,11 @@ def _positive_count(feature: Feature, rows: SortedRows, positives: PositiveInter
         start = rows.first_at(rows.entity[row], np.maximum(rows.time[row], since))
         start = np.maximum(start, row + (0 if feature.current_row else 1))
     end = np.minimum(end, rows.first_at(rows.entity[row], until))
-    return _accumulate(start, end, np.ones(len(row), np.int64), len(rows.order))
+    total = _accumulate(start, end, np.ones(len(row), np.int64), len(rows.order))
+    if feature.current_row:  # a row that was known late still sees itself, and what was said of it
+        time = rows.time[row]
+        np.add.at(total, row, (rows.known[row] > time) & (told <= time) & (time < until))
+    return total
 
 
 def _accumulate(start: Ints, end: Ints, values: Ints, rows: int) -> Ints:

@@ -1,8 +1,12 @@
 """Features of one event at a time, from state held in this process: the same numbers as offline, to the last bit.
 
 State per entity: its events in the order of (time, id) with running integer sums, and those of them that a label called
-positive. An event is answered by a few binary searches per window. What lies further back than the longest delay plus
-window is dropped as the stream's own clock goes on.
+positive. An event is answered by a few binary searches per window.
+
+What is remembered goes by the stream's watermark: the greatest event time seen. Events up to twice the horizon (the
+longest delay plus window) before it are, because an event that is late by up to the horizon looks back one horizon from
+its own time; so whatever the order of arrival, such an event gets the offline numbers. One that is later still sees
+what is remembered, and one from before all memory sees itself alone and is not kept.
 """
 
 from bisect import bisect_left, bisect_right
@@ -53,14 +57,15 @@ class OnlineState:
         self._events: dict[Any, tuple[int, tuple[Hashable, ...]]] = {}  # id -> time and entities
         self._labels: dict[Any, tuple[tuple[int, int], ...]] = {}  # id -> ((known time, label), ...), ascending
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
-        self.clock = 0  # the stream's own: the greatest event time seen, in microseconds
+        self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
+        self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
 
     def __len__(self) -> int:
         return len(self._events)
 
     def time_of(self, identity: Any) -> int | None:
         """When an event happened; None when it is unknown here."""
-        event = self._events.get(identity)
+        event = self._remembered(identity)
         return None if event is None else event[0]
 
     def load(self, events: pa.Table, labels: pa.Table) -> None:
@@ -84,6 +89,10 @@ class OnlineState:
         """
         names = self.feature_set
         time, identity = event[names.event_time], event[names.id]
+        if time < self.clock - self._horizon_us:
+            if time < self.clock - self._memory_us:
+                return OnlineState(names).observe(event)
+            self._drop(event, self.clock - self._memory_us, at_least=1)
         if identity not in self._events:
             self._insert(event, time, identity)
         vector = [0.0] * len(names.features)
@@ -96,8 +105,8 @@ class OnlineState:
         return vector
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
-        """Take in a label; False when the event is unknown here, or longer ago than any feature looks."""
-        event = self._events.get(identity)
+        """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
+        event = self._remembered(identity)
         if event is None:
             return False
         said = (known_time_us, int(positive))
@@ -110,6 +119,10 @@ class OnlineState:
                 self._mark(identity, *event)
         return True
 
+    def _remembered(self, identity: Any) -> tuple[int, tuple[Hashable, ...]] | None:
+        event = self._events.get(identity)
+        return None if event is None or event[0] < self.clock - self._memory_us else event
+
     def _fill(self, vector: list[float], history: History, windows: "list[Window]", time: int, identity: Any) -> None:
         for window in windows:
             low, high = window.rows(history, time, identity)
@@ -119,14 +132,19 @@ class OnlineState:
                 if kind == "count":
                     vector[index] = float(count)
                 elif kind == "known_positive_rate":
-                    vector[index] = self._positives(window, history, time, identity) / count if count else 0.0
+                    positives = self._positives(window, history, time, identity)
+                    if hidden:
+                        positives -= sum(self._positive(history.ids[row], time) for row in hidden)
+                    vector[index] = positives / count if count else 0.0
                 else:
                     sums = history.sums[column]
-                    total = sums[high] - sums[low] - sum(sums[row + 1] - sums[row] for row in hidden)
+                    total = sums[high] - sums[low]
+                    if hidden:  # an empty sum takes longer than all the rest
+                        total -= sum(sums[row + 1] - sums[row] for row in hidden)
                     vector[index] = float(total) if kind == "sum" else float(total) / count if count else 0.0
 
     def _positives(self, window: "Window", history: History, time: int, identity: Any) -> int:
-        """How many events in the window were known to be positive at `time`."""
+        """How many events in the window were called positive by `time`, whether or not they were known themselves."""
         low = bisect_right(history.positive_time, time - window.delay_us - window.length_us)
         high = window.end(history.positive_time, history.positive_ids, time, identity)
         count = 0
@@ -137,11 +155,19 @@ class OnlineState:
                 count += newest[1]
         return count
 
+    def _positive(self, identity: Any, time: int) -> int:
+        """Whether an event was known to be positive at `time`."""
+        said = [label for known, label in self._labels.get(identity, ()) if known <= time]
+        return said[-1] if said else 0
+
     def _insert(self, event: Event, time: int, identity: Any) -> None:
         names = self.feature_set
-        known = event.get(names.known_time) or time
+        known = event.get(names.known_time)
+        known = time if known is None else known
         for entity in names.entities:
-            history = self._histories[entity].setdefault(event[entity], History(sums={c: [0] for c in self._columns}))
+            history = self._histories[entity].get(event[entity])
+            if history is None:
+                history = self._histories[entity][event[entity]] = History(sums={c: [0] for c in self._columns})
             _add(history, event, time, identity, known)
         self._events[identity] = (time, tuple(event[entity] for entity in names.entities))
         self._arrival.append(identity)
@@ -149,25 +175,26 @@ class OnlineState:
         self._expire()
 
     def _expire(self) -> None:
-        oldest = self.clock - self.feature_set.horizon_us
+        oldest = self.clock - self._memory_us
         while self._arrival and self._events[self._arrival[0]][0] < oldest:
             identity = self._arrival.popleft()
             _, entities = self._events.pop(identity)
             self._labels.pop(identity, None)
-            for entity, value in zip(self.feature_set.entities, entities, strict=True):
-                self._drop(entity, value, oldest)
+            self._drop(dict(zip(self.feature_set.entities, entities, strict=True)), oldest, at_least=SWEEP)
 
-    def _drop(self, entity: str, value: Hashable, oldest: int) -> None:
-        history = self._histories[entity].get(value)
-        if history is None:
-            return
-        expired = bisect_left(history.time, oldest)
-        if expired == len(history.time):
-            del self._histories[entity][value]
-        elif expired >= SWEEP:
-            _forget(history, expired)
-        positives = bisect_left(history.positive_time, oldest)
-        del history.positive_time[:positives], history.positive_ids[:positives]
+    def _drop(self, entities: Mapping[str, Hashable], oldest: int, at_least: int) -> None:
+        """Forget what these entities did before `oldest`, if that is all of it or so many events."""
+        for entity in self.feature_set.entities:
+            history = self._histories[entity].get(entities[entity])
+            if history is None:
+                continue
+            expired = bisect_left(history.time, oldest)
+            if expired == len(history.time):
+                del self._histories[entity][entities[entity]]
+            elif expired >= at_least:
+                _forget(history, expired)
+            positives = bisect_left(history.positive_time, oldest)
+            del history.positive_time[:positives], history.positive_ids[:positives]
 
     def _mark(self, identity: Any, time: int, entities: tuple[Hashable, ...]) -> None:
         for entity, value in zip(self.feature_set.entities, entities, strict=True):

@@ -78,9 +78,7 @@ def _feature(feature: Feature, row: dict[str, Any], rows: list[dict[str, Any]], 
         return float(sum(one["amount"] for one in seen))
     if feature.kind == "mean":
         return sum(one["amount"] for one in seen) / len(seen) if seen else 0.0
-    # a label counts for every event of the window, whether or not the event itself was late
-    window = [one for one in rows if one["customer"] == row["customer"] and _in_window(feature, row, one)]
-    positive = sum(_label(one["id"], row["time"], ledger) == 1 for one in window)
+    positive = sum(_label(one["id"], row["time"], ledger) == 1 for one in seen)
     return positive / len(seen) if seen else 0.0
 
 
