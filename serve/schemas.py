@@ -21,8 +21,6 @@ def event_type(data: DataConfig) -> type[msgspec.Struct]:
     """The body of a scoring request."""
     fields: list[Any] = []
     for name, column in data.columns.items():
-        if name == data.known_time:
-            continue  # what the endpoint is told is known when it is told
         kind = _type(column)
         fields.append((name, kind | None, None) if column.nulls else (name, kind))
     return msgspec.defstruct("Event", fields, forbid_unknown_fields=True, kw_only=True, gc=False)

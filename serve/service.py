@@ -191,7 +191,7 @@ def _fill(service: Service) -> None:
     settings, names = service.settings, service.bundle.feature_set
     if settings.history_until_us is not None and names.entities:
         time_us = pa.scalar(settings.history_until_us, pa.int64()).cast(labels.TIME)
-        since = pa.scalar(settings.history_until_us - names.horizon_us, pa.int64()).cast(labels.TIME)
+        since = pa.scalar(settings.history_until_us - names.memory_us, pa.int64()).cast(labels.TIME)
         chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
         events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
         for entity in names.entities:

@@ -100,7 +100,6 @@ class DataConfig:
     known_time: str | None = None  # column of the known time; the event time when null
     clock: ClockConfig | None = None
     entities: list[str] = field(default_factory=list)  # columns that name a customer, terminal, ...
-    amount: str | None = None  # money column, minor units
     label: LabelConfig = field(default_factory=LabelConfig)
     bad_rows_limit: float = 0.001  # largest share of rows that may break the contract
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -189,7 +188,7 @@ class EvaluateConfig:
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
     bootstrap_samples: int = 1000  # resamples behind each interval
-    published: str | None = None  # name of the published table that stands beside ours
+    published: str | None = None  # name of the published table that stands beside ours; in no model's key
 
 
 @dataclass

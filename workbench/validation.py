@@ -3,12 +3,14 @@
 import datetime as dt
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from workbench.config import FAMILIES, Config
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
+from workbench.evaluation import published
+from workbench.features import definitions
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
@@ -18,16 +20,47 @@ CHOICES = {
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
-POSITIVE = (
-    "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
-    "data.split.train_days", "data.split.score_days", "features.partitions", "scaling.workers",
-    "scaling.cpus_per_worker", "serve.replicas", "serve.max_ongoing_requests", "serve.max_body_bytes",
-    "serve.compact_every_s", "monitor.minimum_judged", "serve.ahead_days", "evaluate.bootstrap_samples",
-    "register.parity_rows",
-    "train.xgboost.rounds", "train.xgboost.max_depth", "train.torch_mlp.epochs", "train.torch_mlp.batch_size",
-    "train.keras_mlp.epochs", "train.keras_mlp.batch_size", "replay.days", "replay.connections", "replay.time_limit_s",
+NETWORKS = ("train.torch_mlp", "train.keras_mlp")
+Limit = tuple[str, Callable[[float], bool], tuple[str, ...]]
+LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
+    (
+        "greater than 0 and finite", lambda value: 0 < value < math.inf,
+        (
+            "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
+            "data.source.benchmark.radius", "data.split.train_days", "data.split.score_days", "features.partitions",
+            "train.xgboost.rounds", "train.xgboost.max_depth",
+            *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
+            "evaluate.bootstrap_samples", "register.parity_rows",
+            "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes", "serve.compact_every_s",
+            "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s", "monitor.minimum_judged",
+            "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
+        ),
+    ),
+    (
+        "at least 0 and finite", lambda value: 0 <= value < math.inf,
+        (
+            "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
+            "train.xgboost.reg_lambda", *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
+            "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
+        ),
+    ),
+    (
+        "at least 0 and less than 1", lambda value: 0 <= value < 1,
+        (
+            "data.bad_rows_limit", *(f"{one}.dropout" for one in NETWORKS), "register.flagged_share",
+            "monitor.false_alarm_rate", "monitor.performance_drop",
+        ),
+    ),
+    (
+        "greater than 0 and at most 1", lambda value: 0 < value <= 1,
+        ("train.xgboost.learning_rate", "train.xgboost.subsample", "train.xgboost.colsample_bytree"),
+    ),
+    ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
+    ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
+    ("at least 2", lambda value: 2 <= value < math.inf, ("train.xgboost.max_bin",)),
+    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
+    ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
-SHARES = ("data.bad_rows_limit", "register.flagged_share", "monitor.false_alarm_rate")
 
 
 def validate(cfg: Config) -> Config:
@@ -38,8 +71,8 @@ def validate(cfg: Config) -> Config:
 
 
 def check_learning(cfg: Config) -> None:
-    """Raise `ConfigError` where the data set does not fit the split; what needs both asks this first."""
-    raise_all(ConfigError, "The data set and its split do not fit:", list(_learning_faults(cfg)))
+    """Raise `ConfigError` where data set, features and split do not fit; what needs them all asks this first."""
+    raise_all(ConfigError, "The data set, its features and its split do not fit:", list(_learning_faults(cfg)))
 
 
 def lookup(cfg: Any, dotted: str) -> Any:
@@ -53,30 +86,36 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     for key, allowed in CHOICES.items():
         if (value := lookup(cfg, key)) not in allowed:
             yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
-    for key in POSITIVE:
-        if not (value := lookup(cfg, key)) > 0:
-            yield f"{key}={value} must be greater than 0."
+    yield from _limit_faults(cfg)
     if sorted(set(cfg.train.families) & set(FAMILIES)) != sorted(cfg.train.families) or not cfg.train.families:
         yield f"train.families={cfg.train.families} must name some of {', '.join(FAMILIES)}, each once."
-    for key in SHARES:
-        if not 0 <= (value := lookup(cfg, key)) < 1:
-            yield f"{key}={value} must be at least 0 and less than 1."
-    if not cfg.train.seeds or len(set(cfg.train.seeds)) < len(cfg.train.seeds):
-        yield f"train.seeds={cfg.train.seeds} must name at least one number, each once."
+    seeds = cfg.train.seeds
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
+        yield f"train.seeds={seeds} must name at least one number from 0 to 2147483647, each once."
+    for family in NETWORKS:
+        if not (hidden := lookup(cfg, family).hidden) or min(hidden) < 1:
+            yield f"{family}.hidden={hidden} must name the units of at least one layer, each at least 1."
+    if (name := cfg.evaluate.published) not in (None, *published.tables()):
+        yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
-    if not 0 <= cfg.data.label.delay_days < math.inf:
-        yield f"data.label.delay_days={cfg.data.label.delay_days} must be a number of days from 0 on."
-    if cfg.serve.replicas > 1:
+    if cfg.serve.replicas != 1:
         yield f"serve.replicas={cfg.serve.replicas}: the feature state lives in one process. Use serve.replicas=1."
-    if not 0 < cfg.serve.port < 65536:
-        yield f"serve.port={cfg.serve.port} is not a port. Use a number from 1 to 65535."
+
+
+def _limit_faults(cfg: Config) -> Iterator[str]:
+    for words, holds, keys in LIMITS:
+        for key in keys:
+            if (value := lookup(cfg, key)) is not None and not holds(value):
+                yield f"{key}={value} must be {words}."
 
 
 def _split_faults(cfg: Config) -> Iterator[str]:
     split = cfg.data.split
     dates = {"data.split.train_start": split.train_start, "data.split.select_start": split.select_start}
     dates["replay.start"] = cfg.replay.start
+    if not _is_date(start := cfg.data.source.benchmark.start):
+        yield f"data.source.benchmark.start={start} is not a date. Use the form 2018-07-25."
     for key, value in dates.items() if split.kind == "time" else ():
         if value is None:
             yield f"{key} is not set, and data.split.kind=time needs it. Use a date such as 2018-07-25."
@@ -84,12 +123,13 @@ def _split_faults(cfg: Config) -> Iterator[str]:
             yield f"{key}={value} is not a date. Use the form 2018-07-25."
     for key in ("fold_starts", "select_starts") if cfg.evaluate.protocol == "prequential" else ():
         starts = getattr(cfg.evaluate, key)
-        if not starts or not all(_is_date(start) for start in starts):
-            yield f"evaluate.{key}={starts} must be dates of the form 2018-07-25, and at least one."
-    if split.kind == "stratified" and not 0 < split.validation_share + split.test_share < 1:
+        if not starts or len(set(starts)) < len(starts) or not all(_is_date(start) for start in starts):
+            yield f"evaluate.{key}={starts} must be dates of the form 2018-07-25, at least one and each once."
+    shares = (split.validation_share, split.test_share)
+    if split.kind == "stratified" and not (min(shares) > 0 and sum(shares) < 1):
         yield (
-            f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no training"
-            " rows. Use shares whose sum is between 0 and 1."
+            f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no rows to"
+            " select, test or train on. Use two shares greater than 0 whose sum is less than 1."
         )
 
 
@@ -102,6 +142,7 @@ def _is_date(text: str) -> bool:
 
 
 def _learning_faults(cfg: Config) -> Iterator[str]:
+    yield from definitions.faults(cfg.features, cfg.data)
     split = cfg.data.split
     if split.exclude_known is not None and split.exclude_known not in cfg.data.entities:
         yield f"data.split.exclude_known={split.exclude_known} is none of data.entities={cfg.data.entities}. Use one."

@@ -5,21 +5,18 @@ Writes: evaluation: figures per model, per fold and seed, bootstrap intervals, s
 Run:    python -m workloads.evaluate experiment=published
 """
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench import evaluation
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
-from workbench.evaluation import metrics, plots, protocol
+from workbench.evaluation import metrics, plots, protocol, published
 from workbench.features.definitions import FeatureSet
 from workbench.features.offline import micros
 from workbench.models import graph
@@ -28,13 +25,20 @@ from workbench.progress import say
 from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 2
-PUBLISHED = Path(evaluation.__file__).parent / "published.json"
+VERSION = 3
 
 
 def key(cfg: Config) -> str:
     """The name of the evaluation."""
-    return digest("evaluate", VERSION, train.key(cfg), cfg.evaluate)
+    return digest("evaluate", VERSION, train.key(cfg), inputs(cfg))
+
+
+def inputs(cfg: Config) -> dict[str, Any]:
+    """What an evaluation depends on besides the run, and a model's reference intervals with it.
+
+    The folds are the run's. The published figures only stand beside ours: they are in no key.
+    """
+    return {"bootstrap_samples": cfg.evaluate.bootstrap_samples}
 
 
 def run(cfg: Config) -> Artifact:
@@ -50,24 +54,22 @@ def run(cfg: Config) -> Artifact:
     stage.write_json("folds.json", rows)
     stage.write_json("intervals.json", _intervals(scored, cfg.evaluate.bootstrap_samples))
     stage.write_bytes("curves.svg", plots.curves(scored[-1]["label"], scored[-1]["scores"][0]))
-    return stage.commit(
-        {"run": trained.key, "features": features.key}, cfg.evaluate, _means(rows), published=_published(cfg)
-    )
+    return stage.commit({"run": trained.key, "features": features.key}, inputs(cfg), _means(rows))
 
 
 def shown(cfg: Config) -> Artifact:
     """The finished evaluation, its table printed."""
     artifact = run(cfg)
-    say(table(artifact))
+    say(table(artifact, published.table(cfg.evaluate.published)))
     return artifact
 
 
-def table(artifact: Artifact) -> str:
+def table(artifact: Artifact, beside: published.Figures) -> str:
     """Ours and the published figures, one line each."""
     lines = [f"{'':32}{'AUC ROC':>9}{'AP':>9}{'CP@100':>9}"]
     for name, figures in artifact.figures.items():
         lines.append(f"{name:32}" + "".join(f"{'-' if v is None else format(v, '.3f'):>9}" for v in figures.values()))
-    for name, values in artifact.manifest["published"].items():
+    for name, values in beside.items():
         lines.append(f"{'published ' + name:32}" + "".join(f"{value:9.3f}" for value in values))
     return "\n".join(lines)
 
@@ -139,10 +141,6 @@ def _intervals(scored: list[dict[str, Any]], samples: int) -> dict[str, dict[str
         folds = [(one["label"], one["scores"][0][model]) for one in scored]
         intervals[model] = {name: list(ends) for name, ends in metrics.intervals(folds, samples).items()}
     return intervals
-
-
-def _published(cfg: Config) -> dict[str, list[float]]:
-    return json.loads(PUBLISHED.read_text())[cfg.evaluate.published] if cfg.evaluate.published else {}
 
 
 if __name__ == "__main__":

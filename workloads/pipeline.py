@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
+from workbench.evaluation import published
 from workbench.progress import say
 from workbench.report import page
 from workbench.validation import check_learning
@@ -72,11 +73,12 @@ def _timed(name: str, step: Step, cfg: Config) -> tuple[Artifact, float]:
 
 def _report(cfg: Config, done: dict[str, Artifact], seconds: dict[str, float]) -> Artifact:
     parents = {name: artifact.key for name, artifact in done.items()}
-    store, key = Store(cfg.storage.root), digest("pipeline", VERSION, parents)
+    store, key = Store(cfg.storage.root), digest("pipeline", VERSION, parents, cfg.evaluate.published)
     if made := store.find("reports", key):
         return made
     stage = store.stage("reports", key)
-    stage.write_bytes("report.html", page.render(cfg.name, done, seconds).encode())
+    beside = published.table(cfg.evaluate.published)
+    stage.write_bytes("report.html", page.render(cfg.name, done, seconds, beside).encode())
     return stage.commit(parents, {"experiment": cfg.name}, done["evaluate"].figures, seconds=seconds)
 
 

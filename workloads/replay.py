@@ -1,4 +1,4 @@
-"""Send the next week's events over HTTP as fast as they are answered, and late labels when the data's clock says so.
+"""Send the next week's events over HTTP as fast as they are answered, events and labels in the order they are known.
 
 Reads:  validated snapshot; label ledger (what the source knows, at its own known times)
 Writes: replay: counts and latencies; through the endpoint: prediction log, label ledger
@@ -27,10 +27,12 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
+from workbench.features.definitions import known_time_column
+from workbench.features.offline import Ints, micros
 from workbench.progress import say
 from workloads import deploy, door, featurize, ingest, register, validate
 
-VERSION = 2
+VERSION = 3
 STEP = dt.timedelta(days=1)  # of the data's clock; labels are told before the events of their step
 LABELS_PER_CALL = 1000
 
@@ -79,7 +81,7 @@ def run(cfg: Config) -> Artifact:
 
 
 def events_of(cfg: Config) -> pa.Table:
-    """The events that are replayed, in the order of time and id."""
+    """The events that are replayed, in the order in which they have happened and are known."""
     validated = validate.run(cfg)
     if cfg.data.split.kind == "time":
         start = dt.date.fromisoformat(str(cfg.replay.start))
@@ -87,7 +89,17 @@ def events_of(cfg: Config) -> pa.Table:
     else:
         held_out = snapshots.read(featurize.run(cfg), [cfg.data.id], pc.field("part") == "test")[cfg.data.id]
         events = snapshots.read(validated, rows=pc.field(cfg.data.id).isin(held_out.unique()))
-    return events.sort_by([(cfg.data.event_time, "ascending"), (cfg.data.id, "ascending")])
+    return _in_order(cfg, events)
+
+
+def _in_order(cfg: Config, events: pa.Table) -> pa.Table:
+    keys = pa.table([_sent(cfg, events), events[cfg.data.event_time], events[cfg.data.id]], ["sent", "time", "id"])
+    return events.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
+
+
+def _sent(cfg: Config, events: pa.Table) -> Ints:
+    """When each event goes out, in us: it must have happened, and be known."""
+    return np.maximum(micros(events[cfg.data.event_time]), micros(events[known_time_column(cfg.data)]))
 
 
 def span(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
@@ -178,25 +190,30 @@ async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], o
 
 
 def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The data's clock in steps: the events of each, and the labels that become known by its end.
+    """The data's clock in steps: the events of each, and the labels that are told before them.
 
-    A label told early in its step does no harm: features look at its known time, not at when it arrived.
+    A label told early in its step does no harm: features look at its known time, not at when it arrived. One that is
+    known before its event was sent follows it a step later, the last of all after all events.
     """
-    clock, last = _clock(cfg, events)
-    step = min(STEP, dt.timedelta(cfg.data.label.delay_days) or STEP)  # no label before its event was sent
-    while clock <= last:
-        end = pa.scalar(clock + step, labels.TIME)
-        begin = pa.scalar(clock, labels.TIME)
-        times, known = events[cfg.data.event_time], told["known_time"]
-        now = pc.and_(pc.greater_equal(times, begin), pc.less(times, end))
-        learned = pc.and_(pc.greater_equal(known, begin), pc.less(known, end))
-        yield events.filter(now), told.filter(learned)
-        clock += step
+    step = min(STEP, dt.timedelta(cfg.data.label.delay_days) or STEP)
+    step_us, begin = step // dt.timedelta(microseconds=1), _clock(cfg, events)[0]
+    begin_us = pa.scalar(begin, labels.TIME).cast(pa.int64()).as_py()
+    sent_in = (_sent(cfg, events) - begin_us) // step_us
+    known_in = (micros(told["known_time"]) - begin_us) // step_us
+    told_in = np.maximum(known_in, _after_their_events(cfg, events, told, sent_in))
+    for number in range(int(max(sent_in.max(initial=0), told_in.max(initial=0))) + 1):
+        yield events.filter(pa.array(sent_in == number)), told.filter(pa.array(told_in == number))
+
+
+def _after_their_events(cfg: Config, events: pa.Table, told: pa.Table, sent_in: Ints) -> Ints:
+    """The step after that of each label's event; 0 where the event is not replayed, but history."""
+    place = pc.index_in(told[cfg.data.id], value_set=events[cfg.data.id].combine_chunks())
+    return pc.fill_null(pa.array(sent_in + 1).take(place.combine_chunks()), 0).to_numpy()
 
 
 def bodies(cfg: Config, rows: pa.Table) -> list[bytes]:
     """The request bodies of some events."""
-    listed = rows.drop_columns([cfg.data.known_time or "known_time"]).to_pylist()
+    listed = rows.select(list(cfg.data.columns)).to_pylist()
     return [json.dumps(row, default=_text).encode() for row in listed]
 
 

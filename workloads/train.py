@@ -31,6 +31,7 @@ VERSION = 4
 
 def key(cfg: Config) -> str:
     """The name of the run, in the store, the tracker and the checkpoints."""
+    check_learning(cfg)  # whatever comes after training asks for this name first
     return digest("train", VERSION, featurize.key(cfg), inputs(cfg))
 
 
@@ -46,7 +47,6 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("runs", name):
         return done
-    check_learning(cfg)
     features = featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)

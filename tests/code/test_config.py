@@ -1,5 +1,10 @@
 """Every YAML composes and arrives as it is written; what types cannot say is told in one answer."""
 
+import copy
+import dataclasses
+import math
+import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ import yaml
 from workbench.config import REQUIRED, Config
 from workbench.errors import ConfigError
 from workbench.validation import lookup, validate
-from workloads import door
+from workloads import deploy, door, evaluate, featurize, label, monitor, pipeline, register, replay, train
 
 FILES = sorted(path.relative_to(door.CONF).with_suffix("").as_posix() for path in door.CONF.rglob("*.yaml"))
 ORDERS = [  # what the template for a user's own data asks for
@@ -107,12 +112,25 @@ FAULTS = {
     "register.flagged_share=-0.1": "register.flagged_share=-0.1 must be at least 0",
     "monitor.false_alarm_rate=nan": "monitor.false_alarm_rate=nan must be at least 0",
     "serve.replicas=2": "serve.replicas=2: the feature state lives in one process",
-    "serve.port=65536": "serve.port=65536 is not a port",
-    "serve.port=0": "serve.port=0 is not a port",
+    "serve.replicas=0": "serve.replicas=0: the feature state lives in one process",
+    "serve.port=65536": "serve.port=65536 must be from 1 to 65535",
+    "serve.port=0": "serve.port=0 must be from 1 to 65535",
+    "train.torch_mlp.dropout=1.5": "train.torch_mlp.dropout=1.5 must be at least 0 and less than 1",
+    "train.keras_mlp.hidden=[64,0]": r"train.keras_mlp.hidden=\[64, 0\] must name the units of at least one layer",
+    "train.torch_mlp.hidden=[]": r"train.torch_mlp.hidden=\[\] must name the units of at least one layer",
+    "train.keras_mlp.leaves=1": "train.keras_mlp.leaves=1 must be 0 or at least 2",
+    "train.xgboost.subsample=0": "train.xgboost.subsample=0.0 must be greater than 0 and at most 1",
+    "train.xgboost.max_bin=1": "train.xgboost.max_bin=1 must be at least 2",
+    "train.xgboost.reg_lambda=inf": "train.xgboost.reg_lambda=inf must be at least 0 and finite",
+    "train.seeds=[-1]": r"train.seeds=\[-1\] must name at least one number from 0 to 2147483647",
+    "evaluate.published=typo": "evaluate.published=typo is no published table. Use null or one of: chapter_3_test, ch",
+    "evaluate.published=source": "evaluate.published=source is no published table",
+    "register.minimum_average_precision=2": "register.minimum_average_precision=2.0 must be at least 0 and at most 1",
+    "monitor.performance_drop=1": "monitor.performance_drop=1.0 must be at least 0 and less than 1",
+    "data.source.benchmark.start=soon": "data.source.benchmark.start=soon is not a date",
     "replay.start=2018-13-01": "replay.start=2018-13-01 is not a date. Use the form 2018-07-25.",
     "data.split.train_start=null": "data.split.train_start is not set, and data.split.kind=time needs it",
     "data.id=nothing": "data.id=nothing names no column",
-    "data.amount=customer_id": "data.amount=customer_id is of type integer. Use a column of type money",
     "data.columns.event_time.minimum=3": "data.columns.event_time.minimum is for integer, number, money",
     "data.columns.customer_id.nulls=true": "data.entities needs a value in every row",
 }
@@ -132,17 +150,78 @@ def test_all_faults_are_told_at_once() -> None:
     assert str(caught.value).count("\n  - ") == len(chosen)
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.0), (-0.2, 0.1), (0.9, 0.2)])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.5), (0.5, 0.0), (0.9, -0.2)])
 def test_a_stratified_split_leaves_rows_to_train_on(shares: tuple[float, float]) -> None:
     cfg = door.composed(["experiment=credit"])
     cfg.data.split.validation_share, cfg.data.split.test_share = shares
-    with pytest.raises(ConfigError, match="leave no training rows"):
+    with pytest.raises(ConfigError, match="leave no rows to select, test or train on"):
         validate(cfg)
 
 
 def test_a_label_that_the_model_would_see_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.label\.column=chargeback is also in data\.columns"):
         door.composed(["data=file", *ORDERS, "data.columns.order.source=chargeback"])
+
+
+@pytest.fixture(scope="module")
+def default() -> Config:
+    return door.composed([])
+
+
+def numbers(path: str, kind: type) -> Iterator[str]:
+    """Every key of a section that holds a number."""
+    for field in dataclasses.fields(kind):
+        hint, key = typing.get_type_hints(kind)[field.name], f"{path}.{field.name}"
+        if dataclasses.is_dataclass(hint):
+            yield from numbers(key, typing.cast(type, hint))
+        elif set(typing.get_args(hint) or [hint]) & {int, float} and typing.get_origin(hint) is not list:
+            yield key
+
+
+SECTIONS = ("train", "evaluate", "register", "serve", "replay", "monitor", "scaling")
+NUMBERS = [key for name in SECTIONS for key in numbers(name, typing.get_type_hints(Config)[name])]
+
+
+def test_every_number_is_found() -> None:
+    assert len(NUMBERS) == 47
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_no_number_may_be_negative_none_or_endless(default: Config, key: str, value: float) -> None:
+    cfg = copy.deepcopy(default)
+    section, _, name = key.rpartition(".")
+    setattr(lookup(cfg, section), name, value)
+    with pytest.raises(ConfigError, match=re.escape(f"{key}={value}")):
+        validate(cfg)
+
+
+@pytest.mark.parametrize("starts", ["[]", "[soon]", '["2018-07-25","2018-07-25"]'])
+def test_folds_start_on_dates_each_once(starts: str) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.fold_starts=.* at least one and each once"):
+        door.composed(["experiment=published", f"evaluate.fold_starts={starts}"])
+
+
+MISFITS = {
+    "payments": ["features=credit", "column=funded_amnt names no column", "column=num_il_tl names no column"],
+    "credit": ["features=payments", "entity=customer_id is no entity", "column=amount_minor names no column"],
+}
+
+
+@pytest.mark.parametrize("experiment", MISFITS)
+def test_views_of_another_data_set_are_refused_before_anything_runs_with_all_other_faults(
+    experiment: str, tmp_path: Path
+) -> None:
+    override, *words = MISFITS[experiment]
+    more = "data.split.exclude_known=nobody"
+    cfg = door.composed([f"experiment={experiment}", override, more, f"storage.root={tmp_path / 'store'}"])
+    for step in (pipeline, train, evaluate, register, deploy, replay, label, monitor):
+        with pytest.raises(ConfigError) as caught:
+            step.run(cfg)
+        assert all(word in str(caught.value) for word in [*words, more]), step.__name__
+    with pytest.raises(ConfigError, match=words[0]):
+        featurize.run(cfg)
+    assert {path.name for path in (tmp_path / "store").rglob("*")} <= {"FORMAT"}, "the store was looked into only"
 
 
 def test_composing_twice_gives_equal_configs_that_share_nothing() -> None:

@@ -27,7 +27,6 @@ id: order
 event_time: paid_at
 known_time: booked_at
 entities: [card]
-amount: amount
 columns:
   order: {type: string, source: Order No}
   paid_at: {type: timestamp, source: Paid}
@@ -329,7 +328,6 @@ class TestDeclaration:
         ("change", "said"),
         [
             ({"id": "nothing"}, "data.id=nothing names no column"),
-            ({"amount": "items"}, "data.amount=items is of type integer"),
             ({"entities": ["weight"]}, "data.entities=weight is of type number"),
             ({"columns": {"card": {"nulls": True}}}, "data.columns.card.nulls=true, but data.entities"),
             ({"columns": {"card": {"minimum": 0}}}, "data.columns.card.minimum is for integer, number, money"),

@@ -119,10 +119,13 @@ def test_a_column_with_nulls_may_stand_before_one_without() -> None:
     assert decoded(data).age == 30
 
 
-def test_nobody_is_asked_when_an_event_became_known() -> None:
+def test_when_an_event_became_known_travels_in_the_data_because_features_depend_on_it() -> None:
     data = small(seen=ColumnConfig("timestamp", example="2020-01-02T00:00:00Z"))
     data.known_time = "seen"
-    assert "seen" not in schemas.event_type(data).__struct_fields__
+    assert decoded(data).seen == dt.datetime(2020, 1, 2, tzinfo=dt.UTC)
+    body = {key: value for key, value in schemas.example(data).items() if key != "seen"}
+    with pytest.raises(msgspec.ValidationError, match="missing required field `seen`"):
+        msgspec.json.decode(json.dumps(body), type=schemas.event_type(data))
 
 
 def test_a_free_text_has_at_most_200_characters() -> None:

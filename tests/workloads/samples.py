@@ -40,7 +40,6 @@ def orders_config(folder: Path, text: str = ORDERS, **columns: ColumnConfig) -> 
         id="order",
         event_time="paid_at",
         entities=["card"],
-        amount="amount",
         columns={
             "order": ColumnConfig("string", source="Order"),
             "paid_at": ColumnConfig("timestamp", source="Paid", ordered=True),

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.workloads.samples import benchmark_config
-from workbench.config import Config
+from workbench.config import Config, EvaluateConfig
 from workbench.data import snapshots
 from workbench.data.store import Store
 from workbench.errors import ConfigError, GateRefused, InputError, StoreError
-from workbench.evaluation import metrics, protocol
+from workbench.evaluation import metrics, protocol, published
 from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys
 from workbench.models.bundle import open_bundle
@@ -93,6 +93,19 @@ class TestEvaluate:
         low, high = artifact.read_json("intervals.json")["ensemble"]["average_precision"]
         assert low <= found <= high
         assert artifact.read_bytes("curves.svg").startswith(b"<?xml")
+
+    def test_what_stands_beside_the_figures_names_no_other_model(self, cfg: Config) -> None:
+        compared = changed(cfg, evaluate=dataclasses.replace(cfg.evaluate, published="chapter_3_test"))
+        assert evaluate.key(compared) == evaluate.key(changed(cfg, evaluate=EvaluateConfig(published=None)))
+        assert "published random_forest" not in evaluate.table(evaluate.run(cfg), {})
+        theirs = published.table("chapter_3_test")
+        assert "published random_forest             0.867    0.658    0.287" in evaluate.table(
+            evaluate.run(cfg), theirs
+        )
+
+    def test_more_resamples_are_another_evaluation_because_a_model_holds_its_intervals(self, cfg: Config) -> None:
+        more = changed(cfg, evaluate=dataclasses.replace(cfg.evaluate, bootstrap_samples=2000))
+        assert evaluate.key(more) != evaluate.key(cfg)
 
 
 class TestRegister:

@@ -18,7 +18,6 @@ ROLES = {  # which types a column in this role may have
     "id": ("integer", "string"),
     "event_time": ("timestamp",),
     "known_time": ("timestamp",),
-    "amount": ("money",),
     "entities": ("integer", "string"),
 }
 
@@ -54,7 +53,7 @@ def _role_faults(key: str, name: str, types: tuple[str, ...], columns: dict[str,
         yield f"{key}={name} names no column. Add it to data.columns or correct the name."
     elif columns[name].type not in types:
         yield f"{key}={name} is of type {columns[name].type}. Use a column of type {' or '.join(types)}."
-    elif columns[name].nulls and key != "data.amount":
+    elif columns[name].nulls:
         yield f"data.columns.{name}.nulls=true, but {key} needs a value in every row. Remove it."
 
 

@@ -7,17 +7,18 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from workbench.data.store import Artifact
+from workbench.evaluation import published
 
 
-def render(name: str, done: dict[str, Artifact], seconds: dict[str, float]) -> str:
-    """The page; everything in it comes from the artifacts."""
+def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], beside: published.Figures) -> str:
+    """The page; everything in it comes from the artifacts, and `beside` stands beside our figures."""
     template = resources.files("workbench.report").joinpath("page.html").read_text()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
         name=name,
         done=done,
         seconds=seconds,
-        models=_models(done["evaluate"]),
+        models=_models(done["evaluate"], beside),
         curves=done["evaluate"].read_bytes("curves.svg").decode().partition("<svg")[2],
         version=done["register"],
         card=done["register"].read_json("card.json"),
@@ -47,11 +48,11 @@ def summary(done: dict[str, Artifact], seconds: dict[str, float], report: Path) 
     )
 
 
-def _models(evaluated: Artifact) -> list[dict[str, Any]]:
+def _models(evaluated: Artifact, beside: published.Figures) -> list[dict[str, Any]]:
     intervals = evaluated.read_json("intervals.json")
     ours = [
         {"name": name, "values": list(figures.values()), "interval": intervals[name]["average_precision"]}
         for name, figures in evaluated.figures.items()
     ]
-    published = evaluated.manifest["published"].items()
-    return ours + [{"name": f"published: {name}", "values": values, "interval": None} for name, values in published]
+    theirs = [{"name": f"published: {name}", "values": values, "interval": None} for name, values in beside.items()]
+    return ours + theirs

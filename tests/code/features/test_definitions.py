@@ -18,6 +18,7 @@ COLUMNS = {
     "amount": ColumnConfig("money"),
     "rate": ColumnConfig("number"),
     "grade": ColumnConfig("string", categories=["A", "B", "C"]),
+    "note": ColumnConfig("string"),
 }
 DATA = DataConfig(
     name="x", id="id", event_time="at", entities=["card", "shop"], columns=COLUMNS, label=LabelConfig(delay_days=7)
@@ -126,8 +127,8 @@ class TestFaults:
         [
             (view(one("count"), entity="nobody", **DAY), "entity=nobody is no entity. Use one of: card, shop."),
             (view(one("count"), **CARD, current_row=True, delay_days=1), "current_row=true needs delay_days=0"),
-            (view(one("count"), entity="card", windows_days=[1, 0]), "windows must be longer than 0 days"),
-            (view(one("count"), **CARD, delay_days=-1), "the delay at least 0"),
+            (view(one("count"), entity="card", windows_days=[1, 0]), "windows_days=[1, 0] must be longer than 0 days"),
+            (view(one("count"), **CARD, delay_days=-1), "delay_days=-1 at least 0"),
             (view(one("median", "amount")), "features.views[v].f.kind=median is unknown. Use one of: column, ordinal"),
             (view(one("count"), entity="card"), "f.kind=count needs the view's entity and windows_days"),
             (view(one("count"), **DAY), "f.kind=count needs the view's entity and windows_days"),
@@ -136,7 +137,10 @@ class TestFaults:
             (view(one("sum", "rate"), **CARD), "f.column=rate is of type number; sum takes integer or money"),
             (view(one("column", "grade")), "f.column=grade is of type string; column takes integer or number or money"),
             (view(one("one_hot", "amount")), "f.column=amount is of type money; one_hot takes string"),
-            (view(one("ordinal", "shop")), "Declare data.columns.shop.categories"),
+            (view(one("ordinal", "note")), "Declare data.columns.note.categories"),
+            (view(one("night", last_hour=24)), "f.last_hour=24 is no hour. Use a number from 0 to 23"),
+            (view(one("count"), entity="card", windows_days=[float("nan")]), "windows_days=[nan] must be longer than"),
+            (view(one("count"), entity="card", windows_days=[1e9]), "all shorter than 36500"),
         ],
     )  # fmt: skip
     def test_each_fault_says_key_value_and_rule(self, wrong: ViewConfig, said: str) -> None:
@@ -145,6 +149,35 @@ class TestFaults:
         lines = str(error.value).splitlines()
         assert len(lines) == 2, lines
         assert said in lines[1]
+
+    @pytest.mark.parametrize("wrong", [one("column", "card"), one("ordinal", "shop"), one("one_hot", "shop")])
+    def test_an_entity_is_no_value_because_the_endpoint_sees_its_token(self, wrong: FeatureConfig) -> None:
+        columns = {**COLUMNS, "shop": ColumnConfig("string", categories=["a", "b"])}
+        with pytest.raises(ConfigError) as error:
+            defined(view(wrong), data=dataclasses.replace(DATA, columns=columns))
+        said = f"features.views[v].f.column={wrong.column} is one of data.entities: the endpoint sees a keyed token"
+        assert said in str(error.value)
+        assert f"Use a view with entity={wrong.column}" in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("views", "name"),
+        [
+            ([view(one("count", name="n"), entity="card", windows_days=[7, 1, 7])], "n_7d"),
+            ([view(one("count", name="n"), entity="card", windows_days=[7, 7.0000001])], "n_7d"),
+            ([view(one("count", name="n"), one("night", name="n_7d"), entity="card", windows_days=[7])], "n_7d"),
+            ([view(one("one_hot", "grade", "g")), view(one("weekend", name="g=B"), name="w")], "g=B"),
+        ],
+    )
+    def test_no_two_inputs_have_one_name_however_they_come_by_it(self, views: list[ViewConfig], name: str) -> None:
+        with pytest.raises(ConfigError) as error:
+            defined(*views)
+        assert str(error.value).splitlines()[1:] == [
+            f"  - features: the name {name} is used 2 times. Every feature needs a name of its own."
+        ]
+
+    def test_two_views_may_use_one_word_for_inputs_of_different_names(self) -> None:
+        both = [view(one("count", name="n"), entity="card", windows_days=[days], name=f"{days}") for days in (1, 7)]
+        assert defined(*both).names == ("n_1d", "n_7d")
 
     def test_all_faults_come_in_one_error(self) -> None:
         wrong = view(one("sum", "rate", "a"), one("median", name="b"), one("ordinal", "shop", "c"), entity="nobody")

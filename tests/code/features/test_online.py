@@ -82,11 +82,11 @@ def test_a_late_label_changes_later_features_only() -> None:
     assert (early[rate], late[rate]) == (0.0, 0.5)
 
 
-def test_what_is_beyond_the_horizon_is_forgotten() -> None:
+def test_what_is_beyond_twice_the_horizon_is_forgotten() -> None:
     state = OnlineState(FEATURES)
     for day in range(40):
         state.observe({"id": day, "time": day * oracle.DAY, "known_time": day * oracle.DAY, "customer": 1, "amount": 1})
-    assert len(state) == FEATURES.horizon_us // oracle.DAY + 1
+    assert len(state) == 2 * FEATURES.horizon_us // oracle.DAY + 1
 
 
 def event(identity: Any, day: float, customer: Any = 5, amount: int | None = 10, known_day: float | None = None) -> Any:
@@ -125,6 +125,25 @@ def facts(stream: list[Any], id_of: Any) -> tuple[pa.Table, pa.Table]:
     return pa.table(events), pa.table(labels)
 
 
+def arrive(state: OnlineState, row: dict[str, Any], told: list[dict[str, Any]]) -> None:
+    """The event comes, then all that is ever said of it."""
+    state.observe(row)
+    for said in (one for one in told if one["id"] == row["id"]):
+        state.label(said["id"], said["label"] == 1, said["known_time"])
+
+
+def offline_of(row: dict[str, Any], rows: list[dict[str, Any]], labels: pa.Table, clock: int) -> list[float]:
+    """The offline numbers of one event: all of them if it lies within the horizon, else of what is remembered."""
+    oldest = clock - 2 * FEATURES.horizon_us
+    if row["time"] < oldest:
+        rows, labels = [row], labels.slice(0, 0)
+    elif row["time"] < clock - FEATURES.horizon_us:
+        rows = [one for one in rows if one["time"] >= oldest]
+    table = pa.Table.from_pylist(rows, pa.schema({**{n: pa.int64() for n in row}, "time": TIME, "known_time": TIME}))
+    found = offline.entity_features(FEATURES, "customer", table, PositiveIntervals.of(labels, "id"))
+    return [float(found[name][rows.index(row)]) for name in FEATURES.names]
+
+
 class TestParity:
     @settings(deadline=None, max_examples=60)
     @given(STREAMS, st.booleans(), st.floats(0, 1))
@@ -153,11 +172,33 @@ class TestParity:
     def test_events_that_arrive_when_they_are_known_see_what_offline_says(self, seed: int) -> None:
         events, labels = oracle.random_data(seed)
         expected = offline.entity_features(FEATURES, "customer", events, PositiveIntervals.of(labels, "id"))
-        names = [name for name in FEATURES.names if "rate" not in name]  # labels of what has not arrived are unknown
-        state, rows = OnlineState(FEATURES), oracle._rows(events)
+        state, rows, told = OnlineState(FEATURES), oracle._rows(events), oracle._rows(labels)
         for at in sorted(range(len(rows)), key=lambda at: (rows[at]["known_time"], rows[at]["time"], rows[at]["id"])):
-            found = dict(zip(FEATURES.names, state.observe(rows[at]), strict=True))
-            assert {name: found[name] for name in names} == {name: expected[name][at] for name in names}
+            arrive(state, rows[at], told)
+            assert state.observe(rows[at]) == [expected[name][at] for name in FEATURES.names]
+
+    @settings(max_examples=60)
+    @given(STREAMS, st.lists(st.integers(0, 24), min_size=25, max_size=25))
+    def test_whatever_comes_late_gets_the_offline_bits_when_it_comes(self, stream: list[Any], late: list[int]) -> None:
+        events, labels = facts(stream, int)
+        rows, told, state = oracle._rows(events), oracle._rows(labels), OnlineState(FEATURES)
+        for row in rows:
+            row["known_time"] += late[row["id"]] * DAY_US // 2
+        rows.sort(key=lambda row: (row["known_time"], row["time"], row["id"]))
+        for number, row in enumerate(rows, start=1):
+            arrive(state, row, told)
+            remembered = rows if row["time"] >= state.clock - FEATURES.horizon_us else rows[:number]
+            assert bits(state.observe(row)) == bits(offline_of(row, remembered, labels, state.clock))
+
+    @settings(max_examples=60)
+    @given(STREAMS, st.randoms(use_true_random=False))
+    def test_any_order_of_arrival_ends_in_the_same_bits(self, stream: list[Any], random: Any) -> None:
+        events, labels = facts([(3 * time, *rest) for time, *rest in stream], int)  # up to 18 days: some are forgotten
+        rows, told, state = oracle._rows(events), oracle._rows(labels), OnlineState(FEATURES)
+        for row in random.sample(rows, len(rows)):
+            arrive(state, row, told)
+        for row in random.sample(rows, len(rows)):
+            assert bits(state.observe(row)) == bits(offline_of(row, rows, labels, state.clock))
 
     @pytest.mark.parametrize("sweep", [1, 3, 10**9])
     def test_when_memory_is_swept_changes_no_number(self, sweep: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +214,7 @@ class TestParity:
         for at, row in enumerate(rows):
             assert state.observe(row) == [expected[name][at] for name in FEATURES.names]
         held = sum(len(history.time) for history in state._histories["customer"].values())
-        assert held < 40 if sweep < 10 else held > 100
+        assert held < 60 if sweep < 10 else held > 100
 
     def test_two_entities_and_the_row_come_together_in_model_order(self) -> None:
         windows = {"window_us": 3 * DAY_US}
@@ -253,17 +294,32 @@ class TestLabels:
 
 
 class TestMemory:
+    def test_an_event_from_before_all_memory_sees_itself_alone_and_leaves_no_trace(self) -> None:
+        state = OnlineState(FEATURES)
+        state.observe(event(1, 0))
+        state.observe(event(2, 10.5))
+        found = dict(zip(FEATURES.names, state.observe(event(3, 0.25, amount=7)), strict=True))
+        assert (found["now_count_3d"], found["now_mean_3d"], found["before_count_3d"]) == (1, 7, 0)
+        assert (state.time_of(3), len(state), state.label(3, True, 0)) == (None, 1, False)
+
+    def test_a_late_event_is_forgotten_by_its_time_not_by_its_arrival(self) -> None:
+        state = OnlineState(FEATURES)
+        for number, day in enumerate((5, 0, 11)):
+            state.observe(event(number, day))
+        assert [state.time_of(number) is None for number in range(3)] == [False, True, False]
+        assert not state.label(1, True, 0)
+
     def test_the_time_of_an_event_is_told_while_it_is_remembered(self) -> None:
         state = OnlineState(FEATURES)
         state.observe(event(1, 2))
         assert (state.time_of(1), state.time_of(2)) == (2 * DAY_US, None)
 
-    def test_what_is_exactly_at_the_horizon_is_kept_and_a_microsecond_more_is_not(self) -> None:
+    def test_what_is_exactly_twice_the_horizon_ago_is_kept_and_a_microsecond_more_is_not(self) -> None:
         state = OnlineState(FEATURES)
         state.observe(event(1, 0))
-        state.observe({**event(2, 0, customer=6), "time": FEATURES.horizon_us})
+        state.observe({**event(2, 0, customer=6), "time": 2 * FEATURES.horizon_us})
         assert state.time_of(1) == 0
-        state.observe({**event(3, 0, customer=6), "time": FEATURES.horizon_us + 1})
+        state.observe({**event(3, 0, customer=6), "time": 2 * FEATURES.horizon_us + 1})
         assert state.time_of(1) is None
 
     def test_customers_of_whom_nothing_is_left_cost_nothing(self) -> None:
@@ -271,7 +327,7 @@ class TestMemory:
         for number in range(100):
             state.observe(event(number, number, customer=number))
             state.label(number, True, number * DAY_US)
-        assert len(state._histories["customer"]) == len(state._labels) == len(state) == 6
+        assert len(state._histories["customer"]) == len(state._labels) == len(state) == 11
 
     def test_an_event_without_a_known_time_was_known_when_it_happened(self) -> None:
         state = OnlineState(FEATURES)

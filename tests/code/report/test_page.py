@@ -61,6 +61,7 @@ REPLAYED = {
     "client_latency_ms": {"p50": 8.04, "p99": 17.26},
 }  # fmt: skip
 Done = dict[str, Artifact]
+BESIDE = {"Random forest": [0.98, 0.66, 0.3]}
 
 
 def finished(store: Store, kind: str, figures: dict[str, Any], files: dict[str, Any], **extra: Any) -> Artifact:
@@ -81,7 +82,6 @@ def loop(store: Store, card: dict[str, Any] = CARD, findings: dict[str, Any] = F
         "featurize": finished(store, "features", {"features": 15, "feature_set": "cafe"}, {}),
         "evaluate": finished(
             store, "evaluations", figures, {"intervals.json": intervals, "curves.svg": curves},
-            published={"Random forest": [0.98, 0.66, None]},
         ),
         "register": finished(store, "models", figures, {"card.json": card}),
         "replay": finished(store, "replays", REPLAYED, {}),
@@ -129,7 +129,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def shown(store: Store) -> Page:
-    return Page(page.render("smoke", loop(store), SECONDS))
+    return Page(page.render("smoke", loop(store), SECONDS, BESIDE))
 
 
 def test_each_model_has_its_figures_and_its_interval(shown: Page) -> None:
@@ -138,7 +138,7 @@ def test_each_model_has_its_figures_and_its_interval(shown: Page) -> None:
 
 
 def test_published_figures_stand_beside_ours_without_an_interval(shown: Page) -> None:
-    assert shown.row("published: Random forest") == ["0.980", "0.660", "", ""]
+    assert shown.row("published: Random forest") == ["0.980", "0.660", "", "0.300"]
 
 
 def test_the_version_says_how_it_was_made(shown: Page) -> None:
@@ -152,7 +152,7 @@ def test_the_version_says_how_it_was_made(shown: Page) -> None:
 def test_drift_is_shown_for_every_feature_and_its_alarm_for_those_that_drifted(store: Store, shown: Page) -> None:
     assert shown.row("amount") == ["0.750", "", "1e-09", "10", "20.5", "0.00 %", "0.00 %"]
     assert shown.row("night") == ["0.001", "", "0.8", "", "", "1.00 %", "25.00 %"]
-    html = page.render("smoke", loop(store), SECONDS)
+    html = page.render("smoke", loop(store), SECONDS, BESIDE)
     assert re.findall(r'class="alarm">([^<]+)', html) == ["amount", "25.00 %"], "of values, and of missing ones"
     assert re.findall(r'class="bar" style="width:([\d.]+)%', html) == ["100", "0.2"], "no bar is wider than its cell"
 
@@ -175,19 +175,19 @@ def test_the_time_of_each_step_is_shown(shown: Page) -> None:
 
 def test_nothing_is_claimed_of_performance_before_labels_mature(store: Store) -> None:
     waiting = changed(FINDINGS, performance={"matured": 0, "waiting": 61234, "judged": 0})
-    text = Page(page.render("smoke", loop(store, findings=waiting), SECONDS)).text
+    text = Page(page.render("smoke", loop(store, findings=waiting), SECONDS, BESIDE)).text
     assert "0 have matured labels, 61,234 wait." in text
     assert "judged" not in text
 
 
 def test_without_decisions_no_latency_is_claimed(store: Store) -> None:
-    text = Page(page.render("smoke", loop(store, findings=changed(FINDINGS, latency_ms={})), SECONDS)).text
+    text = Page(page.render("smoke", loop(store, findings=changed(FINDINGS, latency_ms={})), SECONDS, BESIDE)).text
     assert "p99 17.3 ms." in text
     assert "Inside the replica" not in text
 
 
 def test_the_page_needs_nothing_but_itself(store: Store) -> None:
-    html = page.render("smoke", loop(store), SECONDS)
+    html = page.render("smoke", loop(store), SECONDS, BESIDE)
     assert not re.findall(r"https?://|src=|@import|url\(", html)
     assert "script" not in Page(html).tags
     assert html.count("<svg") == html.count("</svg>") == 1
@@ -203,7 +203,7 @@ def test_a_text_from_outside_stays_a_text(store: Store, place: str) -> None:
         findings=changed(FINDINGS, drift=named) if place == "feature" else FINDINGS,
         **({"reasons": [evil]} if place == "reason" else {}),
     )
-    html = page.render(evil if place == "name" else "smoke", done, {evil if place == "step" else "ingest": 1.0})
+    html = page.render(evil if place == "name" else "smoke", done, {evil if place == "step" else "ingest": 1.0}, BESIDE)
     assert evil in Page(html).text
     assert "<script" not in html
 
@@ -211,14 +211,14 @@ def test_a_text_from_outside_stays_a_text(store: Store, place: str) -> None:
 def test_what_a_step_did_not_write_is_an_error_and_not_a_blank(store: Store) -> None:
     without = {name: value for name, value in CARD.items() if name != "threshold"}
     with pytest.raises(UndefinedError, match="threshold"):
-        page.render("smoke", loop(store, card=without), SECONDS)
+        page.render("smoke", loop(store, card=without), SECONDS, BESIDE)
 
 
 def test_an_artifact_that_was_altered_is_not_reported(store: Store) -> None:
     done = loop(store)
     (Path(done["monitor"].folder) / "findings.json").write_text("{}")
     with pytest.raises(StoreError, match="altered"):
-        page.render("smoke", done, SECONDS)
+        page.render("smoke", done, SECONDS, BESIDE)
 
 
 def test_the_summary_is_a_dozen_lines_with_the_figures_that_matter(store: Store) -> None:
