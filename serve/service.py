@@ -194,7 +194,7 @@ def _fill(service: Service) -> None:
         since = pa.scalar(settings.history_until_us - names.memory_us, pa.int64()).cast(labels.TIME)
         chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
         events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
-        for entity in names.entities:
+        for entity in sorted(set().union(*names.entities)):
             events = _tokenised(events, entity, service.token)
         history = labels.read(service.store, settings.raw_key, time_us.as_py())
         service.state.load(events, history)

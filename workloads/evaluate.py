@@ -18,7 +18,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import metrics, plots, protocol, published
 from workbench.features.definitions import FeatureSet
-from workbench.features.offline import micros
+from workbench.features.timeline import micros
 from workbench.models import graph
 from workbench.models.scorer import Scorer
 from workbench.progress import say

@@ -22,7 +22,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workloads import door, ingest, validate
 
-VERSION = 2
+VERSION = 3
 
 
 def key(cfg: Config) -> str:

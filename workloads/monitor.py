@@ -18,7 +18,7 @@ from workbench.data import labels
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import metrics
-from workbench.features.offline import micros
+from workbench.features.timeline import micros
 from workbench.feedback import drift, prediction_log, verdict
 from workbench.governance.keys import Keys, token
 from workbench.models.bundle import Bundle, open_bundle

@@ -19,7 +19,7 @@ from workbench.digest import digest
 from workbench.errors import ConfigError
 from workbench.evaluation import metrics, protocol
 from workbench.features.definitions import FeatureSet
-from workbench.features.offline import micros
+from workbench.features.timeline import micros
 from workbench.feedback import drift
 from workbench.governance.keys import Keys
 from workbench.models import bundle, graph, native

@@ -28,7 +28,7 @@ from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
 from workbench.features.definitions import known_time_column
-from workbench.features.offline import Ints, micros
+from workbench.features.timeline import Ints, micros
 from workbench.progress import say
 from workloads import deploy, door, featurize, ingest, register, validate
 

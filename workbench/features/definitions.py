@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from workbench import digest
 from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.errors import ConfigError, raise_all
-from workbench.features import faults, where
-from workbench.features.kinds import ROW, WINDOWED
+from workbench.features import rules, where
+from workbench.features.kinds import WINDOWED
 from workbench.features.where import Condition, Where
 
 DAY_US = 86_400_000_000
@@ -69,10 +69,10 @@ class FeatureSet:
     @classmethod
     def of(cls, features: FeaturesConfig, data: DataConfig) -> "FeatureSet":
         """The definitions of a config; raises `ConfigError` with every fault."""
-        raise_all(ConfigError, "The feature definitions are wrong:", list(faults.found(features, data)))
-        expanded = [one for view in features.views for feature in view.features for one in _expand(view, feature, data)]
-        raise_all(ConfigError, "The feature definitions are wrong:", list(faults.repeated([f.name for f in expanded])))
-        return cls(tuple(expanded), data.id, data.event_time, known_time_column(data), features.version)
+        raise_all(ConfigError, "The feature definitions are wrong:", faults(features, data))
+        return cls(
+            tuple(_expanded(features, data)), data.id, data.event_time, known_time_column(data), features.version
+        )
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "FeatureSet":
@@ -143,6 +143,17 @@ def duration_us(text: str) -> int:
     return int(found[1]) * UNITS_US[found[2]]
 
 
+def faults(features: FeaturesConfig, data: DataConfig) -> list[str]:
+    """What is wrong with the definitions; names are compared once all else is right."""
+    return list(rules.broken(features, data)) or list(rules.repeated(one.name for one in _expanded(features, data)))
+
+
+def _expanded(features: FeaturesConfig, data: DataConfig) -> Iterator[Feature]:
+    for view in features.views:
+        for feature in view.features:
+            yield from _expand(view, feature, data)
+
+
 def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[Feature]:
     """A feature per window or category."""
     categories = tuple(data.columns[feature.column].categories or ()) if feature.column else ()
@@ -173,5 +184,7 @@ def _feature(value: dict[str, Any]) -> Feature:
     """One definition from its JSON, which knows lists only."""
     listed = {name: tuple(value[name]) for name in ("entity", "categories", "holidays")}
     conditions = (Condition(**one) for one in value["where"])
-    frozen = (dataclasses.replace(c, value=tuple(c.value) if isinstance(c.value, list) else c.value) for c in conditions)
+    frozen = (
+        dataclasses.replace(c, value=tuple(c.value) if isinstance(c.value, list) else c.value) for c in conditions
+    )
     return Feature(**{**value, **listed, "where": tuple(frozen)})

@@ -23,7 +23,9 @@ def chain(source: Artifact, feature_set: FeatureSet, positives: PositiveInterval
     import ray
 
     shared = ray.put(positives)
-    kernels = [Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities]
+    kernels = [
+        Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities
+    ]
     buckets = max(2, -(-source.rows // ROWS_PER_BUCKET))
     return Chain(source, functools.partial(_with_rows, feature_set), kernels, last, buckets)
 

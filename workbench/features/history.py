@@ -25,7 +25,9 @@ class History:
     positive_time: list[int] = field(default_factory=list)  # [P]
     positive_ids: list[Any] = field(default_factory=list)  # [P]
 
-    def insert(self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]) -> None:
+    def insert(
+        self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]
+    ) -> None:
         """Add a version with what it contributes to each measure."""
         row = place(self.time, self.ids, time, identity)
         while row < len(self.ids) and (self.time[row], self.ids[row]) == (time, identity) and self.known[row] <= known:

@@ -71,7 +71,9 @@ class Partition:
     def valued(self, feature: Feature, where_: Where = ()) -> Intervals:
         """Where the events are seen that meet the conditions and whose column counts."""
         seen = self.seen(feature.window, where_)
-        valid = self.once(("valid", feature.column), lambda: self._of_facts(self.events[str(feature.column)].is_valid()))
+        valid = self.once(
+            ("valid", feature.column), lambda: self._of_facts(self.events[str(feature.column)].is_valid())
+        )
         return seen if feature.nulls_count or valid.all() else seen.of(valid)
 
     def integers(self, column: str | None) -> Ints:

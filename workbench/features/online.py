@@ -110,7 +110,10 @@ class OnlineState:
         versions.insert(number, (known_time_us, time, entities))
         if event is not None:
             self._keep(event, time, identity, known_time_us, until)
-            if any(label for _, label in self._labels.get(identity, ())) and asked[2] + (asked[0],) != (*entities, time):
+            if any(label for _, label in self._labels.get(identity, ())) and asked[2] + (asked[0],) != (
+                *entities,
+                time,
+            ):
                 self._mark_in(entities, time, identity)
         return True
 
@@ -180,7 +183,7 @@ class OnlineState:
                 del histories[value]
 
     def _mark(self, identity: Any) -> None:
-        time, known, entities = self._events[identity]
+        time, _, entities = self._events[identity]
         places = {(time, entities)} | {(t, e) for _, t, e in self._versions.get(identity, ())}
         for at, named in places:
             self._mark_in(named, at, identity)
@@ -206,8 +209,8 @@ def _whole(value: Any) -> Hashable:
     return None if value is None or (isinstance(value, tuple) and None in value) else value
 
 
-def _first(pair: tuple[int, Any]) -> int:
-    return pair[0]
+def _first(one: tuple[Any, ...]) -> Any:
+    return one[0]
 
 
 def _entity_values(events: pa.Table, entity: tuple[str, ...]) -> Iterator[Hashable]:

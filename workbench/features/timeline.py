@@ -183,7 +183,7 @@ def _without_own(seen: Intervals, own: Ints) -> Intervals:
 
 
 def _with_itself(seen: Intervals, facts: Facts) -> Intervals:
-    """Each row sees itself as it asked: the interval that begins behind it begins with it, or it gets one of its own."""
+    """Each row sees itself as it asked: the interval that begins behind it begins with it, or it has one of its own."""
     itself, own = facts.itself[seen.fact], facts.own[seen.fact]
     begins = itself & (seen.start == own + 1) & (seen.start <= seen.end)
     joined = Intervals(np.where(begins, own, seen.start), seen.end, seen.fact)

@@ -55,9 +55,7 @@ def mask(where: Where, table: pa.Table) -> NDArray[np.bool_]:
 
 def meets(where: Where, event: Mapping[str, Any]) -> bool:
     """Whether one event meets all conditions: the scalar twin of `mask`."""
-    return all(
-        (value := event.get(one.column)) is not None and SCALAR[one.operator](value, one.value) for one in where
-    )
+    return all((value := event.get(one.column)) is not None and SCALAR[one.operator](value, one.value) for one in where)
 
 
 def _condition(text: str, columns: Mapping[str, ColumnConfig]) -> Condition:

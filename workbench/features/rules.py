@@ -12,7 +12,7 @@ from workbench.features.kinds import KINDS, WINDOWED, Kind
 LONGEST_DAYS = 180  # what a feature state is asked to remember
 
 
-def found(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
+def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
     """Everything that is wrong with the views."""
     if not features.views:
         yield "features.views is empty. Define at least one view, or choose one: features=payments."
@@ -109,7 +109,7 @@ def _filter(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[st
         return
     for one in conditions:
         if one.column in data.entities:
-            yield f".where compares {one.column}, an entity, which the endpoint knows by a token only. Use another column."
+            yield f".where compares {one.column}, an entity, which the endpoint knows by a token. Use another column."
 
 
 def _calendar(feature: FeatureConfig) -> Iterator[str]:
