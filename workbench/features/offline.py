@@ -86,8 +86,9 @@ class Partition:
 
     def codes(self, column: str | None) -> Ints:
         """[M] a number for each different value."""
-        encoded = self.events[str(column)].combine_chunks().dictionary_encode().indices
-        return self._of_facts(pc.fill_null(encoded, 0).to_numpy().astype(np.int64))
+        values = self.events[str(column)].combine_chunks()
+        values = pc.add(values, 0.0) if pa.types.is_floating(values.type) else values  # no negative zero
+        return self._of_facts(pc.fill_null(values.dictionary_encode().indices, 0).to_numpy().astype(np.int64))
 
     def labelled(self, feature: Feature) -> Ints:
         """[N] how many of the events are known to be positive."""

@@ -46,8 +46,9 @@ def _view(view: ViewConfig, data: DataConfig) -> Iterator[str]:
         except ValueError as error:
             yield f"{where_}.{key}: {error}."
             continue
-        if key == "windows" and not 0 < length_us <= LONGEST_DAYS * definitions.DAY_US:
-            yield f"{where_}.windows: {duration} must be longer than 0 and at most {LONGEST_DAYS}d."
+        least = "longer than 0 and " if key == "windows" else ""
+        if length_us > LONGEST_DAYS * definitions.DAY_US or (least and not length_us):
+            yield f"{where_}.{key}: {duration} must be {least}at most {LONGEST_DAYS}d."
     if view.current_row and view.delay.strip("smhd0"):
         yield f"{where_}.current_row=true needs delay=0d: a delayed window ends before its row."
 

@@ -3,6 +3,8 @@
 Conditions are joined by `and`; a condition compares a column with a constant. A null meets no condition.
 """
 
+import functools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +25,8 @@ SCALAR: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 ARROW: dict[str, Callable[[pa.ChunkedArray, Any], Any]] = {
     "==": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
-    "in": lambda values, allowed: pc.and_(pc.is_in(values, pa.array(allowed, values.type)), pc.is_valid(values)),
+    # is_in would tell -0.0 from 0.0
+    "in": lambda values, allowed: functools.reduce(pc.or_, (pc.equal(values, one) for one in allowed)),
 }  # fmt: skip
 
 
@@ -80,6 +83,10 @@ def _constant(text: str, kind: str) -> Any:
     if kind == "string":
         return text.strip("'\"")
     try:
-        return float(text) if kind == "number" else int(text)
+        value: float = float(text) if kind == "number" else int(text)
+        usable = math.isfinite(value) if kind == "number" else -(2**63) <= value < 2**63
     except ValueError:
-        raise ValueError(f"compares with {text!r}, which is no {kind}") from None
+        usable = False
+    if not usable:
+        raise ValueError(f"compares with {text!r}, which is no {kind}")
+    return value
