@@ -32,10 +32,10 @@ VIEWS = [
     ViewConfig(name="row", features=[FeatureConfig(name="amount", kind="column", column="amount")]),
     ViewConfig(
         name="customer",
-        entity="customer",
-        windows_days=[7],
+        entity=["customer"],
+        windows=["7d"],
         current_row=True,
-        features=[FeatureConfig(name="n", kind="count"), FeatureConfig(name="risk", kind="known_positive_rate")],
+        features=[FeatureConfig(name="n", kind="count"), FeatureConfig(name="risk", kind="known_positive_rate", empty=0)],
     ),
 ]
 FEATURES = FeatureSet.of(FeaturesConfig(views=VIEWS), DATA)

@@ -1,6 +1,7 @@
 """Features by brute force, one row against all others, from the rules in `conf/features/README.md`: slow and plain."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -47,6 +48,7 @@ def definitions() -> list[FeatureConfig]:
         one("most", "max", "points", nulls="zero", empty=-3),
         one("shops", "distinct", "shop"),
         one("channels", "distinct", "channel", nulls="skip"),
+        one("speeds", "distinct", "speed", nulls="skip"),
         one("ratio", "ratio", "points", nulls="skip", empty=-4),
         one("share", "share", where="channel == web", empty=-5),
         one("since", "since_last", empty=-6),
@@ -73,9 +75,12 @@ def feature_set() -> FeatureSet:
     return FeatureSet.of(FeaturesConfig(views=views), DATA)
 
 
-def random_events(random: np.random.Generator, rows: int, wide: bool = False) -> pa.Table:
+def random_events(
+    random: np.random.Generator, rows: int, wide: bool = False, days: int | None = None, shops: int = 3
+) -> pa.Table:
     """Events with ties, late arrivals, nulls and few entities."""
-    time = random.integers(0, max(16, rows // 8), rows) * DAY // 2  # half days: many ties
+    days = days or max(8, rows // 16)
+    time = random.integers(0, 2 * days, rows) * DAY // 2  # half days: many ties
     known = time + np.where(random.random(rows) < 0.2, random.integers(0, 6, rows) * DAY // 4, 0)
     amount = random.integers(-(2**50), 2**50, rows) if wide else random.integers(0, 10_000, rows)
     return pa.table(
@@ -84,7 +89,7 @@ def random_events(random: np.random.Generator, rows: int, wide: bool = False) ->
             "time": times(time),
             "known_time": times(known),
             "customer": pa.array(random.integers(0, max(4, rows // 30), rows), mask=random.random(rows) < 0.03),
-            "shop": np.array(["a", "b", "c"])[random.integers(0, 3, rows)],
+            "shop": np.array([f"shop {number}" for number in range(shops)])[random.integers(0, shops, rows)],
             "amount": amount,
             "points": pa.array(random.integers(-3, 9, rows), mask=random.random(rows) < 0.2),
             "speed": pa.array(random.normal(0, 1, rows).round(1), mask=random.random(rows) < 0.2),
@@ -102,10 +107,10 @@ def random_labels(random: np.random.Generator, events: pa.Table) -> pa.Table:
     return pa.table({"id": ids, "label": label, "known_time": times(known), "recorded_at": times(np.arange(len(said)))})
 
 
-def corrected(random: np.random.Generator, events: pa.Table) -> pa.Table:
+def corrected(random: np.random.Generator, events: pa.Table, **more_events: Any) -> pa.Table:
     """The events, and versions of some of them that say something else later, or nothing any more (`gone`)."""
     more = events.take(random.integers(0, len(events), len(events) // 3))
-    other = random_events(random, len(more)) if len(more) else more
+    other = random_events(random, len(more), **more_events) if len(more) else more
     known = micros(more["known_time"]) + random.integers(0, 12, len(more)) * DAY // 4
     moved = random.random(len(more)) < 0.3
     time = np.where(moved, micros(other["time"]), micros(more["time"]))
@@ -117,50 +122,84 @@ def corrected(random: np.random.Generator, events: pa.Table) -> pa.Table:
 
 
 def compute(features: FeatureSet, events: pa.Table, labels: pa.Table) -> dict[int, dict[str, float]]:
-    """Every feature of the first version of every event, by id."""
-    versions = sorted(plain(events), key=lambda one: one["known_time"])  # stable: of equal times the later row counts
-    ledger = sorted(plain(labels), key=lambda one: (one["known_time"], one["recorded_at"]))
-    first: dict[int, Row] = {}
-    for one in versions:
-        first.setdefault(one["id"], one)
-    asked = [one for one in first.values() if not one.get("gone")]
-    return {
-        row["id"]: {f.name: _feature(f, row, _current(versions, row["time"]), ledger) for f in features.features}
-        for row in asked
-    }
+    """Every feature of the first version of every event, by id, unless that version says that the event is gone."""
+    past = Past(plain(events), plain(labels))
+    first = {identity: versions[0] for identity, versions in past.versions.items()}
+    return {identity: past.features(features, row) for identity, row in first.items() if not row.get("gone")}
 
 
-def _current(versions: list[Row], at: int) -> list[Row]:
-    """The newest version of each event that is known at a time, unless it says that the event is gone."""
-    newest = {one["id"]: one for one in versions if one["known_time"] <= at}
-    return [one for one in newest.values() if not one.get("gone")]
+class Past:
+    """All versions of each event and all that was said of it, in the order in which they became known."""
 
+    def __init__(self, events: list[Row], ledger: list[Row]) -> None:
+        self.versions: dict[int, list[Row]] = {}
+        self.said: dict[int, list[Row]] = {}
+        for one in sorted(events, key=lambda one: one["known_time"]):  # stable: of equal times the later row counts
+            self.versions.setdefault(one["id"], []).append(one)
+        for one in sorted(ledger, key=lambda one: (one["known_time"], one["recorded_at"])):
+            self.said.setdefault(one["id"], []).append(one)
+        self._ids: dict[tuple[str, ...], dict[tuple[Any, ...], set[int]]] = {}
 
-def _feature(feature: Feature, row: Row, known: list[Row], ledger: list[Row]) -> float:
-    if any(row[column] is None for column in feature.entity):
-        return feature.empty
-    others = [one for one in known if one["id"] != row["id"] and _in_window(feature, row, one)]
-    window = others + [row] * feature.current_row
-    met = [one for one in window if _meets(feature, one)]
-    value = _VALUES.get(feature.kind)
-    if value is not None:
-        numbers = [one[feature.column] for one in met]
-        given = [n or 0 for n in numbers] if feature.nulls_count else [n for n in numbers if n is not None]
-        return value(given, row[feature.column], feature)
-    if feature.kind == "share":
-        return len(met) / len(window) if window else feature.empty
-    if feature.kind == "since_last":
-        before = [one["time"] for one in others if _meets(feature, one)]
-        return (row["time"] - max(before)) / 1e6 if before else feature.empty
-    if feature.kind == "age":
-        return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
-    positive = sum(_label(one["id"], row["time"], ledger) == 1 for one in met)
-    if feature.kind == "known_positive_count":
-        return float(positive)
-    if feature.kind == "known_positive_rate":
+    def features(self, features: FeatureSet, row: Row) -> dict[str, float]:
+        """All features of one row."""
+        current = {entity: self._current(entity, row) for entity in features.entities}
+        seen: dict[tuple[Any, ...], list[Row]] = {}
+        found = {}
+        for one in features.features:
+            key = (one.entity, one.window_us, one.delay_us)
+            if key not in seen:
+                seen[key] = [fact for fact in current[one.entity] if _in_window(one, row, fact)]
+            found[one.name] = self._feature(one, row, seen[key])
+        return found
+
+    def _current(self, entity: tuple[str, ...], row: Row) -> list[Row]:
+        """The newest version, known at the row's time, of each other event that this entity ever had."""
+        newest = [self._known(self.versions[one], row["time"]) for one in self._of(entity, row) if one != row["id"]]
+        return [one for one in newest if one and not one.get("gone")]
+
+    def _of(self, entity: tuple[str, ...], row: Row) -> set[int]:
+        """The ids of all events of which any version names the row's entity."""
+        if entity not in self._ids:
+            index = self._ids[entity] = {}
+            for identity, versions in self.versions.items():
+                for one in versions:
+                    index.setdefault(tuple(one[column] for column in entity), set()).add(identity)
+        return self._ids[entity][tuple(row[column] for column in entity)]
+
+    def _feature(self, feature: Feature, row: Row, others: list[Row]) -> float:
+        if any(row[column] is None for column in feature.entity):
+            return feature.empty
+        window = [*others, row] if feature.current_row else others
+        met = [one for one in window if _meets(feature, one)] if feature.where else window
+        value = _VALUES.get(feature.kind)
+        if value is not None:
+            numbers = [one[feature.column] for one in met]
+            given = [n or 0 for n in numbers] if feature.nulls_count else [n for n in numbers if n is not None]
+            return value(given, row[feature.column], feature)
+        if feature.kind == "share":
+            return len(met) / len(window) if window else feature.empty
+        if feature.kind == "since_last":
+            before = [one["time"] for one in others if _meets(feature, one)]
+            return (row["time"] - max(before)) / 1e6 if before else feature.empty
+        if feature.kind == "age":
+            return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
+        if feature.kind == "count":
+            return float(len(met))
+        positive = sum(self._positive(one["id"], row["time"]) for one in met)
+        if feature.kind == "known_positive_count":
+            return float(positive)
+        assert feature.kind == "known_positive_rate"
         return positive / len(met) if met else feature.empty
-    assert feature.kind == "count"
-    return float(len(met))
+
+    def _positive(self, identity: int, at: int) -> bool:
+        said = self._known(self.said.get(identity, []), at)
+        return said is not None and said["label"] == 1
+
+    @staticmethod
+    def _known(ascending: list[Row], at: int) -> Row | None:
+        """The newest that is known at a time."""
+        known = [one for one in ascending if one["known_time"] <= at]
+        return known[-1] if known else None
 
 
 def _std(given: list[int], _: Any, feature: Feature) -> float:
@@ -198,15 +237,17 @@ def _in_window(feature: Feature, row: Row, fact: Row) -> bool:
     return bool(feature.delay_us or (fact["time"], fact["id"]) < (row["time"], row["id"]))
 
 
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "in": lambda a, b: a in b,
+}
+
+
 def _meets(feature: Feature, one: Row) -> bool:
-    tests = {">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "==": lambda a, b: a == b, "!=": lambda a, b: a != b}
-    tests["in"] = lambda a, b: a in b
-    return all(one[c.column] is not None and tests[c.operator](one[c.column], c.value) for c in feature.where)
-
-
-def _label(identity: int, at: int, ledger: list[Row]) -> int | None:
-    said = [one["label"] for one in ledger if one["id"] == identity and one["known_time"] <= at]
-    return said[-1] if said else None
+    return all(one[c.column] is not None and _TESTS[c.operator](one[c.column], c.value) for c in feature.where)
 
 
 def plain(table: pa.Table) -> list[Row]:

@@ -3,6 +3,7 @@
 import datetime as dt
 import struct
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.features import offline
-from workbench.features.definitions import DAY_US, HOUR_US, Feature, FeatureSet
-from workbench.features.rows import row_function
+from workbench.features.definitions import DAY_US, Feature, FeatureSet
+from workbench.features.rows import HOUR_US, row_function
 
 patient = settings(deadline=None)  # a busy machine is no failure
 CATEGORIES = ("A", "B", "long name", "")
 FEATURES = FeatureSet(
     (
         Feature("minor", "column", "minor"),
-        Feature("rate", "column", "rate"),
+        Feature("rate", "column", "rate", empty=-1.5),
         Feature("is_b", "one_hot", "grade", categories=("B",)),
         Feature("is_empty", "one_hot", "grade", categories=("",)),
         Feature("rank", "ordinal", "grade", categories=CATEGORIES),
@@ -27,16 +28,31 @@ FEATURES = FeatureSet(
         Feature("night", "night", last_hour=6),
         Feature("midnight", "night", last_hour=0),
         Feature("always", "night", last_hour=23),
+        Feature("hour", "hour"),
+        Feature("weekday", "weekday"),
     ),
     "id",
     "at",
     "known",
 )
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
+HOLIDAYS = ("1969-12-31", "2018-12-25", "2018-12-26")
+CALENDAR = FeatureSet(
+    tuple(
+        Feature(f"{kind} {zone}", kind, zone=zone, holidays=HOLIDAYS if kind == "holiday" else ())
+        for zone in ZONES
+        for kind in ("hour", "weekday", "monthday", "weekend", "night", "holiday")
+    ),
+    "id",
+    "at",
+    "known",
+)
+CENTURIES = st.integers(-70 * 365 * DAY_US, 130 * 365 * DAY_US)  # 1900 to 2100
 EVENTS = st.fixed_dictionaries(
     {
         "at": st.integers(-(10**17), 10**17),
         "minor": st.one_of(st.none(), st.integers(-(2**53), 2**53)),
-        "rate": st.one_of(st.none(), st.floats().filter(lambda value: str(value) != "-0.0")),
+        "rate": st.one_of(st.none(), st.floats()),
         "grade": st.one_of(st.none(), st.sampled_from([*CATEGORIES, "Z", "a", "B "])),
     }
 )
@@ -48,8 +64,8 @@ def columns(events: list[dict[str, Any]]) -> pa.Table:
     return pa.table({"at": pa.array([event["at"] for event in events]).cast(pa.timestamp("us", "UTC")), **table})
 
 
-def of(event: dict[str, Any]) -> dict[str, float]:
-    return {feature.name: row_function(feature, FEATURES)(event) for feature in FEATURES.features}
+def of(event: dict[str, Any], features: FeatureSet = FEATURES) -> dict[str, float]:
+    return {feature.name: row_function(feature, features)(event) for feature in features.features}
 
 
 def at(*when: int) -> dict[str, Any]:
@@ -64,6 +80,37 @@ def test_one_event_gets_the_bits_that_its_row_gets(events: list[dict[str, Any]])
     for name, values in found.items():
         ours = [of(event)[name] for event in events]
         assert [struct.pack("d", value) for value in ours] == [struct.pack("d", value) for value in values], name
+
+
+@patient
+@given(st.lists(CENTURIES | st.sampled_from([0, -1]), min_size=1, max_size=20))
+def test_the_calendar_of_a_zone_is_the_same_for_one_time_and_for_a_column(times: list[int]) -> None:
+    table = pa.table({"at": pa.array(times).cast(pa.timestamp("us", "UTC"))})
+    found = offline.row_features(CALENDAR, table)
+    for row, time in enumerate(times):
+        assert of({"at": time}, CALENDAR) == {name: values[row] for name, values in found.items()}
+
+
+@patient
+@given(CENTURIES, st.sampled_from(ZONES))
+def test_the_calendar_is_that_of_the_wall_clock(time: int, zone: str) -> None:
+    local = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=time)).astimezone(ZoneInfo(zone))
+    found = of({"at": time}, CALENDAR)
+    assert [found[f"{kind} {zone}"] for kind in ("hour", "weekday", "monthday", "weekend", "night", "holiday")] == [
+        local.hour, local.weekday(), local.day, local.weekday() >= 5, local.hour <= 6,
+        str(local.date()) in HOLIDAYS,
+    ]  # fmt: skip
+
+
+def test_a_holiday_begins_and_ends_at_midnight_of_its_zone() -> None:
+    clocks = [(2018, 12, 24, 22, 59), (2018, 12, 24, 23), (2018, 12, 26, 22, 59), (2018, 12, 26, 23)]
+    assert [of(at(*clock), CALENDAR)["holiday Europe/Berlin"] for clock in clocks] == [0, 1, 1, 0]
+
+
+def test_the_hour_that_summer_time_repeats_has_one_number_twice_and_the_one_it_skips_none() -> None:
+    autumn = [of(at(2018, 10, 28, hour), CALENDAR)["hour Europe/Berlin"] for hour in range(4)]
+    spring = [of(at(2018, 3, 25, hour), CALENDAR)["hour Europe/Berlin"] for hour in range(4)]
+    assert (autumn, spring) == ([2, 2, 3, 4], [1, 3, 4, 5])
 
 
 def test_every_row_feature_is_computed_and_no_other() -> None:
@@ -104,8 +151,9 @@ def test_a_category_is_itself_alone_and_an_unknown_one_has_no_place(grade: str |
     assert (found["is_b"], found["is_empty"], found["rank"]) == expected
 
 
-def test_a_value_that_is_null_or_absent_gives_zero() -> None:
-    assert of({"at": 0, "minor": None})["minor"] == of({"at": 0})["minor"] == 0.0
+def test_a_value_that_is_null_or_absent_gives_what_its_definition_says() -> None:
+    for event in ({"at": 0, "minor": None, "rate": None}, {"at": 0}):
+        assert (of(event)["minor"], of(event)["rate"]) == (0.0, -1.5)
 
 
 def test_encodings_and_chunks_of_a_column_do_not_matter() -> None:
