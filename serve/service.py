@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from workbench.data.store import Store
 from workbench.digest import digest
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
-from workbench.governance.keys import Keys, token
+from workbench.governance import tokens
+from workbench.governance.keys import Keys
 from workbench.models.bundle import Bundle, open_bundle
 
 DAY_US = 86_400_000_000
@@ -68,7 +68,7 @@ class Service:
         self.settings, self.store = settings, Store(settings.store)
         public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
         self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
-        self.token = _tokens(Keys(settings.keys_folder).pseudonym())
+        self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self._compacting = threading.Lock()
@@ -174,16 +174,9 @@ class Service:
             if column.type == "timestamp" and values.get(name) is not None:
                 values[name] = micros(values[name])
         for entity in self.settings.data.entities:
-            values[entity] = self.token(entity, values[entity])
+            if values[entity] is not None:
+                values[entity] = self.token(entity, values[entity])
         return values
-
-
-def _tokens(key: bytes) -> Callable[[str, Any], str]:
-    @lru_cache(maxsize=200_000)
-    def cached(domain: str, value: Any) -> str:
-        return token(key, domain, value)
-
-    return cached
 
 
 def _fill(service: Service) -> None:
@@ -194,18 +187,10 @@ def _fill(service: Service) -> None:
         since = pa.scalar(settings.history_until_us - names.memory_us, pa.int64()).cast(labels.TIME)
         chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
         events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
-        for entity in sorted(set().union(*names.entities)):
-            events = _tokenised(events, entity, service.token)
+        events = tokens.tokenised(events, names.entity_columns, service.token)
         history = labels.read(service.store, settings.raw_key, time_us.as_py())
         service.state.load(events, history)
     _replay_log(service)
-
-
-def _tokenised(events: pa.Table, entity: str, to_token: Callable[[str, Any], str]) -> pa.Table:
-    encoded = events[entity].combine_chunks().dictionary_encode()
-    tokens = pa.array([to_token(entity, value) for value in encoded.dictionary.to_pylist()], pa.string())
-    place = events.schema.get_field_index(entity)
-    return events.set_column(place, entity, tokens.take(encoded.indices))
 
 
 def _replay_log(service: Service) -> None:

@@ -29,7 +29,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models.bundle import verified_files
 from workbench.progress import say
-from workbench.release import ledger
+from workbench.release import gates, ledger
 from workloads import door, ingest, register, validate
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def _start(cfg: Config, settings: "Settings") -> None:
 def _settings(cfg: Config, version: Artifact) -> "Settings":
     from serve.service import Settings
 
-    keys, start = Keys(cfg.keys.folder), cfg.replay.start
-    history = dt.datetime.fromisoformat(start).replace(tzinfo=dt.UTC) if start else None
+    keys = Keys(cfg.keys.folder)
     return Settings(
         application=cfg.serve.application,
         store=version.store.root,
@@ -136,12 +135,18 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         data=cfg.data,
         raw_key=ingest.key(cfg),
         validated_key=validate.key(cfg),
-        history_until_us=round(history.timestamp() * 1e6) if history else None,
+        history_until_us=history_until(cfg),
         journal=str(Path(cfg.serve.journal).resolve()),
         compact_every_s=cfg.serve.compact_every_s,
         max_body_bytes=cfg.serve.max_body_bytes,
         ahead_days=cfg.serve.ahead_days,
     )
+
+
+def history_until(cfg: Config) -> int | None:
+    """Events of the snapshot before this time (us since 1970) are the endpoint's history; None: none is."""
+    start = cfg.replay.start
+    return round(dt.datetime.fromisoformat(start).replace(tzinfo=dt.UTC).timestamp() * 1e6) if start else None
 
 
 def _stop(application: str) -> None:
@@ -165,6 +170,7 @@ def _check_version(cfg: Config, version: Artifact) -> None:
             f"version {about['version']} was trained on {card['data']} and needs {', '.join(missing)}, which"
             f" data={cfg.data.name} does not have. Use experiment={card['experiment']}, or another serve.version."
         )
+    gates.check_parity(version.store, names.digest)
 
 
 def _unmoved(journal: Path) -> bool:

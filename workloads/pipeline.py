@@ -17,9 +17,22 @@ from workbench.evaluation import published
 from workbench.progress import say
 from workbench.report import page
 from workbench.validation import check_learning
-from workloads import deploy, door, evaluate, featurize, ingest, label, monitor, register, replay, train, validate
+from workloads import (
+    deploy,
+    door,
+    evaluate,
+    featurize,
+    ingest,
+    label,
+    monitor,
+    parity,
+    register,
+    replay,
+    train,
+    validate,
+)
 
-VERSION = 1
+VERSION = 2
 Step = Callable[[Config], Artifact]
 BUILD: dict[str, Step] = {
     "ingest": ingest.run,
@@ -29,11 +42,16 @@ BUILD: dict[str, Step] = {
     "evaluate": evaluate.shown,
     "register": register.run,
 }
-OPERATE: dict[str, Step] = {"replay": replay.run, "label": label.run, "monitor": monitor.run}
+OPERATE: dict[str, Step] = {
+    "replay": replay.run,
+    "label": label.run,
+    "parity": parity.compared,
+    "monitor": monitor.run,
+}
 
 
 def run(cfg: Config) -> Artifact:
-    """The report of the whole loop; its figures are the evaluation's."""
+    """The report of the whole loop; its figures are the evaluation's. Raises `GateRefused` where parity fails."""
     register.refuse_many(cfg)
     check_learning(cfg)
     done: dict[str, Artifact] = {}
@@ -45,6 +63,7 @@ def run(cfg: Config) -> Artifact:
             done[name], seconds[name] = _timed(name, step, cfg)
     artifact = _report(cfg, done, seconds)
     print(page.summary(done, artifact.manifest["seconds"], Path(artifact.folder) / "report.html"))
+    parity.refuse_differences(done["parity"])
     return artifact
 
 

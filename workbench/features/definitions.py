@@ -103,6 +103,11 @@ class FeatureSet:
         """The entities, each by its columns and once, in the order of their first use."""
         return tuple(dict.fromkeys(feature.entity for feature in self.features if feature.entity))
 
+    @property
+    def entity_columns(self) -> tuple[str, ...]:
+        """The columns that name entities, each once."""
+        return tuple(dict.fromkeys(column for entity in self.entities for column in entity))
+
     @cached_property
     def horizon_us(self) -> int:
         """How far back any feature looks: the longest delay plus window."""
@@ -118,7 +123,7 @@ class FeatureSet:
         """The columns that an event must have."""
         of_features = {feature.column for feature in self.features if feature.column}
         compared = {condition.column for feature in self.features for condition in feature.where}
-        return {self.id, self.event_time, *sum(self.entities, ()), *of_features, *compared}
+        return {self.id, self.event_time, *self.entity_columns, *of_features, *compared}
 
     def of_entity(self, entity: tuple[str, ...]) -> tuple[Feature, ...]:
         """The windowed features of one entity."""

@@ -1,9 +1,10 @@
-"""What a candidate must show before it becomes a version; every reason against it at once."""
+"""What a candidate must show before it becomes a version, and a version before it goes live."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from workbench.config import RegisterConfig
+from workbench.data.store import Store
 from workbench.errors import GateRefused, raise_all
 
 
@@ -12,6 +13,18 @@ def check(
 ) -> None:
     """Raise `GateRefused` with all reasons; return when there is none."""
     raise_all(GateRefused, "The candidate was refused:", list(_reasons(cfg, evaluated, rescored, largest_difference)))
+
+
+def check_parity(store: Store, feature_view_version: str) -> None:
+    """Raise `GateRefused` when the newest parity report of this feature view found a difference."""
+    reports = (store.get("parity", key) for key in store.keys("parity"))
+    mine = [one for one in reports if one.figures["feature_view_version"] == feature_view_version]
+    newest = max(mine, key=lambda one: str(one.manifest["created"]), default=None)
+    if newest and newest.figures["differing"]:
+        raise GateRefused(
+            f"feature view {feature_view_version} served {newest.figures['differing']:,} numbers that offline are others"
+            f" ({newest.uri}/parity.json). Correct the features and raise features.version; then it is another view."
+        )
 
 
 def _reasons(

@@ -30,6 +30,7 @@ def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], besi
 def summary(done: dict[str, Artifact], seconds: dict[str, float], report: Path) -> str:
     """What happened, in ten seconds' reading."""
     verdict, replayed, figures = done["monitor"].figures, done["replay"].figures, done["validate"].figures
+    parity = done["parity"].figures
     best = done["evaluate"].figures["ensemble"]
     interval = done["evaluate"].read_json("intervals.json")["ensemble"]["average_precision"]
     latency = replayed["client_latency_ms"]
@@ -41,6 +42,7 @@ def summary(done: dict[str, Artifact], seconds: dict[str, float], report: Path) 
             f" (95 %: {interval[0]:.3f} to {interval[1]:.3f}), ROC AUC {best['roc_auc']:.3f}",
             f"  replay     {replayed['events']:,} events, {replayed['requests_per_s']:,.0f} a second,"
             f" p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms",
+            f"  parity     {parity['cells']:,} served numbers computed again, {parity['differing']:,} differ",
             f"  verdict    {verdict['verdict']}: {' '.join(verdict['reasons'])} {verdict['advice']}",
             f"  time       {sum(seconds.values()):.0f} s",
             f"  report     {report}",

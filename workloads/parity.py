@@ -1,0 +1,118 @@
+"""Compute again offline what the endpoint served, and compare every feature of every logged row bit for bit.
+
+Reads:  prediction log; validated snapshot; label ledger
+Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any)
+Run:    python -m workloads.parity
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.config import Config
+from workbench.data import labels, snapshots
+from workbench.data.store import Artifact, Store
+from workbench.digest import digest
+from workbench.errors import GateRefused
+from workbench.features import parity
+from workbench.features.definitions import FeatureSet
+from workbench.features.labels import PositiveIntervals
+from workbench.features.parity import Parity
+from workbench.feedback import prediction_log
+from workbench.governance import tokens
+from workbench.governance.keys import Keys
+from workbench.progress import say
+from workloads import deploy, door, ingest, label, validate
+
+VERSION = 1
+
+
+def key(cfg: Config) -> str:
+    """The name of the parity report."""
+    return digest("parity", VERSION, label.key(cfg))
+
+
+def run(cfg: Config) -> Artifact:
+    """The report; raises `GateRefused` when a number that was served is not the number that is trained on."""
+    report = compared(cfg)
+    refuse_differences(report)
+    return report
+
+
+def compared(cfg: Config) -> Artifact:
+    """The report, whatever it says."""
+    store, name = Store(cfg.storage.root), key(cfg)
+    if done := store.find("parity", name):
+        return done
+    told = label.run(cfg)
+    feature_set = FeatureSet.of(cfg.features, cfg.data)
+    log = _asked(store, cfg, feature_set)
+    found = _compare(store, cfg, feature_set, log)
+    say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_control(found)}")
+    stage = store.stage("parity", name)
+    stage.write_json("parity.json", dataclasses.asdict(found))
+    figures = {"rows": found.rows, "cells": found.cells, "differing": found.differing, "control": found.control}
+    return stage.commit({"label": told.key}, {}, {"feature_view_version": feature_set.digest, **figures})
+
+
+def refuse_differences(report: Artifact) -> None:
+    """Raise `GateRefused` for a report with differences, or one whose control was not found."""
+    figures = report.figures
+    if figures["differing"] or not figures["control"]:
+        examples = [f"{one['feature']} of {one['id']}: {one['served']!r} served, {one['offline']!r} offline"
+                    for one in report.read_json("parity.json")["examples"]]  # fmt: skip
+        raise GateRefused(
+            f"{figures['differing']:,} of {figures['cells']:,} served numbers differ from the offline ones (control"
+            f" {'found' if figures['control'] else 'NOT found'}). The feature view may not go live again until they"
+            f" agree; {report.uri}/parity.json has the features. First of them:\n  " + "\n  ".join(examples)
+        )
+
+
+def _control(found: Parity) -> str:
+    return "found" if found.control else "NOT found"
+
+
+def _asked(store: Store, cfg: Config, feature_set: FeatureSet) -> pa.Table:
+    """What the endpoint was asked under this feature view: the first request of each event."""
+    name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    chosen = pc.field("feature_view_version") == feature_set.digest
+    log = prediction_log.predictions(store, name).read(["id", "received_at", "event", "features"], rows=chosen)
+    log = log.sort_by([("id", "ascending"), ("received_at", "ascending")])
+    ids = log["id"].to_numpy(zero_copy_only=False)
+    return log.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
+
+
+def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) -> Parity:
+    served_NF = np.array(log["features"].to_pylist(), np.float64).reshape(log.num_rows, len(feature_set.names))
+    asked, until = parity.events_of(log, cfg.data), deploy.history_until(cfg)
+    ledger = _ledger(store, cfg, until)
+    positives = PositiveIntervals.of(ledger, cfg.data.id)
+    found = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives)
+    offline_NF = np.stack([found[name] for name in feature_set.names], axis=1)
+    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
+
+
+def _history(cfg: Config, feature_set: FeatureSet, until_us: int | None) -> pa.Table:
+    """The snapshot's events that the endpoint began with, entities as tokens."""
+    time = pc.field(cfg.data.event_time)
+    since, until = (_time((until_us or 0) - back) for back in (feature_set.memory_us, 0))
+    events = snapshots.read(validate.run(cfg), rows=(time >= since) & (time < until))
+    return tokens.tokenised(events, cfg.data.entities, tokens.cached(Keys(cfg.keys.folder).pseudonym()))
+
+
+def _ledger(store: Store, cfg: Config, until_us: int | None) -> pa.Table:
+    """What the endpoint knew of labels: the ledger when it began, and what it was told since."""
+    history = labels.read(store, ingest.key(cfg))
+    began = pc.less_equal(history["known_time"], _time(until_us or 0))
+    return history.filter(pc.or_(began, pc.equal(history["channel"], "feedback")))
+
+
+def _time(time_us: int) -> Any:
+    return pa.scalar(time_us, pa.int64()).cast(labels.TIME)
+
+
+if __name__ == "__main__":
+    door.main(run, __doc__)
