@@ -51,6 +51,12 @@ def sent(lanes: list[list[bytes]]) -> list[list[dict[str, int]]]:
     return [[json.loads(body) for body in lane] for lane in lanes]
 
 
+def test_events_that_see_each_other_by_no_common_column_take_one_lane(cfg: Config) -> None:
+    cfg.features.views[2].delay = "0d"
+    (lane,) = sent(replay._lanes(cfg, events()))
+    assert [one["transaction_id"] for one in lane] == list(range(200))
+
+
 def test_every_event_takes_one_lane_and_a_customers_events_the_same_one_in_their_order(cfg: Config) -> None:
     lanes = sent(replay._lanes(cfg, events()))
     assert len(lanes) == 4
