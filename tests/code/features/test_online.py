@@ -1,6 +1,7 @@
 """Online features are what brute force gives, to the last bit, in whatever order events, corrections, labels come."""
 
 import dataclasses
+import itertools
 import struct
 from typing import Any
 
@@ -429,6 +430,51 @@ class TestLabels:
         state.observe(event(9, 20, customer=6))
         assert not state.label(0, True, 0)
         assert state.time_of(0) is None
+
+
+class TestCorrections:
+    """Told of the future, to a customer of whom nothing else is late or corrected: it is looked for where it is."""
+
+    MOVED = event(1, 3, customer=6, amount=7)
+
+    def seen_by_customer_6(self, state: OnlineState, day: float) -> tuple[float, float]:
+        found = dict(zip(SMALL.names, state.observe(event(f"{day}", day, customer=6, amount=0)), strict=True))
+        return found["before_sum_3d"], found["before_risk_3d"]
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+    def test_any_order_of_two_corrections_and_a_label(self, order: tuple[int, ...]) -> None:
+        state = OnlineState(SMALL)
+        state.observe(event(1, 0))
+        for number in order:
+            if number == 2:
+                assert state.label(1, True, DAY_US)
+            else:
+                assert state.correct(1, [self.MOVED, {**self.MOVED, "amount": 9}][number], (number + 1) * DAY_US)
+        assert self.seen_by_customer_6(state, 4) == (9, 1)
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_a_version_that_ends_before_it_happens_is_never_seen(self, order: tuple[int, ...]) -> None:
+        state = OnlineState(SMALL)
+        state.observe(event(1, 0))
+        for number in order:
+            assert state.correct(1, [self.MOVED, None][number], (number + 1) * DAY_US)
+        assert self.seen_by_customer_6(state, 4) == (0, 0)
+
+    @pytest.mark.parametrize("label_first", [False, True])
+    def test_a_label_follows_its_event_to_another_customer(self, label_first: bool) -> None:
+        state = OnlineState(SMALL)
+        state.observe(event(1, 0))
+        tasks = [lambda: state.correct(1, self.MOVED, DAY_US), lambda: state.label(1, True, DAY_US)]
+        assert all(task() for task in (reversed(tasks) if label_first else tasks))
+        assert self.seen_by_customer_6(state, 4) == (7, 1)
+
+    def test_of_two_corrections_known_at_one_time_the_one_told_first_never_comes_back(self) -> None:
+        state = OnlineState(SMALL)
+        state.observe(event(1, 0))
+        for amount, day in ((20, 1), (30, 1), (40, 2)):
+            assert state.correct(1, event(1, 0, amount=amount), day * DAY_US)
+        sums = [asked(state, "before_sum_3d", event(f"{day}", day, amount=0)) for day in (0.5, 1, 1.5, 2)]
+        assert sums == [10, 30, 30, 40]
 
 
 class TestMemory:
