@@ -92,7 +92,7 @@ def _simple(values: pa.Array, column: ColumnConfig) -> pa.Array:
 
 
 def _cast_each(values: pa.Array, column: ColumnConfig) -> pa.Array:
-    """The values in the column's type where some do not cast: each distinct one is tried, null where it does not fit."""
+    """The values in the column's type, null for each that does not cast; every distinct one is looked at once."""
     encoded = values.dictionary_encode()
     return pa.concat_arrays(list(_cast_parts(_likely(encoded.dictionary, column), column))).take(encoded.indices)
 
