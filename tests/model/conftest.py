@@ -1,6 +1,7 @@
 """What the loop's one run shipped, for all tests of how a model behaves."""
 
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -8,7 +9,7 @@ from tests.model.shipped import MODELS, Model, Shipped
 
 
 @pytest.fixture(scope="session")
-def shipped(folder: Path) -> Shipped:
+def shipped(first: CompletedProcess[str], folder: Path) -> Shipped:
     return Shipped(folder)
 
 
