@@ -16,7 +16,19 @@ import pytest
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
 
-STEPS = ["ingest", "validate", "featurize", "train", "evaluate", "register", "deploy", "replay", "label", "monitor"]
+STEPS = [
+    "ingest",
+    "validate",
+    "featurize",
+    "train",
+    "evaluate",
+    "register",
+    "deploy",
+    "replay",
+    "label",
+    "parity",
+    "monitor",
+]
 CURL = re.compile(r"^curl -s http://127\.0\.0\.1:8000/v1/score .*?'\}?$", re.MULTILINE | re.DOTALL)
 
 
@@ -25,6 +37,7 @@ def test_the_loop_closes_with_figures_and_a_report(first: CompletedProcess[str],
     made = json.loads((folder / "out.json").read_text())
     assert set(made["figures"]) == {"xgboost", "torch_mlp", "keras_mlp", "ensemble"}
     assert made["figures"]["ensemble"]["average_precision"] > 0.2, "far above the share of frauds"
+    assert re.search(r"parity +61,170 served numbers computed again, 0 differ", first.stdout), first.stdout
     report = Path(made["uri"]) / "report.html"
     assert "<svg" in report.read_text()
     fetched = [mark for mark in ('src="http', ' href="http', "url(http", "@import") if mark in report.read_text()]
