@@ -23,7 +23,7 @@ def check_parity(store: Store, feature_view_version: str) -> None:
     if newest and newest.figures["differing"]:
         raise GateRefused(
             f"feature view {feature_view_version} served {newest.figures['differing']:,} numbers that offline are"
-            f" others: {newest.uri}/parity.json. Correct the features and raise features.version: it is another view then."
+            f" others: {newest.uri}/parity.json. Correct the features and raise features.version: that is another view."
         )
 
 
