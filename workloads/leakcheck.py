@@ -121,9 +121,9 @@ def _refuse_leaks(report: Artifact) -> None:
     if leaks:
         count = len({one["column"] for one in leaks})
         raise GateRefused(
-            f"{report.figures['table']} leaks in {count} of its {report.figures['columns']} columns: a model that learns"
-            f" from it would look better than it is. Do what stands beside each, or, where a person has made sure that"
-            f" a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {report.uri}\n\n"
+            f"{report.figures['table']} leaks in {count} of its {report.figures['columns']} columns: a model that"
+            f" learns from it would look better than it is. Do what stands beside each, or, where a person made sure"
+            f" that a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {report.uri}\n\n"
             f"{table_of(Finding(**one) for one in leaks)}"
         )
 

@@ -2,8 +2,8 @@
 
 A strong column is no leak: an honest one may explain most of the label. Two things set a leak apart. A *copy* predicts
 held-out rows almost without error (explained share beyond COPY). What is less, and what determines the label of some
-rows only, is a leak where it *stands alone*: all other columns together tell less than three quarters of it. (The odour of a
-mushroom nearly tells its poison, but so do all its other columns; a `recovered_amount` stands alone.)
+rows only, is a leak where it *stands alone*: all other columns together tell less than three quarters of it. (The odour
+of a mushroom nearly tells its poison, but so do all its other columns; a `recovered_amount` stands alone.)
 
 Shapes: N rows, V distinct values of a column.
 """
@@ -16,7 +16,7 @@ from scipy import stats
 
 from workbench.leakage.findings import Finding
 from workbench.leakage.solo import Solo, auc, solo, views
-from workbench.leakage.table import Audited, Column, Floats, Ints, Mask
+from workbench.leakage.table import SEED, Audited, Column, Floats, Ints, Mask
 
 COPY = 0.95  # explained share of the label's entropy beyond which a column is a copy of it
 ALONE = 0.75  # beyond which it must not stand alone: a solo AUC of about .98
@@ -70,15 +70,15 @@ def others(table: Audited) -> tuple[Ints, Solo] | None:
         return None
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    rows = np.sort(np.random.default_rng(1).permutation(len(table.label_N))[:REST_ROWS])
+    rows = np.sort(np.random.default_rng(SEED).permutation(len(table.label_N))[:REST_ROWS])
     label_N = table.label_N[rows]
     if min(label_N.sum(), len(label_N) - label_N.sum()) < 3:
         return None
     x_NF = np.column_stack([one.value_N[rows] for one in table.columns])
-    trees = HistGradientBoostingClassifier(max_iter=60, random_state=0)
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    trees = HistGradientBoostingClassifier(max_iter=60, random_state=SEED)
+    folds = StratifiedKFold(3, shuffle=True, random_state=SEED)
     with threadpool_limits(1, user_api="openmp"):  # its threads spin: 0.7 s alone, 44 s on two cores that others use
         score_N = cross_val_predict(trees, x_NF, label_N, cv=folds, method="predict_proba")[:, 1]
     score_N = np.clip(score_N, 1e-6, 1 - 1e-6)
@@ -108,7 +108,9 @@ def _copy(table: Audited, column: Column, level: float) -> Suspect | None:
     share, words, told = best
     copy = told.p_above(COPY) <= level
     check = "copy of the label" if copy else "stands for the label"
-    text = f"{words} explains {share:.1%} of the label on held-out rows (solo AUC {auc(told.score_N, table.label_N):.4f})"
+    text = (
+        f"{words} explains {share:.1%} of the label on held-out rows (solo AUC {auc(told.score_N, table.label_N):.4f})"
+    )
     certain = copy and (len(column.coded[0]) <= FEW or words != "its value" or not column.number)
     finding = Finding(check, column.name, text, DROP.format(column.name))
     return Suspect(finding, np.ones(len(table.label_N), bool), share, certain)
@@ -158,12 +160,17 @@ def _determines(count: int, positive: int, base: float, level: float) -> bool:
 def _fillings(table: Audited, column: Column, pure: Ints, count_V: Ints, level: float) -> Iterator[Suspect]:
     """Frequent values of a number that were put there by class: at a class's mean, or unlike all their neighbours.
 
-    The second is asked of the three most frequent values, and counts where both classes have one, or where it lies at an
-    end of the range, as missing codes do: one value inside the range may be honest (census incomes have some).
+    The second is asked of the three most frequent values, and counts where both classes have one, or where it lies at
+    an end of the range, as missing codes do: one value inside the range may be honest (census incomes have some).
     """
     distinct_V, code_N = column.coded
     means = [] if column.whole else [column.value_N[(table.label_N == c) & ~column.missing_N].mean() for c in (0, 1)]
-    exact = [code for code in pure if any(abs(distinct_V[code] - mean) <= 1e-9 * abs(mean) for mean in means)]
+    exact = [
+        code
+        for code in pure
+        if any(abs(distinct_V[code] - mean) <= 1e-9 * abs(mean) for mean in means)
+        and not _on_grid(float(distinct_V[code]), distinct_V)
+    ]
     for code in exact:
         words = f"{distinct_V[code]:.10g}, exactly the mean of its class, in"
         yield _suspect("gaps filled by class", column, words, code_N == code, table, certain=True)
@@ -175,6 +182,16 @@ def _fillings(table: Audited, column: Column, pure: Ints, count_V: Ints, level: 
         if len(classes) == 2 or code in (0, len(distinct_V) - 1):
             words = f"{distinct_V[code]:.10g} in"
             yield _suspect("gaps filled by class", column, words, code_N == code, table, certain=False)
+
+
+def _on_grid(value: float, distinct_V: Floats) -> bool:
+    """Whether a value has no more decimals than the others, so that it may equal a mean by chance (54.7)."""
+    for places in range(7):
+        steps = np.append(distinct_V, value) * 10.0**places
+        whole = np.abs(steps - np.rint(steps)) < 1e-6
+        if whole[:-1].mean() >= 0.9:
+            return bool(whole[-1])
+    return False
 
 
 def _unlike_neighbours(table: Audited, code_N: Ints, code: int, level: float) -> bool:
@@ -191,7 +208,7 @@ def _unlike_neighbours(table: Audited, code_N: Ints, code: int, level: float) ->
 
 
 def _suspect(check: str, column: Column, words: str, row_N: Mask, table: Audited, certain: bool) -> Suspect:
-    inside: Floats = table.label_N[row_N]
+    inside = table.label_N[row_N]
     wanted = int(inside.mean() > 0.5)
     right, prior = int((inside == wanted).sum()), float((table.label_N == wanted).mean())
     text = f"{words} {len(inside):,} rows, {right:,} of them of class {wanted} ({prior:.1%} of all rows are)"

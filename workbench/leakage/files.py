@@ -15,7 +15,7 @@ from workbench.leakage.table import Audited, Column, Ints
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "none"]
 DAY_US = 86_400_000_000
-TRUE = {"1", "1.0", "true", "True", "TRUE", "yes", "Yes", "YES"}
+TRUE = {"1": "0", "1.0": "0.0", "true": "false", "yes": "no"}  # what means 1, and what the other value is then
 
 
 def source_of(check: LeakcheckConfig) -> DataConfig:
@@ -79,7 +79,9 @@ def _read(data: DataConfig) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise InputError(f"The files of leakcheck.path={data.source.path} do not have the same columns: {error}.") from error
+        raise InputError(
+            f"The files of leakcheck.path={data.source.path} do not have the same columns: {error}."
+        ) from error
 
 
 def _uri(path: str) -> str:
@@ -104,8 +106,8 @@ def _label(check: LeakcheckConfig, rows: pa.Table) -> tuple[Ints, np.ndarray]:
     counts = {one["values"]: one["counts"] for one in values.drop_null().value_counts().to_pylist()}
     positive = check.positive
     if positive is None and len(counts) == 2:
-        said = [value for value in counts if value in TRUE]
-        positive = said[0] if len(said) == 1 else min(counts, key=lambda value: counts[value])
+        said = [one for one, other in (tuple(counts), tuple(counts)[::-1]) if TRUE.get(one.lower()) == other.lower()]
+        positive = said[0] if said else min(counts, key=lambda value: counts[value])
     if positive not in counts or len(counts) < 2:
         shown = ", ".join(sorted(counts)[:8])
         raise InputError(
@@ -131,7 +133,9 @@ def config_faults(check: LeakcheckConfig) -> None:
     """Raise `ConfigError` with everything that is wrong with the keys."""
     faults = []
     if check.path is None and (check.label or check.time or check.part or check.entities):
-        faults.append("leakcheck.path is not set, but roles of a file are. Set it, or leave out label, time, part, entities.")
+        faults.append(
+            "leakcheck.path is not set, but roles of a file are. Set it, or leave out label, time, part, entities."
+        )
     if check.path is not None and not check.label:
         faults.append("leakcheck.label is not set. Say which column of the file is the label.")
     if check.split not in (None, "random", "time", "entity"):

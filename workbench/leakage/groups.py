@@ -2,9 +2,9 @@
 
 A group is what shares a value of an entity or of any column that repeats. Statistics of a group are recognised by their
 values (equal to the last digit that the column keeps), and where somebody smoothed, scaled or rounded them, by the
-*reliability ceiling*: the positive share of a group is its true rate and the chance of its few rows. What knows the true
-rate at best correlates with the share up to the share's reliability (squared); what correlates more knows the chance
-too, so it has seen these very labels.
+*reliability ceiling*: the positive share of a group is its true rate and the chance of its few rows. What knows the
+true rate at best correlates with the share up to the share's reliability (squared); what correlates more knows the
+chance too, so it has seen these very labels.
 
 Shapes: N rows, G groups.
 """
@@ -17,10 +17,10 @@ from scipy import stats
 
 from workbench.leakage.findings import Finding
 from workbench.leakage.solo import auc
-from workbench.leakage.table import Audited, Column, Floats, Ints
+from workbench.leakage.table import SEED, Audited, Column, Floats, Ints
 
 LIMIT = 200_000  # rows of whole groups that are looked at
-MOST = 24  # groupings that are tried: entities, then categories, then numbers that repeat
+MOST = 64  # groupings that are tried: entities, then categories, then numbers that repeat
 PAIRS = 0.9  # correlation of the labels of two rows with one value, beyond which the value encodes them
 CEILING = 0.05  # what the squared correlation must exceed the reliability by, besides by chance
 QUICK = 4_000  # rows on which a column is looked at first
@@ -42,7 +42,7 @@ class Groups:
         """The groups of the rows; a missing value is a group too."""
         _, code_N = np.unique(by.coded[1], return_inverse=True)
         count_G = np.bincount(code_N).astype(float)
-        return cls(code_N, count_G, np.bincount(code_N, label_N))
+        return cls(code_N, count_G, np.bincount(code_N, label_N).astype(float))
 
     @property
     def share_G(self) -> Floats:
@@ -67,11 +67,26 @@ def statistics(table: Audited, level: float) -> Iterator[Finding]:
     names = [one.name for one in groupings(table.sample(LIMIT))]
     each = level / max(len(names) * len(table.columns), 1)
     for name in names:
-        some = table.groups(table.column(name), LIMIT)
-        parts = [some, *_training(some)]
-        for column in some.columns:
-            if column.name != name and column.number and not column.missing_N.all():
-                yield from _of_column(parts, name, column.name, each)
+        likely = _likely(table.groups(table.column(name), QUICK), name)
+        some = table.groups(table.column(name), LIMIT) if likely else table
+        parts = [some, *_training(some)] if likely else []
+        for column in likely:
+            yield from _of_column(parts, name, column, each)
+
+
+def _likely(table: Audited, by_name: str) -> list[str]:
+    """The numbers that, on few rows, are constant in the groups or tell the label inside them."""
+    groups = Groups.of(table.column(by_name), table.label_N)
+    first_G = np.unique(groups.code_N, return_index=True)[1]
+    found = []
+    for column in table.columns:
+        if column.name == by_name or not column.number or column.missing_N.all():
+            continue
+        value_N = np.where(column.missing_N, np.nanmean(column.value_N), column.value_N)
+        constant = np.mean((value_N == value_N[first_G[groups.code_N]]) | column.missing_N)
+        if constant >= 0.99 or _inside(groups, value_N, table.label_N):
+            found.append(column.name)
+    return found
 
 
 def encodings(table: Audited, level: float) -> Iterator[Finding]:
@@ -88,7 +103,9 @@ def encodings(table: Audited, level: float) -> Iterator[Finding]:
         ceiling = chance + PAIRS * (1 - chance)
         if len(pair) and stats.binom.sf(same - 1, len(pair), ceiling) <= level / len(many):
             text = f"of {len(pair):,} values with several rows, {same:,} have one class ({chance:.0%} would by chance)"
-            remedy = f"Drop it, or show that its values are given before the outcome (leakcheck.accept=[{column.name}])."
+            remedy = (
+                f"Drop it, or show that its values are given before the outcome (leakcheck.accept=[{column.name}])."
+            )
             yield Finding("values encode the label", column.name, text, remedy)
 
 
@@ -158,7 +175,7 @@ def _beyond_ceiling(groups: Groups, value_G: Floats, level: float) -> str:
     value, share = value - value.mean(), share - share.mean()
     noise = groups.share_G[some] * (1 - groups.share_G[some]) / (count - 1)
     sums = np.stack([np.ones(len(value)), value, share, value**2, share**2, value * share, noise])
-    block = np.random.default_rng(0).permutation(len(value)) % BLOCKS
+    block = np.random.default_rng(SEED).permutation(len(value)) % BLOCKS
     by_block = np.stack([np.bincount(block, one, minlength=BLOCKS) for one in sums])
     total, reliability, squared = _excess(by_block.sum(1))
     if not np.isfinite(total):
@@ -189,8 +206,7 @@ def _inside(groups: Groups, value_N: Floats, label_N: Ints) -> str:
     mixed_G = (groups.positive_G > 0) & (groups.positive_G < groups.count_G)
     rows = mixed_G[groups.code_N]
     label, rest_N = label_N[rows], np.round((value_N - mean_G[groups.code_N])[rows], 12)
-    if min(label.sum(), len(label) - label.sum()) < 30 or abs(auc(rest_N[:QUICK], label[:QUICK]) - 0.5) < 0.45:
+    if min(label.sum(), len(label) - label.sum()) < 30 or abs((area := auc(rest_N, label)) - 0.5) < 0.499:
         return ""
-    area = auc(rest_N, label)
     alone = abs(auc(value_N, label_N) - 0.5) > 0.45  # without any group: `determined` looks at that
-    return f"inside a group it orders the classes with AUC {area:.4f}" if abs(area - 0.5) >= 0.499 and not alone else ""
+    return "" if alone else f"inside a group it orders the classes with AUC {area:.4f}"

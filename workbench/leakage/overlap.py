@@ -1,5 +1,6 @@
 """What the parts of a split share and must not: rows, entities, and time."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -47,7 +48,9 @@ def shared_entities(table: Audited) -> Iterator[Finding]:
         if both:
             text = f"{both:,} of {len(entity.coded[0]):,} values occur in more than one part"
             leak = table.split == "entity"
-            remedy = "Split by its value." if leak else "If new ones will be scored, split by it: leakcheck.split=entity."
+            remedy = (
+                "Split by its value." if leak else "If new ones will be scored, split by it: leakcheck.split=entity."
+            )
             yield Finding("entities in several parts", entity.name, text, remedy, leak)
 
 
@@ -57,7 +60,7 @@ def mixed_times(table: Audited) -> Iterator[Finding]:
         return
     part_N, time = table.part.coded[1], table.time_N
     spans = sorted((int(time[part_N == p].min()), int(time[part_N == p].max())) for p in range(int(part_N.max()) + 1))
-    late = [(a, b) for a, b in zip(spans, spans[1:], strict=False) if b[0] < a[1]]
+    late = [(a, b) for a, b in itertools.pairwise(spans) if b[0] < a[1]]
     for earlier, later in late:
         count = int(((time >= later[0]) & (time <= earlier[1])).sum())
         text = f"{count:,} rows lie in the times of two parts"

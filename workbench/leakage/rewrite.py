@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from workbench.leakage.findings import Finding
 from workbench.leakage.functions import FeatureFunction
-from workbench.leakage.table import Floats, Ints, Mask
+from workbench.leakage.table import SEED, Floats, Ints, Mask
 
 LIMIT = 50_000  # events of a whole history that are enough to show a look ahead
 LATER_US = 1_000_000  # how long after T what is inserted happens, or becomes known
@@ -43,7 +43,7 @@ class History:
         """A column of times as microseconds since 1970."""
         return table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
 
-    def sample(self, limit: int = LIMIT, seed: int = 0) -> "History":
+    def sample(self, limit: int = LIMIT, seed: int = SEED) -> "History":
         """The whole history of as many values of the first entity (or rows) as make about `limit` events."""
         count = self.events.num_rows
         if count <= limit:
@@ -60,7 +60,7 @@ class History:
 Rewrite = Callable[[History, int, np.random.Generator], tuple[pa.Table, pa.Table]]
 
 
-def changed(function: FeatureFunction, history: History, cuts: int, seed: int = 0) -> list[Finding]:
+def changed(function: FeatureFunction, history: History, cuts: int, seed: int = SEED) -> list[Finding]:
     """One finding per feature that any rewrite of the future changed, with the first such row as evidence."""
     before = function(history.events, history.labels)
     found: dict[str, Finding] = {}
@@ -201,8 +201,8 @@ REWRITES: dict[str, tuple[Rewrite, str]] = {  # the words of the evidence, and w
     "events deleted after": (_deleted, "events"),
     "events altered after": (_altered, "events"),
     "events inserted after": (_inserted, "events"),
-    "events inserted that were not known by": (_known_late, "known"),
     "events inserted with larger ids at the very instant of": (_tied, "ties"),
+    "events inserted that were not known by": (_known_late, "known"),
     "labels flipped that were not known by": (_flipped, "known"),
     "labels removed that were not known by": (_removed, "known"),
     "labels corrected after": (_said_later, "known"),

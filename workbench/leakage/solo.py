@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from workbench.leakage.table import Column, Floats, Ints
+from workbench.leakage.table import SEED, Column, Floats, Ints
 
 BINS = 64
 FOLDS = 5
@@ -42,11 +42,11 @@ class Solo:
 def solo(bin_N: Ints, label_N: Ints, fold_N: Ints | None = None, forward: bool = False) -> Solo:
     """How well the bins predict; folds are random (fixed seed) unless given; `forward` learns from lower folds only."""
     if fold_N is None:
-        fold_N = np.random.default_rng(0).integers(0, FOLDS, len(label_N))
+        fold_N = np.random.default_rng(SEED).integers(0, FOLDS, len(label_N))
     bins, folds = int(bin_N.max()) + 1, int(fold_N.max()) + 1
     cell_N = bin_N * folds + fold_N
     count_BK = np.bincount(cell_N, minlength=bins * folds).reshape(bins, folds).astype(float)
-    positive_BK = np.bincount(cell_N, label_N, minlength=bins * folds).reshape(bins, folds)
+    positive_BK = np.bincount(cell_N, label_N, minlength=bins * folds).reshape(bins, folds).astype(float)
     known_BK, hit_BK = _others(count_BK, forward), _others(positive_BK, forward)
     base_K = (hit_BK.sum(0) + 0.5) / (known_BK.sum(0) + 1)
     score_N = ((hit_BK + base_K) / (known_BK + 1))[bin_N, fold_N]

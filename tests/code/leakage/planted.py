@@ -167,7 +167,7 @@ PLANTS: dict[str, tuple[Plant, str]] = {  # the plant, and the check that must n
     "copy": (copy, "copy of the label"),
     "transform": (transform, "copy of the label"),
     "words": (words, "copy of the label"),
-    "spread": (spread, "copy of the label"),
+    "spread": (spread, "of the label|for the label"),
     "noisy copy": (noisy_copy, "of the label|for the label"),
     "recovered": (recovered, "value tells the label"),
     "gap": (gap, "missingness tells the label"),
