@@ -92,6 +92,15 @@ class TestAnHonestTable:
             label_N = (data.target.to_numpy()[order] == 0).astype(np.int64)
             assert leaks(audited(data.data.iloc[order].reset_index(drop=True), label_N)) == []
 
+    def test_may_have_a_value_that_equals_a_class_mean_by_chance(self) -> None:
+        """With one decimal in all values, the mean of a class is such a value in one table of a few hundred."""
+        steps_N = np.repeat(np.arange(-40, 41), 5) / 10  # symmetric: the mean of class 0 is the value 50
+        value_N, label_N = np.append(50 + steps_N, 50 + steps_N[:60]), np.repeat([0, 1], [405, 60])
+        order = np.random.default_rng(0).permutation(465)
+        table = audited(pd.DataFrame({"value": value_N[order].round(1)}), label_N[order])
+        assert table.columns[0].value_N[label_N[order] == 0].mean() == pytest.approx(50.0, abs=1e-12)
+        assert leaks(table) == []
+
     def test_may_have_one_strong_column(self) -> None:
         """A solo AUC of .95 is no leak, even where no other column says anything."""
         random = np.random.default_rng(0)

@@ -148,6 +148,26 @@ def test_a_product_feature_that_takes_the_label_too_early_is_named() -> None:
     assert all("labels" in one.evidence for one in found)
 
 
+@pytest.mark.parametrize("words", rewrite.REWRITES)
+def test_a_rewrite_changes_what_came_later_and_nothing_that_was_known(words: str) -> None:
+    before = history()
+    cut = before.events["at"][ROWS // 2].value
+    events, labels = rewrite.REWRITES[words][0](before, cut, np.random.default_rng(0))
+    assert not events.equals(before.events) or not labels.equals(before.labels)
+    for old, new, known in ((before.events, events, "known"), (before.labels, labels, "known_time")):
+        then = pa.scalar(cut, pa.int64()).cast(old.schema.field(known).type)
+        kept = new.filter(pa.compute.less_equal(new[known], then)).slice(
+            0, old.filter(pa.compute.less_equal(old[known], then)).num_rows
+        )
+        assert kept.equals(old.filter(pa.compute.less_equal(old[known], then)))
+
+
+def test_flipped_labels_say_the_other_class() -> None:
+    before = history()
+    _, labels = rewrite.REWRITES["labels flipped that were not known by"][0](before, 0, np.random.default_rng(0))
+    assert pa.compute.add(labels["label"], before.labels["label"]).unique().to_pylist() == [1]
+
+
 def test_a_sample_keeps_whole_histories() -> None:
     some = history().sample(limit=600)
     cards = set(some.events["card"].to_pylist())
