@@ -242,6 +242,25 @@ class MonitorConfig:
 
 
 @dataclass
+class LeakcheckConfig:
+    """What is checked for leaks: the experiment's own features, or any file that has a label."""
+
+    path: str | None = None  # a file or folder to check, local or s3://; null: the experiment's features
+    format: str | None = None  # csv | parquet | jsonl; by the extension when null
+    label: str | None = None  # file: the label's column
+    positive: str | None = None  # file: the label's value that means 1; of two values 1, true or yes, else the rarer
+    time: str | None = None  # file: the column of the rows' time
+    entities: list[str] = field(default_factory=list)  # file: columns that name a customer, shop, ...
+    part: str | None = None  # file: the column that says which rows train and which test
+    split: str | None = None  # what the split claims: random | time | entity; null: time or entity where one is named
+    delay_days: float = 0.0  # file: how long after the row's time its label is known
+    accept: list[str] = field(default_factory=list)  # columns that a person has looked at: their leaks become notes
+    cuts: int = 5  # times after which the future is rewritten
+    sample_rows: int = 200_000  # rows, drawn with a fixed seed, that the statistical tests look at
+    false_alarm_rate: float = 0.01  # of all tests together: chance that a table without a leak is refused
+
+
+@dataclass
 class ScalingConfig:
     """What training runs on."""
 
@@ -295,6 +314,7 @@ class Config:
     serve: ServeConfig = field(default_factory=ServeConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    leakcheck: LeakcheckConfig = field(default_factory=LeakcheckConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)

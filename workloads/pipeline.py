@@ -32,12 +32,13 @@ from workloads import (
     validate,
 )
 
-VERSION = 2
+VERSION = 3
 Step = Callable[[Config], Artifact]
 BUILD: dict[str, Step] = {
     "ingest": ingest.run,
     "validate": validate.run,
     "featurize": featurize.run,
+    "leakcheck": leakcheck.run,
     "train": train.run,
     "evaluate": evaluate.shown,
     "register": register.run,

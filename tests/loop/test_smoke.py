@@ -16,19 +16,7 @@ import pytest
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
 
-STEPS = [
-    "ingest",
-    "validate",
-    "featurize",
-    "train",
-    "evaluate",
-    "register",
-    "deploy",
-    "replay",
-    "label",
-    "parity",
-    "monitor",
-]
+STEPS = "ingest validate featurize leakcheck train evaluate register deploy replay label parity monitor".split()
 CURL = re.compile(r"^curl -s http://127\.0\.0\.1:8000/v1/score .*?'\}?$", re.MULTILINE | re.DOTALL)
 
 

@@ -1,0 +1,27 @@
+"""Feature functions as the leak check calls them; the one place that knows how this product computes its own."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.features import offline
+from workbench.features.definitions import FeatureSet
+from workbench.features.labels import PositiveIntervals
+
+# From events (id, event time, known time, entities, values) and label rows (id, label, known_time, recorded_at) to each
+# feature's values, in the order of the events.
+FeatureFunction = Callable[[pa.Table, pa.Table], dict[str, NDArray]]
+
+
+def of_feature_set(feature_set: FeatureSet) -> FeatureFunction:
+    """The product's own offline computation of a feature set."""
+
+    def compute(events: pa.Table, labels: pa.Table) -> dict[str, NDArray]:
+        positives = PositiveIntervals.of(labels, feature_set.id)
+        found = offline.row_features(feature_set, events)
+        for entity in feature_set.entities:
+            found |= offline.entity_features(feature_set, entity, events, positives)
+        return found
+
+    return compute
