@@ -24,6 +24,7 @@ from workloads import (
     featurize,
     ingest,
     label,
+    leakcheck,
     monitor,
     parity,
     register,

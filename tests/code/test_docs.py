@@ -11,7 +11,8 @@ from workloads import door
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(path for path in ROOT.rglob("README.md") if ".venv" not in path.parts)
-STEPS = tuple("ingest validate featurize leakcheck train evaluate register deploy replay label parity monitor".split())
+STEPS = ("ingest", "validate", "featurize", "leakcheck", "train", "evaluate", "register", "deploy", "replay", "label", "parity",
+         "monitor")  # fmt: skip
 COMMAND = re.compile(r"python -m (workloads\.\w+|benchmarks\.\w+|workbench\.\w+)((?: [\w.]+=[^\s`#]+)*)")
 
 
