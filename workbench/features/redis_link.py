@@ -29,15 +29,15 @@ class Link:
         retry = Retry(NoBackoff(), 1)  # a connection that went stale; whatever is sent twice counts once
         limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self.redis = redis.Redis.from_url(url, password=os.environ.get(PASSWORD), retry=retry, **limits)
-        self._keys = [self.key(name) for name in (b"meta", b"times", b"events")]
+        self._keys = [self.key(name) for name in ("meta", "times", "events")]
         self._scripts = {
             text: self.redis.register_script(text)
             for text in (scripts.OBSERVE, scripts.LOOK, scripts.SWAP, scripts.CLAIM, scripts.PUBLISH)
         }
 
-    def key(self, name: bytes) -> bytes:
+    def key(self, name: str) -> bytes:
         """The whole name of a key."""
-        return self.prefix + name
+        return self.prefix + name.encode()
 
     def run(self, script: str, keys: Iterable[bytes], *arguments: Any) -> Any:
         """What a script answers in the name of the state as it was filled."""

@@ -28,9 +28,9 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
 
     time: int
     known: int
-    entities: tuple[bytes | None, ...]  # the names of their keys; None where one is not named in full
+    entities: tuple[str | None, ...]  # the names of their keys, as text: Lua's cmsgpack knows no bytes
     labels: Labels = ()  # (known time, label), ascending
-    versions: tuple[tuple[int, int, tuple[bytes | None, ...]], ...] = ()  # known, time, entities; ascending
+    versions: tuple[tuple[int, int, tuple[str | None, ...]], ...] = ()  # known, time, entities; ascending
 
     @property
     def positive(self) -> bool:
@@ -38,7 +38,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
         return any(label for _, label in self.labels)
 
     @property
-    def places(self) -> set[tuple[int, tuple[bytes | None, ...]]]:
+    def places(self) -> set[tuple[int, tuple[str | None, ...]]]:
         """Where its versions lie: time and entities."""
         return {(self.time, self.entities)} | {(time, entities) for _, time, entities in self.versions}
 

@@ -2,7 +2,7 @@
 
 A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark), `events` (id ->
 record), `times` (ids by event time); per entity its versions by time, and under the same key with `+` those of them
-that a label called positive. Each script first compares the epoch: after a loss of the data none answers from what is left.
+that a label called positive. Each script first compares the epoch: after a loss of the data none answers from the rest.
 None may run where memory is full (`#!lua` without flags), so that what is refused is refused whole.
 """
 

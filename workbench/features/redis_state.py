@@ -27,8 +27,8 @@ from workbench.features.redis_records import Layout, Record, decode, encode, end
 from workbench.features.timeline import micros
 from workbench.features.vector import Event, Vector
 
-Keys = tuple[bytes | None, ...]
-Change = tuple[bytes, int | str, bytes]  # key, score (none: remove), member
+Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
+Change = tuple[str, int | str, bytes]  # key, score (none: remove), member
 TOGETHER = 2000  # commands that are sent at once when a history is loaded
 
 
@@ -161,7 +161,7 @@ class RedisState:
             for time, entities in record.places if record.positive else ():
                 for layout, key in zip(self._layouts, entities, strict=False):
                     if layout.labelled and key is not None:
-                        yield key + b"+", time if write else "", encode((time, identity, record.labels))
+                        yield key + "+", time if write else "", encode((time, identity, record.labels))
 
     def _ends(self, identity: Any, version: tuple[int, int, Keys], until: int) -> Iterator[Change]:
         known, time, entities = version
@@ -185,14 +185,14 @@ class RedisState:
         for identity, (time, known, named) in loaded._events.items():
             entities = tuple(None if one is None else _key(number, one) for number, one in enumerate(named))
             record = Record(time, known, entities, labels.get(identity, ()))
-            yield ["HSET", key(b"events"), encode(identity), encode(record)]
-            yield ["ZADD", key(b"times"), time, encode(identity)]
-        yield ["HSET", key(b"meta"), "clock", loaded.clock]
+            yield ["HSET", key("events"), encode(identity), encode(record)]
+            yield ["ZADD", key("times"), time, encode(identity)]
+        yield ["HSET", key("meta"), "clock", loaded.clock]
 
 
-def _key(number: int, entity: Hashable) -> bytes:
+def _key(number: int, entity: Hashable) -> str:
     """The name of an entity's key: its plan's number and its value."""
-    return b"%d:%b" % (number, msgspec.json.encode(entity))
+    return f"{number}:{msgspec.json.encode(entity).decode()}"
 
 
 def _added(key: bytes, scores: Iterable[int], members: Iterable[bytes]) -> Iterator[list[Any]]:
