@@ -1,11 +1,11 @@
 """Online features of one event: read and update of the state, in process and in Redis, one client, event after event.
 
-The state holds what the payments endpoint holds before its replay (twice the horizon of 37 days), entities are tokens, and
-the events are those of the replay. Peer of the state in process: a bare round trip to a local Redis that gives back as
-many bytes as the features have, the least that any store behind a socket costs. Peer of the state in Redis: ready-made
-features in one hash per entity, as feature stores keep them, read (HGETALL of both) and written back (HSET of both) in
-one pipeline each. That peer computes no window and is not atomic. The sides take turns at each event. Redis is one of the
-benchmark's own, without a disk.
+The state holds what the payments endpoint holds before its replay (twice the horizon of 37 days), entities are tokens,
+and the events are those of the replay. Peer of the state in process: a bare round trip to a local Redis that gives back
+as many bytes as the features have, the least that any store behind a socket costs. Peer of the state in Redis:
+ready-made features in one hash per entity, as feature stores keep them, read (HGETALL of both) and written back (HSET
+of both) in one pipeline each. That peer computes no window and is not atomic. The sides take turns at each event. Redis
+is one of the benchmark's own, without a disk.
 
     python -m benchmarks.online_features [--json FILE] [--events 5000] [KEY=VALUE ...]
 """
@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,14 +83,12 @@ def facts(cfg: Config, count: int) -> tuple[pa.Table, pa.Table, list[dict[str, A
     return rows.filter(before), said, coming
 
 
-def compared(
-    names: FeatureSet, url: str, history: pa.Table, said: pa.Table, stream: list[dict[str, Any]]
-) -> list[Row]:
+def compared(names: FeatureSet, url: str, history: pa.Table, said: pa.Table, stream: list[dict[str, Any]]) -> list[Row]:
     """The percentiles of all sides in turn; every number of both states must be equal."""
     inside, shared = OnlineState(names), RedisState(names, url, "benchmark")
     for state in (inside, shared):
         started = time.perf_counter()
-        state.fill_once(lambda state=state: state.load(history, said))  # type: ignore[misc]
+        state.fill_once(lambda fresh: fresh.load(history, said))
         say(f"  {type(state).__name__}: {len(state):,} events loaded in {time.perf_counter() - started:.1f} s")
     sides: list[Side] = [lambda event, _: inside.observe(event), lambda event, _: shared.observe(event)]
     took = measured([*sides, *peers(names, url)], stream)

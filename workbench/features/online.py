@@ -102,9 +102,9 @@ class OnlineState:
                 self._mark_in(entities, time, identity)
         return True
 
-    def fill_once(self, fill: Callable[[], None]) -> None:
+    def fill_once(self, fill: Callable[["OnlineState"], None]) -> None:
         """Fill the state: it is nobody else's, so nobody else has filled it."""
-        fill()
+        fill(self)
 
     def load(self, events: pa.Table, labels: pa.Table) -> None:
         """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""

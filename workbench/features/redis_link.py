@@ -26,7 +26,8 @@ class Link:
 
     def __init__(self, url: str, view: str) -> None:
         self.url, self.prefix, self.epoch = url, f"workbench:{{{view}}}:".encode(), b""
-        retry = Retry(NoBackoff(), 1)  # a connection that went stale; whatever is sent twice counts once
+        # a connection that went stale is made again: whatever is sent twice counts once
+        retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self.redis = redis.Redis.from_url(url, password=os.environ.get(PASSWORD), retry=retry, **limits)
         self._keys = [self.key(name) for name in ("meta", "times", "events")]
@@ -52,7 +53,7 @@ class Link:
 
     def fill_once(self, fill: Callable[[], None], patience_s: float = 600) -> None:
         """Be one of those who share the state: the first one fills it, the others wait until it is filled."""
-        self.ask(lambda: _check(self.redis, self.url))
+        self.ask(lambda: _check(self.redis.info(), self.url))
         self.epoch = mine = FILLING + secrets.token_hex(8).encode()
         until = time.monotonic() + patience_s
         while (ruling := self.run(scripts.CLAIM, (), DEAD_MS)) != mine and ruling.startswith(FILLING):
@@ -89,9 +90,14 @@ class Link:
                 self.redis.unlink(*rest)
 
 
-def _check(client: redis.Redis, url: str) -> None:
+def check(url: str) -> None:
+    """Raise `StateUnavailable` unless a state can be kept there."""
+    link = Link(url, "")
+    link.ask(lambda: _check(link.redis.info(), url))
+
+
+def _check(about: dict[str, Any], url: str) -> None:
     """Refuse a Redis that would forget on its own, or that would write half of something."""
-    about = client.info()
     if int(about["redis_version"].partition(".")[0]) < OLDEST:
         raise StateUnavailable(f"Redis at {url} has version {about['redis_version']}. Use {OLDEST}.0 or newer.")
     if (policy := about["maxmemory_policy"]).startswith("allkeys"):

@@ -5,7 +5,7 @@ Squares are not written: they are those of the sums. Everything is MessagePack.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import gt
 from typing import Any
 
@@ -67,7 +67,7 @@ class Layout:
     def versions(self, history: History) -> Iterator[bytes]:
         """All versions of a history."""
         sums = [[after - before for before, after in itertools.pairwise(history.sums[i])] for i in self._kept]
-        facts = (history.time, history.ids, history.known, itertools.repeat(0), history.until)
+        facts = (history.time, history.ids, history.known, _numbers(history), history.until)
         return map(encode, zip(*facts, *sums, *history.values, strict=False))
 
     def history(self, versions: list[Version], positives: Sequence[tuple[int, Any, Any]]) -> History:
@@ -90,6 +90,14 @@ def ended(version: bytes, identity: Any, known: int, until: int) -> bytes | None
     if facts[1] != identity or facts[2] != known or facts[4] <= until:
         return None
     return encode([*facts[:4], until, *facts[FACTS:]])
+
+
+def _numbers(history: History) -> Iterable[int]:
+    """Of versions of one event at one time that were told later, the greater number."""
+    if not history.odd:
+        return itertools.repeat(0)
+    events = itertools.groupby(zip(history.time, history.ids, strict=True))
+    return [number for _, same in events for number, _ in enumerate(same)]
 
 
 def _kept(what: str) -> str:

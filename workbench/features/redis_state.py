@@ -24,7 +24,6 @@ from workbench.features.labels import NEVER_US
 from workbench.features.online import OnlineState, told
 from workbench.features.redis_link import Link
 from workbench.features.redis_records import Layout, Record, decode, encode, ended, read_record
-from workbench.features.timeline import micros
 from workbench.features.vector import Event, Vector
 
 Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
@@ -42,9 +41,18 @@ class RedisState:
         self._layouts = [Layout(plan) for plan in self._vector.plans]
         self._link = Link(url, f"{name}:{feature_set.digest}")
 
-    def fill_once(self, fill: Callable[[], None]) -> None:
-        """Be one of those who share the state; the first of them fills it. Nothing else may be asked before."""
-        self._link.fill_once(fill)
+    def fill_once(self, fill: Callable[[OnlineState], None]) -> None:
+        """Be one of those who share the state; the first of them fills it, in process, and writes it as a whole.
+
+        Nothing else may be asked before. Whoever comes while it is being filled waits.
+        """
+
+        def write() -> None:
+            filled = OnlineState(self.feature_set)
+            fill(filled)
+            self._write(filled)
+
+        self._link.fill_once(write)
 
     def __len__(self) -> int:
         return self._look(None)[0]
@@ -110,19 +118,20 @@ class RedisState:
     def load(self, events: pa.Table, labels: pa.Table) -> None:
         """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
         loaded = OnlineState(self.feature_set)
-        loaded.load(_remembered(self.feature_set, events), labels)
+        loaded.load(events, labels)
+        self._write(loaded)
+
+    def _write(self, filled: OnlineState) -> None:
         pipe = self._link.redis.pipeline(transaction=False)
-        for number, command in enumerate(self._commands(loaded), start=1):
+        for number, command in enumerate(self._commands(filled), start=1):
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             if number % TOGETHER == 0:
                 self._link.ask(pipe.execute)
         self._link.ask(pipe.execute)
-        self.clock = loaded.clock
+        self.clock = filled.clock
 
     def _keys(self, event: Event) -> Keys:
-        return tuple(
-            None if one is None else _key(number, one) for number, one in enumerate(self._vector.entities(event))
-        )
+        return _named(self._vector.entities(event))
 
     def _answered(self, event: Event, asker: Asker, entities: Keys, answer: bytes) -> list[float]:
         self.clock, *found = decode(answer)
@@ -172,22 +181,33 @@ class RedisState:
                     yield key, "", member
                     yield key, time, other
 
-    def _commands(self, loaded: OnlineState) -> Iterator[list[Any]]:
-        """What writes a loaded state."""
-        key, labels = self._link.key, loaded._labels
-        for number, (layout, histories) in enumerate(zip(self._layouts, loaded._histories, strict=True)):
+    def _commands(self, filled: OnlineState) -> Iterator[list[Any]]:
+        """What writes all that another state remembers."""
+        oldest, key = filled.clock - self.feature_set.memory_us, self._link.key
+        for number, (layout, histories) in enumerate(zip(self._layouts, filled._histories, strict=True)):
             for entity, history in histories.items():
-                name = key(_key(number, entity))
-                yield from _added(name, history.time, layout.versions(history))
-                marks = zip(history.positive_time, history.positive_ids, strict=True)
-                members = (encode((time, identity, labels[identity])) for time, identity in marks)
-                yield from _added(name + b"+", history.positive_time, members)
-        for identity, (time, known, named) in loaded._events.items():
-            entities = tuple(None if one is None else _key(number, one) for number, one in enumerate(named))
-            record = Record(time, known, entities, labels.get(identity, ()))
-            yield ["HSET", key("events"), encode(identity), encode(record)]
-            yield ["ZADD", key("times"), time, encode(identity)]
-        yield ["HSET", key("meta"), "clock", loaded.clock]
+                if not history.forget(oldest, at_least=1):
+                    name, labels = _key(number, entity), filled._labels
+                    yield from _added(key(name), history.time, layout.versions(history))
+                    marks = zip(history.positive_time, history.positive_ids, strict=True)
+                    members = (encode((time, identity, labels[identity])) for time, identity in marks)
+                    yield from _added(key(name + "+"), history.positive_time, members)
+        for identity, (time, *_) in filled._events.items():
+            if time >= oldest:
+                record = _record(filled, identity)
+                yield ["HSET", key("events"), encode(identity), encode(record)]
+                yield ["ZADD", key("times"), max(at for at, _ in record.places), encode(identity)]
+        yield ["HSET", key("meta"), "clock", filled.clock]
+
+
+def _record(filled: OnlineState, identity: Any) -> Record:
+    time, known, entities = filled._events[identity]
+    versions = ((known, time, _named(named)) for known, time, named in filled._versions.get(identity, ()))
+    return Record(time, known, _named(entities), filled._labels.get(identity, ()), tuple(versions))
+
+
+def _named(entities: Iterable[Hashable]) -> Keys:
+    return tuple(None if one is None else _key(number, one) for number, one in enumerate(entities))
 
 
 def _key(number: int, entity: Hashable) -> str:
@@ -200,9 +220,3 @@ def _added(key: bytes, scores: Iterable[int], members: Iterable[bytes]) -> Itera
     pairs = zip(scores, members, strict=True)
     while some := list(itertools.islice(pairs, TOGETHER)):
         yield ["ZADD", key, *itertools.chain.from_iterable(some)]
-
-
-def _remembered(feature_set: FeatureSet, events: pa.Table) -> pa.Table:
-    """The events that the newest of them leaves in memory."""
-    times = micros(events[feature_set.event_time])
-    return events.filter(pa.array(times >= times.max(initial=0) - feature_set.memory_us))
