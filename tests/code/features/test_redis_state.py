@@ -224,6 +224,41 @@ class TestMemory:
         assert (found["now_count_3d"], found["now_mean_3d"], found["before_count_3d"]) == (1, 7, 0)
         assert (state.time_of(3), len(state), state.label(3, True, 0)) == (None, 1, False)
 
+    def test_a_late_event_sees_nothing_from_before_all_memory_though_it_is_not_swept_yet(self, server: Server) -> None:
+        state = replica(server, next(NAMES), SMALL)
+        for number in range(40):
+            state.observe(event(number, 0.1, customer=100 + number))
+        state.observe(event(40, 0.5))
+        state.observe(event(41, 10.8, customer=6))
+        assert state.observe(event(42, 1))[SMALL.names.index("before_count_1d")] == 0
+        assert state._link.redis.zcard(state._link.key("0:5")) == 2
+
+    def test_ties_are_broken_by_the_order_of_the_ids_not_of_their_bytes(self, server: Server) -> None:
+        state, before = replica(server, next(NAMES), SMALL), SMALL.names.index("before_count_1d")
+        for _ in range(2):
+            counts = [state.observe(event(identity, 0))[before] for identity in ("b", "aa")]
+        assert counts == [1, 0]
+
+    def test_an_event_that_was_corrected_at_once_and_twice_asks_as_it_came(self, server: Server) -> None:
+        def fill(fresh: OnlineState) -> None:
+            fresh.observe(event(1, 0, amount=10))
+            for amount in (3, 5):
+                fresh.correct(1, event(1, 0, amount=amount), 0)
+
+        shared, alone = replica(server, next(NAMES), SMALL, fill), OnlineState(SMALL)
+        fill(alone)
+        for one in (event(1, 0, amount=10), event(2, 0.5, amount=1)):
+            assert shared.observe(one) == alone.observe(one)
+
+    def test_an_id_that_comes_again_with_another_entity_or_time_sees_others_only(self, server: Server) -> None:
+        now = SMALL.names.index("now_count_1d")
+        for state in (OnlineState(SMALL), replica(server, next(NAMES), SMALL)):
+            for one in (event(1, 0, customer=5), event(2, -0.1, customer=6), event(3, 0.2, customer=7)):
+                state.observe(one)
+            again = [event(1, 0, customer=6), event(1, 0.1, customer=5), event(3, 0.1, customer=7)]
+            assert [state.observe(one)[now] for one in again] == [1, 1, 0]
+            assert len(state) == 3
+
     def test_an_event_without_an_entity_has_no_past(self, server: Server) -> None:
         state = replica(server, next(NAMES), SMALL)
         for number in range(2):
