@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import hypothesis
 import pytest
@@ -16,6 +17,7 @@ os.environ["WORKBENCH_JOURNAL"] = str(HOME / "journal")
 os.environ["WANDB_DIR"] = str(HOME)
 os.environ.pop("RAY_ADDRESS", None)
 
+from tests.loop import commands  # noqa: E402
 from workbench import cluster  # noqa: E402
 from workbench.config import Config, KeysConfig, ScalingConfig  # noqa: E402
 from workbench.data.store import Store  # noqa: E402
@@ -33,6 +35,21 @@ def ray_session() -> Iterator[None]:
     with cluster.session():
         cluster.up(cfg)
         yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the loop's one run of the session leaves its store, keys and journal."""
+    return tmp_path_factory.mktemp("loop")
+
+
+@pytest.fixture(scope="session")
+def first(folder: Path) -> CompletedProcess[str]:
+    """The finished first run of the loop; `tests/model/` asks the model that it shipped."""
+    words = (f"serve.port={commands.free_port()}", f"output.json={folder / 'out.json'}")
+    done = commands.run(folder, "pipeline", *words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Bring a source into the store: events as an immutable snapshot, labels into the ledger.
 
 Reads:  the benchmark's generator, or CSV, Parquet or JSON lines (`data.source`)
-Writes: raw snapshot (events without labels); label ledger, seeded with what the source knows
+Writes: raw snapshot (events without labels; a value that is not of its type as text, for validation to name it); label
+        ledger, seeded with what the source knows
 Run:    python -m workloads.ingest data=lending_club
 """
 
@@ -19,7 +20,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workloads import door
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -53,8 +54,10 @@ def run(cfg: Config) -> Artifact:
 
 
 def _ledger_rows(data: DataConfig, source: Source) -> pa.Table:
-    """A ledger row for every row whose label the source knows; it becomes known after the configured delay."""
+    """A ledger row for every row that has id, event time and label; it becomes known after the configured delay."""
     known = pc.is_valid(source.labels)
+    for role in (data.id, data.event_time):
+        known = pc.and_(known, pc.is_valid(source.keys[role]))
     keys = source.keys.filter(known)
     times = keys[data.event_time]
     delay = pa.scalar(round(data.label.delay_days * 86_400e6), pa.duration("us"))

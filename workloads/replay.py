@@ -27,7 +27,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
-from workbench.features.definitions import known_time_column
+from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.features.timeline import Ints, micros
 from workbench.progress import say
 from workloads import deploy, door, featurize, ingest, register, validate
@@ -195,8 +195,7 @@ def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.T
     A label told early in its step does no harm: features look at its known time, not at when it arrived. One that is
     known before its event was sent follows it a step later, the last of all after all events.
     """
-    step = min(STEP, dt.timedelta(cfg.data.label.delay_days) or STEP)
-    step_us, begin = step // dt.timedelta(microseconds=1), _clock(cfg, events)[0]
+    step_us, begin = _step(cfg) // dt.timedelta(microseconds=1), _clock(cfg, events)[0]
     begin_us = pa.scalar(begin, labels.TIME).cast(pa.int64()).as_py()
     sent_in = (_sent(cfg, events) - begin_us) // step_us
     known_in = (micros(told["known_time"]) - begin_us) // step_us
@@ -218,12 +217,24 @@ def bodies(cfg: Config, rows: pa.Table) -> list[bytes]:
 
 
 def _lanes(cfg: Config, rows: pa.Table) -> list[list[bytes]]:
-    """Bodies per connection. All events of a customer take one lane, so that they arrive in their order."""
-    lanes: list[list[bytes]] = [[] for _ in range(cfg.replay.connections)]
-    by = cfg.data.entities[0] if cfg.data.entities else cfg.data.id
-    for value, body in zip(rows[by].to_pylist(), bodies(cfg, rows), strict=True):
+    """Bodies per connection. Events that see each other take one lane, so that they arrive in their order."""
+    by = _seen_by(cfg)
+    lanes: list[list[bytes]] = [[] for _ in range(cfg.replay.connections if by else 1)]
+    for value, body in zip(rows[by or cfg.data.id].to_pylist(), bodies(cfg, rows), strict=True):
         lanes[zlib.crc32(str(value).encode()) % len(lanes)].append(body)
     return lanes
+
+
+def _seen_by(cfg: Config) -> str | None:
+    """A column in which events of one step agree when one may see the other; None when there is no single one."""
+    step_us, features = _step(cfg) // dt.timedelta(microseconds=1), FeatureSet.of(cfg.features, cfg.data).features
+    seen = [set(one.entity) for one in features if one.windowed and one.delay_us < step_us]
+    return min(set.intersection(*seen) if seen else {cfg.data.id}, default=None)
+
+
+def _step(cfg: Config) -> dt.timedelta:
+    """At most the label delay, so that no label of a step's own events is told before it."""
+    return min(STEP, dt.timedelta(cfg.data.label.delay_days) or STEP)
 
 
 def _text(value: Any) -> str:

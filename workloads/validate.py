@@ -25,7 +25,7 @@ from workloads import door, ingest
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-VERSION = 1
+VERSION = 2
 RULES = ("type", "nulls", "minimum", "maximum", "categories", "unique", "ordered")
 
 

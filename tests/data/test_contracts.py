@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from workbench.config import ColumnConfig, DataConfig
 from workbench.data import checks, contracts, snapshots
 from workbench.data.buckets import bucket_of
-from workbench.data.casting import ARROW_TYPES
+from workbench.data.casting import ARROW_TYPES, UNFIT
 from workbench.data.contracts import Context, Violation
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
@@ -80,6 +80,57 @@ class TestOneFile:
         checked = contracts.with_reasons(table, {"c": ColumnConfig("integer", minimum=0)}, Context())
         assert contracts.good(checked).equals(pa.table({"c": pa.array([1, 2])}))
         assert contracts.bad(checked)["c"].to_pylist() == [None, -1]
+
+
+class TestMisfits:
+    """A value that is not of its type breaks that rule and no other, and is shown as the file has it."""
+
+    TABLE = pa.table(
+        {
+            "id": pa.array([1, None, 3, None], pa.int64()),
+            "v": pa.array([None, None, 0.5, None], pa.float64()),
+            f"{UNFIT}id": [None, "two", None, None],
+            f"{UNFIT}v": ["x", "y", None, None],
+        }
+    )
+    CHECKED = contracts.with_reasons(
+        TABLE,
+        {
+            "id": ColumnConfig("integer", unique=True, ordered=True),
+            "v": ColumnConfig("number", minimum=1, ordered=True),
+        },
+        Context(repeated={"id": pa.array([9])}),
+    )
+
+    def test_break_the_rule_about_types_only(self) -> None:
+        assert self.CHECKED[contracts.REASONS].to_pylist() == [
+            ["v: not of type number"],
+            ["id: not of type integer", "v: not of type number"],
+            ["v: below 1"],
+            ["id: null", "v: null"],
+        ]
+
+    def test_are_bad_where_nulls_are_allowed(self) -> None:
+        checked = contracts.with_reasons(self.TABLE, {"v": ColumnConfig("number", nulls=True)}, Context())
+        assert checked[contracts.REASONS].to_pylist() == [["v: not of type number"]] * 2 + [[], []]
+
+    def test_leave_the_good_rows_as_if_there_had_been_none(self) -> None:
+        checked = contracts.with_reasons(self.TABLE, {"v": ColumnConfig("number")}, Context())
+        assert contracts.good(checked).equals(pa.table({"id": [3], "v": [0.5]}))
+
+    def test_are_counted_with_the_text_of_the_file(self) -> None:
+        found = contracts.violations(contracts.bad(self.CHECKED), "id")
+        assert found[0] == Violation("v", "not of type number", 2, "x", "1")
+        assert found[1] == Violation("id", "not of type integer", 1, "two", "two")
+
+    def test_are_in_quarantine_as_the_file_has_them(self) -> None:
+        kept = contracts.quarantine_rows(contracts.bad(self.CHECKED), "id", dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        assert kept["id"].to_pylist() == ["1", "two", "3", "None"]
+        assert [json.loads(row) for row in kept["row"].to_pylist()][:3] == [
+            {"id": 1, "v": "x"},
+            {"id": "two", "v": "y"},
+            {"id": 3, "v": 0.5},
+        ]
 
 
 class TestReports:

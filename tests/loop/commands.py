@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SMOKE = ("experiment=smoke", "scaling.workers=2")  # two, as in the main job; a submitted job has smoke's own one
 
 
 def free_port() -> int:
@@ -27,7 +28,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def command(step: str, *overrides: str) -> list[str]:
-    return [sys.executable, "-m", f"workloads.{step}", "experiment=smoke", "tracker=disabled", *overrides]
+    return [sys.executable, "-m", f"workloads.{step}", *SMOKE, "tracker=disabled", *overrides]
 
 
 def run(folder: Path, step: str, *overrides: str) -> subprocess.CompletedProcess[str]:

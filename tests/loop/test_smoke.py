@@ -9,34 +9,35 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
 
-STEPS = ["ingest", "validate", "featurize", "train", "evaluate", "register", "deploy", "replay", "label", "monitor"]
+STEPS = [
+    "ingest",
+    "validate",
+    "featurize",
+    "train",
+    "evaluate",
+    "register",
+    "deploy",
+    "replay",
+    "label",
+    "parity",
+    "monitor",
+]
 CURL = re.compile(r"^curl -s http://127\.0\.0\.1:8000/v1/score .*?'\}?$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loop")
-
-
-@pytest.fixture(scope="module")
-def first(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The finished first run of the loop."""
-    done = commands.run(folder, "pipeline", f"serve.port={free_port()}", f"output.json={folder / 'out.json'}")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
-
-
 @pytest.mark.slow
-def test_the_loop_closes_with_figures_and_a_report(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+def test_the_loop_closes_with_figures_and_a_report(first: CompletedProcess[str], folder: Path) -> None:
     made = json.loads((folder / "out.json").read_text())
     assert set(made["figures"]) == {"xgboost", "torch_mlp", "keras_mlp", "ensemble"}
     assert made["figures"]["ensemble"]["average_precision"] > 0.2, "far above the share of frauds"
+    assert re.search(r"parity +61,170 served numbers computed again, 0 differ", first.stdout), first.stdout
     report = Path(made["uri"]) / "report.html"
     assert "<svg" in report.read_text()
     fetched = [mark for mark in ('src="http', ' href="http', "url(http", "@import") if mark in report.read_text()]
@@ -44,30 +45,19 @@ def test_the_loop_closes_with_figures_and_a_report(first: subprocess.CompletedPr
 
 
 @pytest.mark.slow
-def test_the_terminal_shows_steps_and_nothing_of_the_libraries(first: subprocess.CompletedProcess[str]) -> None:
+def test_the_terminal_shows_steps_and_nothing_of_the_libraries(first: CompletedProcess[str]) -> None:
     foreign = [
         line for line in (first.stderr + first.stdout).splitlines() if re.search(r"INFO|WARN|raylet|oneDNN", line)
     ]
     assert foreign == []
-    for step in (
-        "ingest",
-        "validate",
-        "featurize",
-        "train",
-        "evaluate",
-        "register",
-        "deploy",
-        "replay",
-        "label",
-        "monitor",
-    ):
+    for step in STEPS:
         assert re.search(rf"^{step} done in ", first.stderr, re.MULTILINE), step
     assert len(first.stdout.strip().splitlines()) <= 10, "the summary can be read in ten seconds"
 
 
 @pytest.mark.slow
 def test_a_second_run_finds_its_work_done_without_starting_ray_for_it(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: CompletedProcess[str], folder: Path
 ) -> None:
     again = commands.run(folder, "train", f"output.json={folder / 'train.json'}")
     assert again.returncode == 0, again.stderr[-3000:]
@@ -79,7 +69,7 @@ def test_a_second_run_finds_its_work_done_without_starting_ray_for_it(
 
 
 @pytest.mark.slow
-def test_a_taken_port_is_told_with_its_remedy(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+def test_a_taken_port_is_told_with_its_remedy(first: CompletedProcess[str], folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -93,10 +83,10 @@ def test_a_taken_port_is_told_with_its_remedy(first: subprocess.CompletedProcess
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: nothing generates the load")
 def test_the_benchmark_compares_ours_with_the_peer_and_leaves_no_decision(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: CompletedProcess[str], folder: Path
 ) -> None:
     before = sorted((folder / "workbench_store" / "tables").rglob("*.parquet"))
-    words = [sys.executable, "-m", "benchmarks.serving", "--seconds", "1", "--rounds", "1", "experiment=smoke"]
+    words = [sys.executable, "-m", "benchmarks.serving", "--seconds", "1", "--rounds", "1", *commands.SMOKE]
     done = subprocess.run(
         [*words, "--json", str(folder / "bench.json")], cwd=ROOT, env=commands.environment(folder), capture_output=True,
         text=True, timeout=300, check=False,
@@ -111,7 +101,7 @@ def test_the_benchmark_compares_ours_with_the_peer_and_leaves_no_decision(
 
 @pytest.mark.slow
 def test_the_command_in_the_readme_scores_and_ctrl_c_leaves_no_process_behind(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: CompletedProcess[str], folder: Path
 ) -> None:
     port, own = free_port(), commands.environment(folder)
     command = commands.command("deploy", f"serve.port={port}", "serve.stay_up=true")

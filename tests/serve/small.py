@@ -35,7 +35,10 @@ VIEWS = [
         entity=["customer"],
         windows=["7d"],
         current_row=True,
-        features=[FeatureConfig(name="n", kind="count"), FeatureConfig(name="risk", kind="known_positive_rate", empty=0)],
+        features=[
+            FeatureConfig(name="n", kind="count"),
+            FeatureConfig(name="risk", kind="known_positive_rate", empty=0),
+        ],
     ),
 ]
 FEATURES = FeatureSet.of(FeaturesConfig(views=VIEWS), DATA)

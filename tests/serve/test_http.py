@@ -1,74 +1,25 @@
 """The same endpoint over real HTTP: Ray Serve behind HAProxy on a port of its own."""
 
 import asyncio
-import dataclasses
-import json
 import os
 import signal
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
 from serve.answers import HEADERS
-from serve.service import Settings
-from tests.serve.small import API_KEY, EVENT, settings
+from tests.serve import sockets
+from tests.serve.conftest import Live
+from tests.serve.small import API_KEY, EVENT
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 JSON = {"content-type": "application/json"}
 KEY = {"authorization": f"Bearer {API_KEY}", **JSON}
-LISTEN = "0A"  # the state in /proc/net/tcp
-LOOPBACK = "0100007F"
-
-
-@dataclass(frozen=True)
-class Live:
-    """A running endpoint."""
-
-    port: int
-    settings: Settings
-
-    @property
-    def journal(self) -> Path:
-        return self.settings.folder
-
-    def recorded(self) -> list[dict[str, Any]]:
-        """What the journal holds now."""
-        files = sorted(self.journal.glob("predictions-*"))
-        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
-
-
-@pytest.fixture(scope="module")
-def live(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    from ray import serve
-
-    from serve.endpoint import Endpoint
-
-    folder, port = tmp_path_factory.mktemp("live"), free_port()
-    given = dataclasses.replace(settings(Store(str(folder / "store")), folder), application="http")
-    serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"log_level": "ERROR"})
-    deployment = serve.deployment(
-        Endpoint,
-        name="endpoint",
-        max_ongoing_requests=200,
-        max_queued_requests=400,
-        ray_actor_options={"num_cpus": 0.5},
-        graceful_shutdown_timeout_s=10,
-        logging_config={"log_level": "ERROR", "enable_access_log": False},
-    )
-    try:
-        serve.run(deployment.bind(given), name="http", route_prefix="/")
-        yield Live(port, given)
-    finally:
-        serve.shutdown()
-    assert listeners(port) == [], "nothing of it stays behind"
 
 
 @pytest.fixture
@@ -77,19 +28,6 @@ async def client(live: Live) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{live.port}", connector=connector) as session:
         await ready(session)
         yield session
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listeners(port: int) -> list[str]:
-    """The addresses, as hex, on which somebody listens at this port."""
-    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
-    ends = [row[1].split(":") for row in rows if row[3] == LISTEN]
-    return [address for address, found in ends if int(found, 16) == port]
 
 
 async def ready(session: aiohttp.ClientSession, timeout_s: float = 60) -> dict[str, Any]:
@@ -192,7 +130,7 @@ async def test_labels_are_taken_over_http(client: aiohttp.ClientSession) -> None
 
 
 def test_the_port_is_on_loopback_only(live: Live) -> None:
-    assert set(listeners(live.port)) == {LOOPBACK}
+    assert sockets.addresses(live.port) == {"127.0.0.1"}
 
 
 async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aiohttp.ClientSession, live: Live) -> None:

@@ -102,9 +102,26 @@ class TestFiles:
         assert ingest.key(orders_config(tmp_path)) == before
         assert ingest.key(orders_config(tmp_path, ORDERS.replace("12.34", "12.35"))) != before
 
+    def test_a_cell_that_is_not_of_its_type_stays_with_its_row(self, tmp_path: Path) -> None:
+        events = snapshots.read(ingest.run(orders_config(tmp_path, ORDERS.replace("12.34", "much"))))
+        assert events["amount"].to_pylist() == [None, 10, 99900, 500]
+        assert events["__unfit.amount"].to_pylist() == ["much", None, None, None]
+
+    def test_the_ledger_has_no_row_without_id_or_time(self, tmp_path: Path) -> None:
+        text = ORDERS.replace("a1,", ",").replace("2020-01-02 10:00:00", "soon")
+        mine = orders_config(tmp_path, text + "a5,2020-01-05,z,1,yes\n")
+        raw = ingest.run(mine)
+        ledger = labels.read(store_of(mine), raw.key)
+        assert ledger.select(["order", "label"]).to_pylist() == [
+            {"order": "a4", "label": 0},
+            {"order": "a5", "label": 1},
+        ]
+        assert ledger["event_time"].null_count == ledger["known_time"].null_count == 0
+        assert raw.figures["labels"] == {"0": 1, "1": 1}
+
     def test_a_bad_file_writes_nothing(self, tmp_path: Path) -> None:
-        bad = orders_config(tmp_path, ORDERS.replace("12.34", "much"))
-        with pytest.raises(InputError, match="1 of 4 values are not of type money"):
+        bad = orders_config(tmp_path, ORDERS.replace("Total", "Sum"))
+        with pytest.raises(InputError, match="has no column Total"):
             ingest.run(bad)
         assert [path.name for path in Path(bad.storage.root).iterdir()] == ["FORMAT"]
 

@@ -1,5 +1,6 @@
 """The replay sends every event once, a customer's events in their order, all that is known when it is known."""
 
+import copy
 import dataclasses
 import datetime as dt
 import json
@@ -49,6 +50,13 @@ def told(count: int = 200) -> pa.Table:
 
 def sent(lanes: list[list[bytes]]) -> list[list[dict[str, int]]]:
     return [[json.loads(body) for body in lane] for lane in lanes]
+
+
+def test_events_that_see_each_other_by_no_common_column_take_one_lane(cfg: Config) -> None:
+    cfg = copy.deepcopy(cfg)
+    cfg.features.views[2].delay = "0d"
+    (lane,) = sent(replay._lanes(cfg, events()))
+    assert [one["transaction_id"] for one in lane] == list(range(200))
 
 
 def test_every_event_takes_one_lane_and_a_customers_events_the_same_one_in_their_order(cfg: Config) -> None:

@@ -1,8 +1,12 @@
 """Validation lets good rows through unchanged, keeps bad ones with their reasons, and refuses too many of them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from tests.workloads.samples import ORDERS, benchmark_config, orders_config
@@ -84,6 +88,79 @@ class TestBadRowsBelowTheLimit:
         (Path(validated.uri) / "manifest.json").unlink()
         assert validate.run(cfg).rows == validated.rows
         assert len(quarantine(cfg)) == 2
+
+
+MISFITS = {"Order": "one", "Paid": "2020-02-30", "Total": "12,34", "Count": "2.5", "Weight": "heavy"}
+REASON = {
+    "Order": "order: not of type integer", "Paid": "paid_at: not of type timestamp",
+    "Total": "amount: not of type money", "Count": "count: not of type integer",
+    "Weight": "weight: not of type number",
+}  # fmt: skip
+
+
+def misfit_config(folder: Path, kind: str, limit: float = 0.9) -> Config:
+    """Five rows with one bad cell each, one with three of them, and two good rows, as texts in a file of this kind."""
+    good = {"Order": "1", "Paid": "2020-01-01 10:00:00", "Card": "x", "Total": "1.00", "Count": "1", "Weight": "0.5"}
+    rows = [{**good, "Order": str(number), "Chargeback": "yes" if number % 2 else "no"} for number in range(1, 9)]
+    for row, (name, text) in zip(rows, MISFITS.items(), strict=False):
+        row[name] = text
+    rows[5] |= {"Paid": "soon", "Total": "", "Weight": "light", "Order": "six"}
+    columns = {
+        "order": ColumnConfig("integer", source="Order", unique=True, ordered=True),
+        "count": ColumnConfig("integer", source="Count", minimum=1),
+        "weight": ColumnConfig("number", source="Weight", nulls=True, maximum=1),
+    }
+    cfg = orders_config(folder, **columns)
+    path, table = folder / f"orders.{kind}", pa.Table.from_pylist(rows)
+    if kind == "csv":
+        pyarrow.csv.write_csv(table, path)
+    elif kind == "parquet":
+        pq.write_table(table, path)
+    else:
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    cfg.data.source.path, cfg.data.bad_rows_limit = str(path), limit
+    return cfg
+
+
+class TestCellsThatAreNotOfTheirType:
+    @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+    def test_put_their_row_in_quarantine_and_no_other(self, tmp_path: Path, kind: str) -> None:
+        cfg = misfit_config(tmp_path, kind)
+        validated = snapshots.read(validate.run(cfg))
+        assert validated.column_names == ["order", "paid_at", "known_time", "card", "amount", "count", "weight"]
+        assert validated["order"].to_pylist() == [7, 8]
+        kept = quarantine(cfg)
+        assert [row["reasons"] for row in kept[:5]] == [[REASON[name]] for name in MISFITS]
+        names = ["order", "paid_at", "amount", "count", "weight"]
+        assert [json.loads(row["row"])[name] for row, name in zip(kept, names, strict=False)] == [*MISFITS.values()]
+        assert [row["id"] for row in kept] == ["one", "2", "3", "4", "5", "six"]
+
+    def test_are_all_named_for_a_row_with_several(self, tmp_path: Path) -> None:
+        cfg = misfit_config(tmp_path, "csv")
+        validate.run(cfg)
+        row = quarantine(cfg)[5]
+        assert row["reasons"] == [REASON["Order"], REASON["Paid"], "amount: null", REASON["Weight"]]
+        assert json.loads(row["row"]) == {
+            "order": "six", "paid_at": "soon", "known_time": None, "card": "x", "amount": None, "count": 1,
+            "weight": "light",
+        }  # fmt: skip
+
+    def test_are_refused_above_the_limit_with_the_text_of_the_file(self, tmp_path: Path) -> None:
+        with pytest.raises(GateRefused) as refused:
+            validate.run(misfit_config(tmp_path, "csv", limit=0.5))
+        text = str(refused.value)
+        assert refused.value.exit_code == 1
+        assert text.startswith("6 of 8 rows break the contract of orders; data.bad_rows_limit=0.5 allows 4.")
+        listed = [line.split() for line in text.splitlines()[3:]]
+        assert ["order", "not", "of", "type", "integer", "2", "one", "one"] in listed
+        assert ["amount", "not", "of", "type", "money", "1", "12,34", "3"] in listed
+        assert len(listed) == 6
+
+    def test_may_be_in_one_of_several_blocks_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sources, "ROWS_PER_BLOCK", 2)
+        cfg = config(tmp_path, limit=0.5, text=ORDERS.replace("0.10", "free"))
+        assert len(ingest.run(cfg).files) == 2
+        assert snapshots.read(validate.run(cfg))["order"].to_pylist() == ["a1", "a3", "a4"]
 
 
 class TestBadRowsAboveTheLimit:

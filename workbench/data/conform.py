@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +11,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.config import ClockConfig, DataConfig
-from workbench.data.casting import column_as, plain
+from workbench.data.casting import UNFIT, column_as, plain
 from workbench.data.labels import TIME
 
 
 @dataclass
 class Conformed:
-    """What one file gave: typed rows, a label per row (null: none), and what is wrong with it."""
+    """What one file gave: typed rows, a label per row (null: none), and what is wrong with the file as a whole.
+
+    A value that is not of its column's type is null in the rows, and its text is in a column `__unfit.NAME` beside it.
+    """
 
     events: pa.Table
     labels: pa.Array
@@ -29,14 +32,16 @@ def conform(data: DataConfig, table: pa.Table, where: str) -> Conformed:
     nothing = pa.nulls(table.num_rows, pa.int8())
     if faults := [f"{where} {fault}" for fault in _column_faults(data, table.column_names)]:
         return Conformed(table.select([]), nothing, faults)
-    typed = {}
+    typed, unfit = {}, {}
     for name, source in expected(data).items():
-        typed[name], fault = column_as(table[source].combine_chunks(), data.columns[name])
-        if fault:
-            faults.append(f"{where}: column {source}: {fault}. Correct the file or data.columns.{name}.")
+        try:
+            typed[name], unfit[UNFIT + name] = column_as(table[source].combine_chunks(), data.columns[name])
+        except pa.ArrowException as error:
+            faults.append(f"{where}: column {source}: {error}. Correct the file or data.columns.{name}.")
     labels, fault = _labels(data, table) if data.label.column else (nothing, None)
     if fault:
         faults.append(f"{where}: {fault}")
+    typed |= {name: texts for name, texts in unfit.items() if texts is not None}
     return Conformed(pa.table(typed) if not faults else table.select([]), labels, faults)
 
 
@@ -47,8 +52,8 @@ def expected(data: DataConfig) -> dict[str, str]:
     return {name: column.source or name for name, column in data.columns.items() if name not in made}
 
 
-def finished(data: DataConfig, events: pa.Table, first_row: int) -> pa.Table:
-    """The same rows with id, event time and known time filled in, columns in the order id, times, the others."""
+def finished(data: DataConfig, events: pa.Table, first_row: int, unfit: Sequence[str] = ()) -> pa.Table:
+    """The same rows with id, times and columns `unfit` filled in, in the order id, times, the others, `unfit`."""
     number = np.arange(first_row, first_row + events.num_rows)
     columns = {name: events[name] for name in events.column_names}
     if data.numbered:
@@ -57,8 +62,10 @@ def finished(data: DataConfig, events: pa.Table, first_row: int) -> pa.Table:
         columns[data.event_time] = _ticks(data.clock, number)
     known = data.known_time or "known_time"
     columns.setdefault(known, columns[data.event_time])
+    for name in unfit:
+        columns.setdefault(name, pa.nulls(events.num_rows, pa.string()))
     order = [data.id, data.event_time, known]
-    return pa.table({name: columns[name] for name in dict.fromkeys([*order, *data.columns])})
+    return pa.table({name: columns[name] for name in dict.fromkeys([*order, *data.columns, *unfit])})
 
 
 def _ticks(clock: ClockConfig, number: NDArray[np.int64]) -> pa.Array:

@@ -1,8 +1,9 @@
 """The contract of a data set: what each column's values must be, as data, and which rows of a table break it.
 
-Rules per column (`ColumnConfig`): nulls, minimum, maximum, categories, unique, ordered; numbers must be finite, and an
-id is always unique. A row that breaks a rule goes to quarantine with the names of all rules that it breaks; nothing is
-repaired, nothing vanishes. See `checks.py` for a whole snapshot.
+Rules per column (`ColumnConfig`): type, nulls, minimum, maximum, categories, unique, ordered; numbers must be finite,
+and an id is always unique. A row that breaks a rule goes to quarantine with the names of all rules that it breaks;
+nothing is repaired, nothing vanishes. A value that is not of its type came in as null with its text beside it (see
+`casting.py`): it breaks that rule and no other, and is shown as the file has it. See `checks.py` for a whole snapshot.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.config import ColumnConfig, DataConfig
+from workbench.data.casting import UNFIT
 from workbench.data.labels import TIME
 
 REASONS = "__reasons"
@@ -64,7 +66,8 @@ def with_reasons(table: pa.Table, contract: Contract, context: Context) -> pa.Ta
 
 def good(table: pa.Table) -> pa.Table:
     """The rows that break no rule, as they came."""
-    return table.filter(_is_good(table)).drop_columns([REASONS])
+    unfit = [name for name in table.column_names if name.startswith(UNFIT)]
+    return table.filter(_is_good(table)).drop_columns([REASONS, *unfit])
 
 
 def bad(table: pa.Table) -> pa.Table:
@@ -74,7 +77,7 @@ def bad(table: pa.Table) -> pa.Table:
 
 def quarantine_rows(table: pa.Table, id_column: str, recorded_at: dt.datetime) -> pa.Table:
     """Bad rows as quarantine keeps them: id, reasons and the whole row as JSON, whatever its types were."""
-    rows = table.drop_columns([REASONS]).to_pylist()
+    rows = _as_found(table)
     return pa.table(
         {
             "id": pa.array([str(row[id_column]) for row in rows], pa.string()),
@@ -93,8 +96,8 @@ def violations(table: pa.Table, id_column: str) -> list[Violation]:
     found = []
     for one in broken.to_pylist():
         column, _, rule = one["reason"].rpartition(": ")
-        example, name = (str(table[c][one["row_min"]].as_py())[:80] for c in (column, id_column))
-        found.append(Violation(column, rule, one["row_count"], example, name))
+        (first,) = _as_found(table[one["row_min"] : one["row_min"] + 1])
+        found.append(Violation(column, rule, one["row_count"], str(first[column])[:80], str(first[id_column])[:80]))
     return found
 
 
@@ -124,15 +127,29 @@ def comparable(values: pa.Array) -> NDArray[Any]:
     return pc.fill_null(plain, np.iinfo(np.int64).min).to_numpy()
 
 
+def _as_found(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows with the file's own text in the place of a value that is not of its type."""
+    rows: list[dict[str, Any]] = table.drop_columns([REASONS]).to_pylist()
+    for unfit in [name for name in table.column_names if name.startswith(UNFIT)]:
+        for row in rows:
+            if (text := row.pop(unfit)) is not None:
+                row[unfit.removeprefix(UNFIT)] = text
+    return rows
+
+
 def _is_good(table: pa.Table) -> pa.ChunkedArray:
     return pc.equal(pc.list_value_length(table[REASONS]), 0)
 
 
 def _broken(table: pa.Table, contract: Contract, context: Context) -> Iterator[tuple[str, Mask]]:
-    """Each rule and the rows that break it. A null breaks the rule about nulls and no other."""
+    """Each rule and the rows that break it. A null breaks the rule about nulls only, a misfit that about types."""
     for name, column in contract.items():
         values = table[name].combine_chunks()
-        for rule, broken in _rules(values, column):
+        fits: pa.Array | bool = True
+        if UNFIT + name in table.column_names:
+            fits = pc.is_null(table[UNFIT + name].combine_chunks())
+            yield f"{name}: not of type {column.type}", pc.invert(fits).to_numpy(zero_copy_only=False)
+        for rule, broken in _rules(values, column, fits):
             yield f"{name}: {rule}", pc.fill_null(broken, False).to_numpy(zero_copy_only=False)
         if (repeated := context.repeated.get(name)) is not None and len(repeated):
             yield f"{name}: not unique", pc.is_in(values, value_set=repeated).to_numpy(zero_copy_only=False)
@@ -140,9 +157,9 @@ def _broken(table: pa.Table, contract: Contract, context: Context) -> Iterator[t
             yield f"{name}: out of order", _out_of_order(values, context.before.get(name))
 
 
-def _rules(values: pa.Array, column: ColumnConfig) -> Iterator[tuple[str, pa.Array]]:
+def _rules(values: pa.Array, column: ColumnConfig, fits: pa.Array | bool) -> Iterator[tuple[str, pa.Array]]:
     if not column.nulls:
-        yield "null", pc.is_null(values)
+        yield "null", pc.and_(pc.is_null(values), fits)
     if pa.types.is_floating(values.type):
         yield "not finite", pc.invert(pc.is_finite(values))
     if column.minimum is not None:

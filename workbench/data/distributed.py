@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.parquet import FileEntry, choose, read_table, write_table
+from workbench.data.parquet import FileEntry, read_table, write_table
 from workbench.data.snapshots import schema_of
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 
-def dataset(artifact: Artifact, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> "Dataset":
-    """The chosen columns and rows of a snapshot as a lazy dataset with one block per file."""
-    return map_files(artifact, lambda _, table: choose(table, columns, rows))
+def gathered(artifact: Artifact, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+    """The chosen columns and rows of a snapshot in this process, in the files' order; a task reads each file."""
+    import ray
+
+    read = ray.remote(read_table)
+    fs, folder = artifact.store.fs, artifact.folder
+    return pa.concat_tables(ray.get([read.remote(fs, folder, entry, columns, rows) for entry in artifact.files]))
 
 
 def map_files(artifact: Artifact, function: Callable[[int, pa.Table], pa.Table]) -> "Dataset":

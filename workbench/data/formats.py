@@ -39,7 +39,7 @@ def read_parquet(stream: Any, _: DataConfig) -> pa.Table:
 
 
 def read_jsonl(stream: Any, data: DataConfig) -> pa.Table:
-    """Numbers as numbers and texts as texts; where a column mixes them (slower), everything as the text of the file."""
+    """Numbers as numbers and texts as texts; where a column mixes them (slower), everything as texts."""
     content = stream.read()
     texts = {column.source or name for name, column in data.columns.items() if column.type in ("string", "timestamp")}
     schema = pa.schema([(name, pa.string()) for name in sorted(texts)])
@@ -47,7 +47,7 @@ def read_jsonl(stream: Any, data: DataConfig) -> pa.Table:
     try:
         table = pyarrow.json.read_json(io.BytesIO(content), parse_options=options)
     except pa.ArrowException:
-        return _texts(content)
+        return _texts(content, data)
     # What was asked for comes back full of nulls where no line has it, but then it is missing.
     return table.drop_columns([name for name in texts if not any(form in content for form in _forms(name))])
 
@@ -57,10 +57,13 @@ def _forms(name: str) -> tuple[bytes, bytes]:
     return json.dumps(name).encode(), json.dumps(name, ensure_ascii=False).encode()
 
 
-def _texts(content: bytes) -> pa.Table:
+def _texts(content: bytes, data: DataConfig) -> pa.Table:
     rows = list(_objects(content))
+    whole = {column.source or name for name, column in data.columns.items() if column.type == "integer"}
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names})
+    return pa.table(
+        {name: pa.array([_text(row.get(name), name in whole) for row in rows], pa.string()) for name in names}
+    )
 
 
 def _objects(content: bytes) -> Iterator[dict[str, Any]]:
@@ -76,7 +79,10 @@ def _objects(content: bytes) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, whole: bool) -> str | None:
+    """The text of a value as the file has it; where whole numbers are declared, 3.0 and true are 3 and 1, as typed."""
+    if whole and isinstance(value, bool | float) and float(value).is_integer():
+        return str(int(value))
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 

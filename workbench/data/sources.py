@@ -1,7 +1,8 @@
 """From a user's files to typed events and labels, as a data set's YAML says; every fault of every file in one error.
 
 CSV, Parquet and JSON lines; a file or a folder; local or s3://. One Ray task reads one file, and its rows stay in the
-workers. Or the benchmark, generated.
+workers. A value that is not of its type is no fault of its file: it travels with its row, and validation names it. Or
+the benchmark, generated.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pyarrow import fs
 from workbench import digest
 from workbench.config import DataConfig
 from workbench.data import benchmark, formats
+from workbench.data.casting import UNFIT
 from workbench.data.conform import Conformed, conform, finished
 from workbench.data.parquet import read_bytes
 from workbench.errors import InputError, raise_all
@@ -92,9 +94,10 @@ def read(data: DataConfig) -> Source:
     told: list[Conformed] = ray.get([about for about, _ in parts])
     faults = [fault for one in told for fault in one.faults] or list(_set_faults(data, told))
     raise_all(InputError, f"data.source.path={data.source.path} cannot be used:", faults)
+    unfit = sorted({name for one in told for name in one.events.column_names if name.startswith(UNFIT)})
     finish = ray.remote(_finish_block).options(num_returns=2)
     blocks = [
-        finish.remote(data, parts[index][1], offset, rows, first)
+        finish.remote(data, parts[index][1], offset, rows, first, unfit)
         for index, offset, rows, first in _blocks([len(one.labels) for one in told])
     ]
     keys = pa.concat_tables(ray.get([keys for keys, _ in blocks]))
@@ -120,13 +123,13 @@ def generated(data: DataConfig) -> Source:
 def _read_apart(data: DataConfig, file: SourceFile) -> tuple[Conformed, pa.Table]:
     """What the driver must know of a file, and apart from it the rows, which stay in the object store."""
     one = read_file(data, file)
-    return Conformed(pa.table({}), one.labels, one.faults), one.events
+    return Conformed(one.events[:0], one.labels, one.faults), one.events
 
 
 def _finish_block(
-    data: DataConfig, events: pa.Table, offset: int, rows: int, first_row: int
+    data: DataConfig, events: pa.Table, offset: int, rows: int, first_row: int, unfit: list[str]
 ) -> tuple[pa.Table, pa.Table]:
-    block = finished(data, events.slice(offset, rows), first_row)
+    block = finished(data, events.slice(offset, rows), first_row, unfit)
     return block.select([data.id, data.event_time]), block
 
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from workbench.data.store import Store
-from workbench.errors import EnvironmentFault
+from workbench.errors import EnvironmentFault, StoreError, WorkbenchError
 
 
 class Table:
@@ -39,10 +39,8 @@ class Table:
                 commit_properties=properties,
                 storage_options=_storage_options(),
             )
-        except (OSError, DeltaError) as error:
-            raise EnvironmentFault(
-                f"{self.uri} could not be appended to: {error}. Free space or correct storage.root."
-            ) from error
+        except Exception as error:
+            raise self._fault(error) from error
         return True
 
     def read(self, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
@@ -55,6 +53,19 @@ class Table:
         wanted = list(columns) if columns is not None else None
         # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
         return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
+
+    def _fault(self, error: Exception) -> WorkbenchError:
+        """What an append that failed says: whose fault it is depends on what deltalake raised."""
+        faults = OSError | DeltaError  # a value that does not cast comes as a bare Exception
+        if isinstance(error, SchemaMismatchError) or not isinstance(error, faults):
+            return StoreError(
+                f"{self.uri} does not take these rows: {error}. It was written by another version: use another"
+                " storage.root, or move the table away."
+            )
+        said = f"{self.uri} could not be appended to: {error}."
+        if isinstance(error, CommitFailedError):
+            return EnvironmentFault(f"{said} Another process writes to it: run the step again when that is done.")
+        return EnvironmentFault(f"{said} Free space, or correct storage.root or the permissions on it.")
 
     def _applied(self, app_id: str) -> int:
         if not self.exists():

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree import DecisionTreeClassifier
 
 LEAF_ROWS = 20  # a cut that fewer rows speak for is noise
 Floats = NDArray[np.float32]
@@ -99,6 +98,8 @@ def _edges(x_N: Floats, y_N: Floats, bins: int, leaves: int) -> NDArray[np.float
 
 def _cuts(x_N: Floats, y_N: Floats, values: NDArray[np.float64], leaves: int) -> NDArray[np.float64]:
     """The values on both sides of each cut of a tree that tells the label from this feature alone."""
+    from sklearn.tree import DecisionTreeClassifier
+
     tree = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=LEAF_ROWS, random_state=0)
     fitted = tree.fit(x_N[:, None], y_N).tree_
     above = np.searchsorted(values, fitted.threshold[fitted.children_left >= 0])

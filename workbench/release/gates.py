@@ -22,8 +22,8 @@ def check_parity(store: Store, feature_view_version: str) -> None:
     newest = max(mine, key=lambda one: str(one.manifest["created"]), default=None)
     if newest and newest.figures["differing"]:
         raise GateRefused(
-            f"feature view {feature_view_version} served {newest.figures['differing']:,} numbers that offline are others"
-            f" ({newest.uri}/parity.json). Correct the features and raise features.version; then it is another view."
+            f"feature view {feature_view_version} served {newest.figures['differing']:,} numbers that offline are"
+            f" others: {newest.uri}/parity.json. Correct the features and raise features.version: it is another view then."
         )
 
 

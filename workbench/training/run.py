@@ -146,8 +146,8 @@ def _without_chance(cfg: TrainConfig) -> bool:
 def _table(features: Artifact, names: Sequence[str], order_by: str, rows: pc.Expression) -> pa.Table:
     """Feature columns (float32) and the label of labelled rows, in the order of the rows' ids."""
     labelled = rows & pc.is_valid(pc.field("label"))
-    blocks = ray.get(distributed.dataset(features, [order_by, *names, "label"], labelled).to_arrow_refs())
-    table = pa.concat_tables(blocks).sort_by(order_by).drop_columns([order_by])
+    table = distributed.gathered(features, [order_by, *names, "label"], labelled)
+    table = table.sort_by(order_by).drop_columns([order_by])
     return table.cast(pa.schema([(name, pa.float32()) for name in table.column_names]))
 
 

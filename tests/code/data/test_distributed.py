@@ -17,13 +17,13 @@ class TestDistributed:
         blocks = ray.data.from_arrow([pa.table({"id": range(start, start + 10)}) for start in (0, 10, 20)])
         artifact = distributed.write(store, "raw", "k", blocks, parents={}, config={})
         assert artifact.rows == 30
-        assert [row["id"] for row in distributed.dataset(artifact).take_all()] == list(range(30))
+        assert distributed.gathered(artifact)["id"].to_pylist() == list(range(30))
 
     def test_columns_and_rows_are_chosen_in_the_workers(self, store: Store) -> None:
         table = pa.table({"id": range(10), "name": ["x"] * 10})
         artifact = snapshots.write(store, "raw", "k", table, parents={}, config={}, rows_per_file=4)
-        chosen = distributed.dataset(artifact, ["id"], pc.field("id") >= 7).take_all()
-        assert chosen == [{"id": 7}, {"id": 8}, {"id": 9}]
+        chosen = distributed.gathered(artifact, ["id"], pc.field("id") >= 7)
+        assert chosen.to_pydict() == {"id": [7, 8, 9]}
 
     def test_an_empty_dataset_is_not_written(self, store: Store) -> None:
         import ray.data

@@ -81,6 +81,12 @@ class TestJsonLines:
         table = jsonl('{"v": 1, "w": true}\n\n{"v": "x", "u": [1]}\n', v="number")
         assert table.to_pydict() == {"v": ["1", "x"], "w": ["true", None], "u": [None, "[1]"]}
 
+    def test_where_they_mix_whole_numbers_are_whole_as_they_are_in_a_column_of_numbers(self) -> None:
+        table = jsonl(
+            '{"n": 3.0, "b": true, "v": 3.0}\n{"n": 2.5, "b": 1e999, "v": "x"}\n', n="integer", b="integer", v="number"
+        )
+        assert table.to_pydict() == {"n": ["3", "2.5"], "b": ["1", "Infinity"], "v": ["3.0", "x"]}
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [('{"v": 1}\n{"v": "x"}\n{"v', "line 3 is no JSON"), ('{"v": 1}\n[1]\n', "line 2 is no JSON object")],

@@ -1,14 +1,18 @@
 """An append is applied once, however often it is tried."""
 
+import resource
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from deltalake.exceptions import CommitFailedError
 
 from workbench.data.store import Store
 from workbench.data.tables import Table, plain_strings
-from workbench.errors import EnvironmentFault
+from workbench.errors import EnvironmentFault, StoreError, WorkbenchError
 
 ROWS = pa.table({"id": [1, 2], "name": pa.array(["a", "b"], pa.large_string())})
 
@@ -66,12 +70,48 @@ def test_an_empty_append_is_remembered(store: Store) -> None:
     assert table.read().num_rows == 0
 
 
-def test_rows_of_another_shape_are_refused_and_change_nothing(store: Store) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS.append_column("more", pa.array([0, 0])),
+        ROWS.drop_columns(["name"]),
+        ROWS.set_column(0, "id", pa.array(["three", "four"])),
+        ROWS.set_column(0, "id", pa.array([[3], [4]])),
+    ],
+    ids=["more columns", "fewer columns", "texts for numbers", "lists for numbers"],
+)
+def test_rows_of_another_shape_are_refused_and_change_nothing(store: Store, rows: pa.Table) -> None:
     table = Table(store, "labels/x")
     table.append(ROWS, "ingest", 1)
-    with pytest.raises(EnvironmentFault, match="could not be appended to"):
-        table.append(ROWS.append_column("more", pa.array([0, 0])), "other", 1)
+    with pytest.raises(StoreError, match=r"labels/x does not take these rows: .*another version"):
+        table.append(rows, "other", 1)
     assert table.read()["id"].to_pylist() == [1, 2]
+
+
+def test_a_full_disk_is_no_fault_of_the_rows(store: Store) -> None:
+    table = Table(store, "labels/x")
+    table.append(ROWS, "ingest", 1)
+    rows = pa.table({"id": np.random.default_rng(0).integers(0, 2**62, 100_000), "name": ["x"] * 100_000})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # fails like a full disk, with a number of its own
+    try:
+        with pytest.raises(EnvironmentFault, match=r"could not be appended to: .*Free space"):
+            table.append(rows, "other", 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert table.append(rows, "other", 1)
+
+
+def test_a_folder_that_cannot_be_made_names_the_root(store: Store) -> None:
+    (Path(store.root) / "tables").write_text("in the way")
+    with pytest.raises(EnvironmentFault, match=r"(?s)could not be appended to: .*correct storage.root"):
+        Table(store, "labels/x").append(ROWS, "ingest", 1)
+
+
+def test_a_commit_that_another_writer_overtook_says_to_run_again(store: Store) -> None:
+    fault: WorkbenchError = Table(store, "labels/x")._fault(CommitFailedError("version 3 exists"))
+    assert isinstance(fault, EnvironmentFault)
+    assert "run the step again" in str(fault)
 
 
 def test_several_writers_at_once_lose_and_double_nothing(store: Store) -> None:

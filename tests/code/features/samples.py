@@ -1,5 +1,7 @@
 """A small set of definitions, facts in days, and the kernel's features in the form of the oracle's."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -52,6 +54,12 @@ def events(*facts: tuple[float, float], amounts: list[int | None] | None = None,
             "amount": pa.array(amounts or [1] * len(facts), pa.int64()),
         }
     )
+
+
+def event(identity: Any, day: float, customer: Any = 5, amount: int | None = 10, known_day: float | None = None) -> Any:
+    """One event, known when it happens if not said."""
+    time, known = round(day * DAY), round((day if known_day is None else known_day) * DAY)
+    return {"id": identity, "time": time, "known_time": known, "customer": customer, "amount": amount}
 
 
 def labels(*said: tuple[int, int, float]) -> pa.Table:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from workbench.config import RegisterConfig
+from workbench.data.store import Store
 from workbench.errors import GateRefused
 from workbench.release import gates
 
@@ -52,3 +53,17 @@ def test_every_reason_comes_at_once() -> None:
     assert [one.partition(" ")[0] for one in found] == [
         "roc_auc", "average_precision", "xgboost:", "torch_mlp:", "average",
     ]  # fmt: skip
+
+
+def parity(store: Store, key: str, view: str, differing: int) -> None:
+    store.stage("parity", key).commit({}, {}, {"feature_view_version": view, "differing": differing})
+
+
+def test_a_view_whose_newest_report_has_differences_may_not_go_live(store: Store) -> None:
+    parity(store, "b-first", "view", 0)
+    parity(store, "a-second", "view", 3)
+    with pytest.raises(GateRefused, match=r"feature view view served 3 numbers.*raise features\.version"):
+        gates.check_parity(store, "view")
+    gates.check_parity(store, "another")
+    parity(store, "c-third", "view", 0)
+    gates.check_parity(store, "view")

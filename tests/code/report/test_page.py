@@ -85,6 +85,7 @@ def loop(store: Store, card: dict[str, Any] = CARD, findings: dict[str, Any] = F
         ),
         "register": finished(store, "models", figures, {"card.json": card}),
         "replay": finished(store, "replays", REPLAYED, {}),
+        "parity": finished(store, "parity", {"rows": 61000, "cells": 915000, "differing": 0, "control": True}, {}),
         "monitor": finished(store, "monitoring", VERDICT | verdict, {"findings.json": findings}),
     }  # fmt: skip
 
@@ -167,6 +168,11 @@ def test_rows_latency_and_verdict_are_said_in_words(shown: Page) -> None:
         "the evaluation promised 0.702 (0.620 to 0.780).",
     ):
         assert words in shown.text
+
+
+def test_parity_is_said_with_its_control(shown: Page) -> None:
+    assert "915,000 numbers of 61,000 decisions, 0 differ." in shown.text
+    assert "changed in its last bit, was found." in shown.text
 
 
 def test_the_time_of_each_step_is_shown(shown: Page) -> None:

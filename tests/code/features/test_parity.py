@@ -1,0 +1,76 @@
+"""What was served is compared with what is computed again, bit for bit; and the comparison can fail."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.code.features import oracle
+from workbench.features import parity
+from workbench.features.labels import PositiveIntervals
+from workbench.features.online import OnlineState
+
+NAMES = ("count", "mean")
+SERVED = np.array([[1.0, 0.1], [2.0, 0.0], [3.0, 1 / 3]])
+
+
+def served_log(seed: int, history: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Events before a log, the log of what an online state served of those behind it, and all labels."""
+    random = np.random.default_rng(seed)
+    events = oracle.random_events(random, 80).sort_by([("known_time", "ascending"), ("id", "ascending")])
+    tokens = events["customer"].cast(pa.string())  # the endpoint knows entities by tokens
+    events = events.set_column(events.column_names.index("customer"), "customer", tokens)
+    labels = oracle.random_labels(random, events)
+    features, rows = oracle.feature_set(), oracle.plain(events)
+    state = OnlineState(features)
+    state.load(events.slice(0, history), labels)
+    for one in rows[history:]:  # all that an event may see is there before it is asked
+        state.observe(one)
+    for one in oracle.plain(labels):
+        state.label(one["id"], bool(one["label"]), one["known_time"])
+    asked = [{"id": one["id"], "event": json.dumps(one), "features": state.observe(one)} for one in rows[history:]]
+    return events.slice(0, history), pa.Table.from_pylist(asked), labels
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_log_that_the_online_state_served_agrees_to_the_last_bit(seed: int) -> None:
+    history, log, labels = served_log(seed, 30)
+    features = oracle.feature_set()
+    asked = parity.events_of(log, oracle.DATA)
+    found = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+    served = np.array(log["features"].to_pylist())
+    offline = np.stack([found[name] for name in features.names], axis=1)
+    result = parity.compare(features.names, log["id"].to_pylist(), served, offline)
+    assert (result.rows, result.cells, result.differing, result.control) == (50, served.size, 0, True)
+    assert len(np.unique(served)) > 100, "there is something to compare"
+
+
+def test_a_history_that_lacks_an_event_is_noticed() -> None:
+    history, log, labels = served_log(0, 30)
+    features, asked = oracle.feature_set(), parity.events_of(log, oracle.DATA)
+    found = parity.recomputed(features, history.slice(1), asked, PositiveIntervals.of(labels, "id"))
+    offline = np.stack([found[name] for name in features.names], axis=1)
+    result = parity.compare(features.names, log["id"].to_pylist(), np.array(log["features"].to_pylist()), offline)
+    assert result.differing > 0
+    assert set(result.by_feature) <= set(features.names)
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 1), (2, 1)])
+def test_one_unit_in_the_last_place_is_a_difference(row: int, column: int) -> None:
+    other = SERVED.copy()
+    other[row, column] = np.nextafter(other[row, column], -np.inf)
+    result = parity.compare(NAMES, ["a", "b", "c"], SERVED, other)
+    assert (result.differing, result.by_feature) == (1, {NAMES[column]: 1})
+    example: dict[str, Any] = {"id": "abc"[row], "feature": NAMES[column]}
+    assert result.examples == [example | {"served": SERVED[row, column], "offline": other[row, column]}]
+
+
+def test_equal_numbers_have_no_difference_and_a_control_that_is_found() -> None:
+    result = parity.compare(NAMES, ["a", "b", "c"], SERVED, SERVED.copy())
+    assert (result.differing, result.examples, result.control) == (0, [], True)
+
+
+def test_zero_and_negative_zero_are_not_the_same_bits() -> None:
+    assert parity.compare(NAMES, ["a"], np.array([[0.0, 1.0]]), np.array([[-0.0, 1.0]])).differing == 1
