@@ -15,6 +15,7 @@ from serve import answers, openapi, schemas
 from serve.answers import Refusal
 from serve.service import Service, Settings
 from workbench.digest import digest
+from workbench.errors import StateUnavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LENGTH = re.compile(r"[0-9]{1,15}")
@@ -46,6 +47,10 @@ class Endpoint:
             return answers.answer(await self._answer(request, request_id), request_id)
         except Refusal as error:
             return answers.refusal(error, request_id)
+        except StateUnavailable as error:
+            log.error("request %s: %s", request_id, error)
+            refusal = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
+            return answers.refusal(refusal, request_id)
         except Exception as error:  # noqa: BLE001 - nothing of ours may leave as another shape, or with its details
             log.error("request %s failed: %s", request_id, type(error).__name__)
             return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)

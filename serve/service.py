@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -26,6 +26,9 @@ from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
 from workbench.models.bundle import Bundle, open_bundle
+
+if TYPE_CHECKING:
+    from workbench.features.redis_state import RedisState
 
 DAY_US = 86_400_000_000
 log = logging.getLogger("ray.serve")
@@ -49,6 +52,7 @@ class Settings:
     compact_every_s: float
     max_body_bytes: int
     ahead_days: float  # how far an event may lie ahead of the newest one
+    redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
 
     @property
     def log(self) -> str:
@@ -73,8 +77,8 @@ class Service:
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self._compacting = threading.Lock()
         self.compact()
-        self.state = OnlineState(self.bundle.feature_set)
-        _fill(self)
+        self.state = _state(self)
+        self.state.fill_once(lambda fresh: _fill(self, fresh))
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
 
@@ -145,8 +149,9 @@ class Service:
 
     def _check_time(self, time_us: int) -> None:
         """Refuse what lies far ahead of all that was seen: it would make the whole state look expired."""
-        ahead_us = round(self.settings.ahead_days * DAY_US)
-        if len(self.state) and time_us > self.state.clock + ahead_us:
+        newest_us, state = time_us - round(self.settings.ahead_days * DAY_US), self.state
+        # a shared state's clock is as of the last look, which `len` is: only then it is told from another replica's
+        if newest_us > state.clock and len(state) and newest_us > state.clock:
             field, days = self.bundle.feature_set.event_time, self.settings.ahead_days
             rule = f"At most {days:g} days after the newest event"
             raise Refusal(422, "The event lies too far in the future.", [{"field": f"$.{field}", "rule": rule}])
@@ -179,7 +184,19 @@ class Service:
         return values
 
 
-def _fill(service: Service) -> None:
+def _state(service: Service) -> "OnlineState | RedisState":
+    """The state, in this process or shared; whatever it is filled from is part of a shared one's name."""
+    settings, feature_set = service.settings, service.bundle.feature_set
+    if settings.redis_url is None:
+        return OnlineState(feature_set)
+    from workbench.features.redis_state import RedisState
+
+    rows = (settings.log, settings.validated_key, settings.history_until_us)
+    source = digest(settings.store, *rows, service.token("state", ""))
+    return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}")
+
+
+def _fill(service: Service, state: OnlineState) -> None:
     """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
     settings, names = service.settings, service.bundle.feature_set
     if settings.history_until_us is not None and names.entities:
@@ -189,21 +206,21 @@ def _fill(service: Service) -> None:
         events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
         events = tokens.tokenised(events, names.entity_columns, service.token)
         history = labels.read(service.store, settings.raw_key, time_us.as_py())
-        service.state.load(events, history)
-    _replay_log(service)
+        state.load(events, history)
+    _replay_log(service, state)
 
 
-def _replay_log(service: Service) -> None:
+def _replay_log(service: Service, state: OnlineState) -> None:
     table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
     seen = table.read(["event", "event_time"]).sort_by("event_time")
     for text in seen["event"].to_pylist():
-        service.state.observe(json.loads(text))
+        state.observe(json.loads(text))
     told = labels.read(service.store, service.settings.raw_key, channel="feedback")
     told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
     known = told["known_time"].cast(pa.int64()).to_pylist()
     for identity, label, at in zip(
         told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True
     ):
-        service.state.label(identity, bool(label), at)
+        state.label(identity, bool(label), at)

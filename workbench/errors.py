@@ -27,6 +27,10 @@ class EnvironmentFault(WorkbenchError):
     """The machine cannot do it now: a port is taken, the disk is full, the cluster is away."""
 
 
+class StateUnavailable(EnvironmentFault):
+    """The feature state that replicas share cannot be used now; nothing was taken in."""
+
+
 class StoreError(WorkbenchError):
     """The store holds something that must not be used: truncated, altered, or of another format."""
 

@@ -5,8 +5,9 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
-from workbench.config import FAMILIES, Config
+from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published
@@ -17,9 +18,11 @@ CHOICES = {
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
     "evaluate.protocol": ("split", "prequential"),
+    "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
+REDIS = re.compile(r"rediss?://([\w.-]+@)?[\w.-]+(:\d{1,5})?(/\d*)?(\?.*)?|unix://.+")
 NETWORKS = ("train.torch_mlp", "train.keras_mlp")
 Limit = tuple[str, Callable[[float], bool], tuple[str, ...]]
 LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
@@ -99,8 +102,22 @@ def _value_faults(cfg: Config) -> Iterator[str]:
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
-    if cfg.serve.replicas != 1:
-        yield f"serve.replicas={cfg.serve.replicas}: the feature state lives in one process. Use serve.replicas=1."
+    yield from _serve_faults(cfg.serve)
+
+
+def _serve_faults(serve: ServeConfig) -> Iterator[str]:
+    if serve.replicas != 1:
+        why = {
+            "memory": "the feature state lives in one process",
+            "redis": "the state is shared, but every replica moves the whole journal of its machine: two would move one"
+            " segment at once, and what waits for the journal sees one machine's only",
+        }
+        yield f"serve.replicas={serve.replicas}: {why.get(serve.state, why['memory'])}. Use serve.replicas=1."
+    url = urlsplit(serve.redis_url)
+    if url.password is not None or "password" in url.query:
+        yield "serve.redis_url holds a password, and configs are shown. Put it into WORKBENCH_REDIS_PASSWORD."
+    elif not REDIS.fullmatch(serve.redis_url):
+        yield f"serve.redis_url={serve.redis_url} is no Redis. Use redis://HOST:PORT/DB, rediss:// (TLS) or unix://PATH."
 
 
 def _limit_faults(cfg: Config) -> Iterator[str]:

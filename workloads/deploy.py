@@ -87,6 +87,7 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
         return
     _check_version(cfg, version)
     _check_port(cfg)
+    _check_state(cfg)
     validate.run(cfg)  # the feature state begins with these events
     cluster.up(cfg)
     try:
@@ -140,6 +141,7 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         compact_every_s=cfg.serve.compact_every_s,
         max_body_bytes=cfg.serve.max_body_bytes,
         ahead_days=cfg.serve.ahead_days,
+        redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
     )
 
 
@@ -191,6 +193,17 @@ def _check_port(cfg: Config) -> None:
                 f"serve.port={cfg.serve.port} on {cfg.serve.host} cannot be used ({error.strerror})."
                 " Stop what uses it, or choose another: serve.port=8001."
             ) from None
+
+
+def _check_state(cfg: Config) -> None:
+    if cfg.serve.state == "redis":
+        try:
+            from workbench.features import redis_link
+        except ModuleNotFoundError:
+            raise EnvironmentFault(
+                "serve.state=redis needs Redis's client. Run: pip install 'ray-ai-workbench[redis]'"
+            ) from None
+        redis_link.check(cfg.serve.redis_url)
 
 
 def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:

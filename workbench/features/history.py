@@ -95,9 +95,10 @@ class Seen:
         self.history, self.window, self.asker = history, window, asker
         newest = asker.time - window.delay_us
         self.low = bisect_right(history.time, newest - window.length_us)
-        self.own = window.current_row
-        behind = bisect_right(history.time, newest) if window.delay_us else _place(history, asker) + self.own
-        self.high = max(self.low, behind)
+        row = bisect_right(history.time, newest) if window.delay_us else _place(history, asker)
+        # an id that comes again with another entity or time is not there: it sees others only
+        self.own = window.current_row and row < len(history.ids) and _is_at(history, row, asker)
+        self.high = max(self.low, row + self.own)
         self.count = self.high - self.low
 
     def total(self, measure: int) -> int:
@@ -184,6 +185,10 @@ def place(times: list[int], ids: list[Any], time: int, identity: Any) -> int:
 
 def _place(history: History, asker: Asker) -> int:
     return place(history.time, history.ids, asker.time, asker.identity)
+
+
+def _is_at(history: History, row: int, asker: Asker) -> bool:
+    return history.ids[row] == asker.identity and history.time[row] == asker.time
 
 
 def _known(said: tuple[int, int]) -> int:

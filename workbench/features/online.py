@@ -12,8 +12,7 @@ what is remembered, and one from before all memory sees itself alone and is not 
 import itertools
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,13 @@ import pyarrow as pa
 
 from workbench.features.aggregates import Plan
 from workbench.features.definitions import FeatureSet
-from workbench.features.history import Asker, History, seen
+from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
-from workbench.features.rows import row_function
 from workbench.features.timeline import entity_codes, micros
+from workbench.features.vector import Event, Vector, whole
 
-Event = Mapping[str, Any]
 Entities = tuple[Hashable, ...]
+Labels = tuple[tuple[int, int], ...]  # (known time, label), ascending
 SWEEP = 256  # expired events of one entity that are dropped together
 
 
@@ -36,14 +35,12 @@ class OnlineState:
 
     def __init__(self, feature_set: FeatureSet) -> None:
         self.feature_set = feature_set
-        self._row = [(i, row_function(f, feature_set)) for i, f in enumerate(feature_set.features) if not f.entity]
-        self._empty = [feature.empty if feature.entity else 0.0 for feature in feature_set.features]
-        self._plans = [Plan.of(feature_set, entity) for entity in feature_set.entities]
-        self._named = [itemgetter(*entity) for entity in feature_set.entities]
+        self._vector = Vector(feature_set)
+        self._plans, self._named, self._entities = self._vector.plans, self._vector.named, self._vector.entities
         self._histories: list[dict[Hashable, History]] = [{} for _ in self._plans]
         self._events: dict[Any, tuple[int, int, Entities]] = {}  # id -> time, known time and entities as it asked
         self._versions: dict[Any, list[tuple[int, int, Entities]]] = {}  # of corrected events: known, time, entities
-        self._labels: dict[Any, tuple[tuple[int, int], ...]] = {}  # id -> ((known time, label), ...), ascending
+        self._labels: dict[Any, Labels] = {}
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
         self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
         self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
@@ -69,29 +66,17 @@ class OnlineState:
             self._forget(self._entities(event), at_least=1)
         if identity not in self._events:
             self._insert(event, time, identity)
-        vector = self._empty.copy()
-        for index, function in self._row:
-            vector[index] = function(event)
-        asker = Asker(time, identity, self._labels)
-        for plan, named, histories in zip(self._plans, self._named, self._histories, strict=True):
-            history = histories.get(named(event))
-            if history is not None:
-                for window, aggregates in plan.windows:
-                    found = seen(history, window, asker)
-                    for index, aggregate in aggregates:
-                        vector[index] = aggregate(found, event)
-        return vector
+        found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
+        return self._vector.of(event, Asker(time, identity, self._labels), found)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
         if self._remembered(identity) is None:
             return False
-        said = (known_time_us, int(positive))
         before = self._labels.get(identity, ())
-        # of two labels known at one time the one told last counts; a repeat of the newest changes nothing
-        place = bisect_right(before, known_time_us, key=_first)
-        if place == 0 or before[place - 1] != said:
-            self._labels[identity] = (*before[:place], said, *before[place:])
+        after = told(before, known_time_us, positive)
+        if after is not before:
+            self._labels[identity] = after
             if positive and not any(label for _, label in before):
                 self._mark(identity)
         return True
@@ -117,6 +102,10 @@ class OnlineState:
                 self._mark_in(entities, time, identity)
         return True
 
+    def fill_once(self, fill: Callable[["OnlineState"], None]) -> None:
+        """Fill the state: it is nobody else's, so nobody else has filled it."""
+        fill(self)
+
     def load(self, events: pa.Table, labels: pa.Table) -> None:
         """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
         names = self.feature_set
@@ -133,10 +122,6 @@ class OnlineState:
     def _remembered(self, identity: Any) -> tuple[int, int, Entities] | None:
         event = self._events.get(identity)
         return None if event is None or event[0] < self.clock - self._memory_us else event
-
-    def _entities(self, event: Event) -> Entities:
-        """The entities of an event; None for one that is not named in full."""
-        return tuple(_whole(named(event)) for named in self._named)
 
     def _insert(self, event: Event, time: int, identity: Any) -> None:
         known = event.get(self.feature_set.known_time)
@@ -205,8 +190,14 @@ class OnlineState:
                 self._mark(identity)
 
 
-def _whole(value: Any) -> Hashable:
-    return None if value is None or (isinstance(value, tuple) and None in value) else value
+def told(before: Labels, known_time_us: int, positive: bool) -> Labels:
+    """The labels of an event with one more; of two known at one time the one told last counts.
+
+    The very same where it repeats the newest.
+    """
+    said = (known_time_us, int(positive))
+    place = bisect_right(before, known_time_us, key=_first)
+    return before if place and before[place - 1] == said else (*before[:place], said, *before[place:])
 
 
 def _first(one: tuple[Any, ...]) -> Any:
@@ -215,7 +206,7 @@ def _first(one: tuple[Any, ...]) -> Any:
 
 def _entity_values(events: pa.Table, entity: tuple[str, ...]) -> Iterator[Hashable]:
     columns = [events[column].to_pylist() for column in entity]
-    return map(_whole, columns[0] if len(columns) == 1 else zip(*columns, strict=True))
+    return map(whole, columns[0] if len(columns) == 1 else zip(*columns, strict=True))
 
 
 def _histories(feature_set: FeatureSet, plan: Plan, events: pa.Table) -> dict[Hashable, History]:

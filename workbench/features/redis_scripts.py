@@ -1,0 +1,114 @@
+"""What Redis does in one act each. Times are whole microseconds, exact in Lua's numbers until the year 2255.
+
+A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark), `events` (id ->
+record), `times` (ids by event time); per entity its versions by time, and under the same key with `+` those of them
+that a label called positive. Each script first compares the epoch: after a loss of the data none answers from the rest.
+None may run where memory is full (`#!lua` without flags), so that what is refused is refused whole.
+"""
+
+LOST = "LOST"
+EXPIRED_AT_ONCE = 16  # expired events that one new event takes away: more than come, and never long
+
+_HEAD = (
+    """#!lua
+local said = redis.call('HMGET', KEYS[1], 'epoch', 'clock')
+if said[1] ~= ARGV[1] then return redis.error_reply('"""
+    + LOST
+    + """ the state is not the one that was filled') end
+local clock = tonumber(said[2])
+local function text(number) return string.format('%.0f', number) end
+"""
+)
+
+# KEYS: meta, times, events, then the versions of each entity. ARGV: epoch, time, memory, id, record, prefix, then for
+# each entity: the version, the oldest and newest time to look at, and whether labels are looked at.
+OBSERVE = (
+    _HEAD
+    + """
+local time, memory, id = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if time < clock - memory then return false end
+
+local function trim(entities, oldest)
+  for _, entity in pairs(entities) do
+    redis.call('ZREMRANGEBYSCORE', ARGV[6] .. entity, '-inf', oldest)
+    redis.call('ZREMRANGEBYSCORE', ARGV[6] .. entity .. '+', '-inf', oldest)
+  end
+end
+
+if redis.call('HSETNX', KEYS[3], id, ARGV[5]) == 1 then
+  redis.call('ZADD', KEYS[2], ARGV[2], id)
+  for i = 4, #KEYS do redis.call('ZADD', KEYS[i], ARGV[2], ARGV[4 * i - 9]) end
+  if time > clock then
+    clock = time
+    redis.call('HSET', KEYS[1], 'clock', ARGV[2])
+  end
+  local oldest = '(' .. text(clock - memory)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', oldest, 'LIMIT', 0, """
+    + str(EXPIRED_AT_ONCE)
+    + """)) do
+    local record = cmsgpack.unpack(redis.call('HGET', KEYS[3], gone))
+    trim(record[3], oldest)
+    for _, version in ipairs(record[5]) do trim(version[3], oldest) end
+    redis.call('HDEL', KEYS[3], gone)
+    redis.call('ZREM', KEYS[2], gone)
+  end
+end
+
+local parts = {'', cmsgpack.pack(clock)}
+local function look(key, oldest, newest)
+  local found = redis.call('ZRANGEBYSCORE', key, oldest, newest)
+  parts[#parts + 1] = struct.pack('>BI4', 0xdd, #found) .. table.concat(found)
+end
+for i = 4, #KEYS do
+  local oldest = text(math.max(tonumber(ARGV[4 * i - 8]), clock - memory))
+  look(KEYS[i], oldest, ARGV[4 * i - 7])
+  if ARGV[4 * i - 6] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 7]) end
+end
+parts[1] = struct.pack('>BI4', 0xdd, #parts - 1)
+return table.concat(parts)
+"""
+)
+
+# KEYS: meta, times, events. ARGV: epoch, memory, id. The watermark, how many events are remembered, and a record.
+LOOK = (
+    _HEAD
+    + """
+local count = redis.call('ZCOUNT', KEYS[2], text(clock - tonumber(ARGV[2])), '+inf')
+return {text(clock), count, redis.call('HGET', KEYS[3], ARGV[3])}
+"""
+)
+
+# KEYS: meta, times, events, then a key per change. ARGV: epoch, id, the record as it was read, the new one, the time to
+# remember it by, then for each change: score (none: remove) and member. 0 where somebody else was faster.
+SWAP = (
+    _HEAD
+    + """
+if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
+redis.call('ZADD', KEYS[2], 'GT', ARGV[5], ARGV[2])
+for i = 4, #KEYS do
+  local score, member = ARGV[2 * i - 2], ARGV[2 * i - 1]
+  if score == '' then redis.call('ZREM', KEYS[i], member) else redis.call('ZADD', KEYS[i], score, member) end
+end
+return 1
+"""
+)
+
+# KEYS: meta. ARGV: the epoch of whoever wants to fill the state, and for how many ms it may be
+# silent. The epoch that rules.
+CLAIM = """#!lua
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch then return epoch end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'clock', '0')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return ARGV[1]
+"""
+
+# KEYS: meta. ARGV: epoch, and the one by which the filled state is known.
+PUBLISH = (
+    _HEAD
+    + """
+redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
+return redis.call('PERSIST', KEYS[1])
+"""
+)

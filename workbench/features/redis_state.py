@@ -1,0 +1,222 @@
+"""The feature state in Redis, shared by any number of replicas: the same numbers as in process, to the last bit.
+
+An event costs one round trip: one script adds it to the histories of its entities and gives back what its windows look
+at (`redis_scripts.py`). The features are then made by the code that makes them in process. What is remembered goes by
+the stream's watermark, which lies in Redis as well. Labels and corrections, which are rare, read the event's record,
+and write only if nobody else has changed it meanwhile.
+
+An event reads every version of its entities within the longest window: hundreds are nothing, tens of thousands are too many.
+"""
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from workbench.features import redis_scripts as scripts
+from workbench.features.definitions import FeatureSet
+from workbench.features.history import Asker
+from workbench.features.labels import NEVER_US
+from workbench.features.online import OnlineState, told
+from workbench.features.redis_link import Link
+from workbench.features.redis_records import Layout, Record, decode, encode, ended, read_record
+from workbench.features.vector import Event, Vector
+
+Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
+Change = tuple[str, int | str, bytes]  # key, score (none: remove), member
+TOGETHER = 2000  # commands that are sent at once when a history is loaded
+
+
+class RedisState:
+    """What `OnlineState` is, for all who share it. `name` and the definitions' digest tell one state from another."""
+
+    def __init__(self, feature_set: FeatureSet, url: str, name: str) -> None:
+        self.feature_set = feature_set
+        self.clock = 0  # the stream's watermark when this replica last looked
+        self._vector = Vector(feature_set)
+        self._layouts = [Layout(plan) for plan in self._vector.plans]
+        self._link = Link(url, f"{name}:{feature_set.digest}")
+
+    def fill_once(self, fill: Callable[[OnlineState], None]) -> None:
+        """Be one of those who share the state; the first of them fills it, in process, and writes it as a whole.
+
+        Nothing else may be asked before. Whoever comes while it is being filled waits.
+        """
+
+        def write() -> None:
+            filled = OnlineState(self.feature_set)
+            fill(filled)
+            self._write(filled)
+
+        self._link.fill_once(write)
+
+    def __len__(self) -> int:
+        return self._look(None)[0]
+
+    def time_of(self, identity: Any) -> int | None:
+        """When an event happened; None when it is unknown here."""
+        held = self._held(identity)
+        return None if held is None else held[1].time
+
+    def observe(self, event: Event) -> list[float]:
+        """The features of this event in model order; afterwards the event is in the state.
+
+        An event whose id is in the state is not counted again: it gets the features of its own time once more.
+        """
+        names, link = self.feature_set, self._link
+        time, identity, known = event[names.event_time], event[names.id], event.get(names.known_time)
+        known = time if known is None else known
+        entities = self._keys(event)
+        named = [(layout, key) for layout, key in zip(self._layouts, entities, strict=True) if key is not None]
+        looks: list[Any] = []
+        for layout, _ in named:
+            version = layout.version(event, time, identity, known, 0, NEVER_US)
+            looks += (version, time - layout.reach_us + 1, time - layout.delay_us, int(layout.labelled))
+        said = (time, names.memory_us, encode(identity), encode(Record(time, known, entities)), link.prefix)
+        answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
+        if answer is None:  # from before all memory
+            return OnlineState(names).observe(event)
+        return self._answered(event, Asker(time, identity, {}), entities, answer)
+
+    def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
+        """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
+        while (held := self._held(identity)) is not None:
+            read, before = held
+            labels = told(before.labels, known_time_us, positive)
+            if labels is before.labels:
+                return True
+            after = msgspec.structs.replace(before, labels=labels)
+            if self._swapped(identity, read, after, self._marks(identity, before, after)):
+                return True
+        return False
+
+    def correct(self, identity: Any, event: Event | None, known_time_us: int) -> bool:
+        """Take in a later version of an event, or its deletion (None); False when the event is unknown here."""
+        while (held := self._held(identity)) is not None:
+            read, before = held
+            versions = before.versions or ((before.known, before.time, before.entities),)
+            number = bisect_right(versions, known_time_us, key=lambda version: version[0])
+            until = versions[number][0] if number < len(versions) else NEVER_US
+            time, entities = (0, ()) if event is None else (event[self.feature_set.event_time], self._keys(event))
+            said = (known_time_us, time, entities)
+            after = msgspec.structs.replace(before, versions=(*versions[:number], said, *versions[number:]))
+            changes = list(self._ends(identity, versions[number - 1], known_time_us)) if number else []
+            if event is not None:
+                for layout, key in zip(self._layouts, entities, strict=True):
+                    if key is not None:
+                        version = layout.version(event, time, identity, known_time_us, len(versions), until)
+                        changes.append((key, time, version))
+                changes += self._marks(identity, before, after)
+            if self._swapped(identity, read, after, changes):
+                return True
+        return False
+
+    def load(self, events: pa.Table, labels: pa.Table) -> None:
+        """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
+        loaded = OnlineState(self.feature_set)
+        loaded.load(events, labels)
+        self._write(loaded)
+
+    def _write(self, filled: OnlineState) -> None:
+        pipe = self._link.redis.pipeline(transaction=False)
+        for number, command in enumerate(self._commands(filled), start=1):
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            if number % TOGETHER == 0:
+                self._link.ask(pipe.execute)
+        self._link.ask(pipe.execute)
+        self.clock = filled.clock
+
+    def _keys(self, event: Event) -> Keys:
+        return _named(self._vector.entities(event))
+
+    def _answered(self, event: Event, asker: Asker, entities: Keys, answer: bytes) -> list[float]:
+        self.clock, *found = decode(answer)
+        parts, said, histories = iter(found), dict[Any, Any](), []
+        for layout, key in zip(self._layouts, entities, strict=True):
+            versions = next(parts) if key is not None else []
+            positives = next(parts) if key is not None and layout.labelled else []
+            said.update((identity, labels) for _, identity, labels in positives)
+            histories.append(None if key is None else layout.history(versions, positives))
+        return self._vector.of(event, asker._replace(said=said), histories)
+
+    def _look(self, identity: Any) -> tuple[int, bytes | None]:
+        """How many events are remembered, and the record of one."""
+        clock, count, record = self._link.run(scripts.LOOK, (), self.feature_set.memory_us, encode(identity))
+        self.clock = int(clock)
+        return count, record
+
+    def _held(self, identity: Any) -> tuple[bytes, Record] | None:
+        """The record of an event that is remembered."""
+        _, read = self._look(identity)
+        if read is None or (record := read_record(read)).time < self.clock - self.feature_set.memory_us:
+            return None
+        return read, record
+
+    def _swapped(self, identity: Any, read: bytes, after: Record, changes: Iterable[Change]) -> bool:
+        """Whether the record was still what was read, and so all changes were made."""
+        latest = max(time for time, _ in after.places)
+        listed = [(self._link.key(key), score, member) for key, score, member in changes]
+        said = [one for _, *pair in listed for one in pair]
+        keys = [key for key, *_ in listed]
+        return self._link.run(scripts.SWAP, keys, encode(identity), read, encode(after), latest, *said) == 1
+
+    def _marks(self, identity: Any, before: Record, after: Record) -> Iterator[Change]:
+        """The labels of an event that was ever called positive, at all of its places."""
+        for record, write in ((before, False), (after, True)):
+            for time, entities in record.places if record.positive else ():
+                for layout, key in zip(self._layouts, entities, strict=False):
+                    if layout.labelled and key is not None:
+                        yield key + "+", time if write else "", encode((time, identity, record.labels))
+
+    def _ends(self, identity: Any, version: tuple[int, int, Keys], until: int) -> Iterator[Change]:
+        known, time, entities = version
+        for key in filter(None, entities):
+            read = partial(self._link.redis.zrangebyscore, self._link.key(key), time, time)
+            for member in self._link.ask(read):
+                if (other := ended(member, identity, known, until)) is not None:
+                    yield key, "", member
+                    yield key, time, other
+
+    def _commands(self, filled: OnlineState) -> Iterator[list[Any]]:
+        """What writes all that another state remembers."""
+        oldest, key = filled.clock - self.feature_set.memory_us, self._link.key
+        for number, (layout, histories) in enumerate(zip(self._layouts, filled._histories, strict=True)):
+            for entity, history in histories.items():
+                if not history.forget(oldest, at_least=1):
+                    name, labels = _key(number, entity), filled._labels
+                    yield from _added(key(name), history.time, layout.versions(history))
+                    marks = zip(history.positive_time, history.positive_ids, strict=True)
+                    members = (encode((time, identity, labels[identity])) for time, identity in marks)
+                    yield from _added(key(name + "+"), history.positive_time, members)
+        for identity, (time, *_) in filled._events.items():
+            if time >= oldest:
+                record = _record(filled, identity)
+                yield ["HSET", key("events"), encode(identity), encode(record)]
+                yield ["ZADD", key("times"), max(at for at, _ in record.places), encode(identity)]
+        yield ["HSET", key("meta"), "clock", filled.clock]
+
+
+def _record(filled: OnlineState, identity: Any) -> Record:
+    time, known, entities = filled._events[identity]
+    versions = ((known, time, _named(named)) for known, time, named in filled._versions.get(identity, ()))
+    return Record(time, known, _named(entities), filled._labels.get(identity, ()), tuple(versions))
+
+
+def _named(entities: Iterable[Hashable]) -> Keys:
+    return tuple(None if one is None else _key(number, one) for number, one in enumerate(entities))
+
+
+def _key(number: int, entity: Hashable) -> str:
+    """The name of an entity's key: its plan's number and its value."""
+    return f"{number}:{msgspec.json.encode(entity).decode()}"
+
+
+def _added(key: bytes, scores: Iterable[int], members: Iterable[bytes]) -> Iterator[list[Any]]:
+    """Commands that add members to a key, each of a size that Redis takes."""
+    pairs = zip(scores, members, strict=True)
+    while some := list(itertools.islice(pairs, TOGETHER)):
+        yield ["ZADD", key, *itertools.chain.from_iterable(some)]
