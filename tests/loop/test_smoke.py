@@ -16,8 +16,10 @@ import pytest
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
 
-STEPS = ("ingest", "validate", "featurize", "leakcheck", "train", "evaluate", "register", "deploy", "replay", "label", "parity",
-         "monitor")  # fmt: skip
+STEPS = (
+    "ingest", "validate", "featurize", "leakcheck", "train", "evaluate", "register",
+    "deploy", "replay", "label", "parity", "monitor",
+)  # fmt: skip
 CURL = re.compile(r"^curl -s http://127\.0\.0\.1:8000/v1/score .*?'\}?$", re.MULTILINE | re.DOTALL)
 
 

@@ -111,7 +111,7 @@ def test_a_function_that_looks_back_is_not_named() -> None:
     assert rewrite.changed(from_frames(amount_before), history(), cuts=3) == []
 
 
-def feature_set(**view: float) -> FeatureSet:
+def feature_set(**view: str | bool) -> FeatureSet:
     columns = {"id": "integer", "at": "timestamp", "known": "timestamp", "card": "integer", "amount": "money"}
     data = DataConfig(
         name="d", id="id", event_time="at", known_time="known", entities=["card"],
@@ -119,18 +119,21 @@ def feature_set(**view: float) -> FeatureSet:
     )  # fmt: skip
     kinds = [
         FeatureConfig("n", "count"),
-        FeatureConfig("mean", "mean", "amount"),
-        FeatureConfig("risk", "known_positive_rate"),
+        FeatureConfig("mean", "mean", "amount", empty=0),
+        FeatureConfig("largest", "max", "amount", empty=0),
+        FeatureConfig("amounts", "distinct", "amount"),
+        FeatureConfig("since", "since_last", empty=-1),
+        FeatureConfig("risk", "known_positive_rate", empty=0),
     ]
-    views = [ViewConfig("v", entity="card", windows_days=[1, 7], features=kinds, **view)]  # type: ignore[arg-type]
+    views = [ViewConfig("v", entity=["card"], windows=["1d", "7d"], features=kinds, **view)]  # type: ignore[arg-type]
     views.append(
         ViewConfig("row", features=[FeatureConfig("night", "night"), FeatureConfig("amount", "column", "amount")])
     )
     return FeatureSet.of(FeaturesConfig(views=views), data)
 
 
-@pytest.mark.parametrize("view", [{}, {"current_row": True}, {"delay_days": 7.0}])
-def test_the_products_own_features_do_not_change_by_a_bit(view: dict[str, float]) -> None:
+@pytest.mark.parametrize("view", [{}, {"current_row": True}, {"delay": "7d"}])
+def test_the_products_own_features_do_not_change_by_a_bit(view: dict[str, str | bool]) -> None:
     assert rewrite.changed(functions.of_feature_set(feature_set(**view)), history(), cuts=4) == []
 
 
