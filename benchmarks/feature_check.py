@@ -1,9 +1,12 @@
-"""Whether two folders of Parquet files hold the same features of the same rows."""
+"""Whether two outputs in Parquet hold the same features of the same rows."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 TOLERANCE = 1e-9  # relative: ours divide exact integers once, others may add floats
 
@@ -28,6 +31,11 @@ def disagreements(
     return faults, worst
 
 
-def _column(folder: str, name: str) -> np.ndarray:
-    files = sorted(Path(folder).rglob("*.parquet")) if Path(folder).is_dir() else [Path(folder)]
-    return np.concatenate([pq.read_table(file, columns=[name])[name].to_numpy() for file in files])
+def read(output: str, columns: list[str] | None = None) -> pa.Table:
+    """A file, or all of a folder's."""
+    files = sorted(Path(output).rglob("*.parquet")) if Path(output).is_dir() else [Path(output)]
+    return pa.concat_tables(pq.ParquetFile(file).read(columns) for file in files)
+
+
+def _column(output: str, name: str) -> NDArray[Any]:
+    return read(output, [name])[name].to_numpy()

@@ -127,7 +127,8 @@ def spark() -> Run:
     from pyspark.sql import SparkSession
 
     settings = {
-        "spark.driver.memory": "4g", "spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "4g", "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1", "spark.sql.shuffle.partitions": "8", "spark.log.level": "ERROR",
         "spark.sql.session.timeZone": "UTC", "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.parquet.compression.codec": "zstd",
@@ -143,6 +144,7 @@ def spark() -> Run:
 
 
 PEERS: dict[str, Callable[[], Run]] = {"polars": polars, "duckdb": duckdb, "pandas": pandas, "spark": spark}
+PACKAGES = {name: {"spark": "pyspark"}.get(name, name) for name in PEERS}
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ from workbench.progress import say
 from workloads import door
 
 SLOW = ("pandas", "spark")
-OBJECT_STORE_BYTES = 2**30  # of shared memory; what does not fit is spilled to disk
+OBJECT_STORE_BYTES = 2 * 2**30  # of shared memory; what does not fit is spilled to disk
 
 
 def main() -> None:
@@ -68,7 +68,9 @@ def main() -> None:
         with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
             cluster.up(cfg)
             sizes = [max(1, round(millions * 1e6 / 1_754_155)) for millions in sorted(arguments.rows_millions)]
-            rows = compared(cfg, Path(folder), sizes, arguments.peers, arguments.rounds, arguments.python)
+            rows = compared(
+                cfg, BenchmarkConfig(), Path(folder), sizes, arguments.peers, arguments.rounds, arguments.python
+            )
         print(table.text(rows))
         if arguments.json:
             table.write(arguments.json, rows)
@@ -93,15 +95,13 @@ def windowed(cfg: Config) -> Config:
 
 def require(python: str, peers: Sequence[str]) -> None:
     """Raise for all peers at once whose package this interpreter has not."""
-    names = {"spark": "pyspark"}
-    asked = [f"{peer}={names.get(peer, peer)}" for peer in peers]
-    code = "import sys, importlib.util as u; print(*[a for a in sys.argv[1:] if not u.find_spec(a.split('=')[1])])"
-    if missing := subprocess.run(
-        [python, "-c", code, *asked], capture_output=True, text=True, check=True
-    ).stdout.split():
+    packages = [feature_peers.PACKAGES[peer] for peer in peers]
+    code = "import sys, importlib.util as u; print(*[one for one in sys.argv[1:] if not u.find_spec(one)], sep=', ')"
+    said = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=True).stdout.strip()
+    if said:
         raise EnvironmentFault(
-            f"{python} has no {', '.join(one.split('=')[1] for one in missing)}. Install them: pip install -c"
-            " constraints.txt -e '.[bench,spark]'; or name another interpreter by --python; or fewer peers by --peers."
+            f"{python} has no {said}. Install them: pip install -c constraints.txt -e '.[bench,spark]'; or name an"
+            " interpreter that has them by --python, or fewer peers by --peers."
         )
 
 
@@ -240,12 +240,18 @@ class Peer:
 
 
 def compared(
-    cfg: Config, folder: Path, sizes: Sequence[int], peers: Sequence[str], rounds: int, python: str
+    cfg: Config,
+    size: BenchmarkConfig,
+    folder: Path,
+    sizes: Sequence[int],
+    peers: Sequence[str],
+    rounds: int,
+    python: str,
 ) -> list[Row]:
     """All sides at all sizes (in copies of the published data)."""
     rows = []
     for copies in sizes:
-        source = inputs(cfg, BenchmarkConfig(), copies, Store(str(folder / "store")))
+        source = inputs(cfg, size, copies, Store(str(folder / "store")))
         chosen = [peer for peer in peers if copies == sizes[0] or peer not in SLOW]
         seen = measured(cfg, source, chosen, rounds, python, folder)
         rows += [row for peer in chosen for row in _rows(source.snapshot.rows, peer, seen["ours"], seen[peer])]
@@ -262,11 +268,12 @@ def measured(
         for peer in others:
             stack.callback(peer.close)
         waiting = frozenset(peer.process.pid for peer in others)
-        for side in (ours, *others):
+        sides: list[Ours | Peer] = [ours, *others]
+        for side in sides:
             side.run(waiting)
             agree(ours, side)
-        seen: dict[str, list[Spent]] = {side.name: [] for side in (ours, *others)}
-        for turn, side in itertools.product(range(rounds), (ours, *others)):
+        seen: dict[str, list[Spent]] = {side.name: [] for side in sides}
+        for turn, side in itertools.product(range(rounds), sides):
             seen[side.name].append(side.run(waiting))
             say(f"  round {turn + 1} of {rounds}: {side.name} {seen[side.name][-1].seconds:.2f} s")
     return seen
@@ -284,12 +291,9 @@ def agree(ours: Ours, peer: Ours | Peer) -> None:
 
 
 def _rows(rows: int, peer: str, ours: list[Spent], theirs: list[Spent]) -> list[Row]:
-    def row(name: str, unit: str, figure: Callable[[Spent], float], of: Callable[[Sequence[float]], float]) -> Row:
-        return Row(
-            f"{rows / 1e6:.2f} M rows, {peer}: {name}",
-            *(of([figure(one) for one in side]) for side in (ours, theirs)),
-            unit,
-        )
+    def row(name: str, unit: str, figure: Callable[[Spent], float], of: Callable[[list[float]], float]) -> Row:
+        mine, other = (of([figure(one) for one in side]) for side in (ours, theirs))
+        return Row(f"{rows / 1e6:.2f} M, {peer}: {name}", mine, other, unit)
 
     return [
         row("time", "s", lambda one: one.seconds, statistics.median),

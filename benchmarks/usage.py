@@ -7,11 +7,12 @@ object store, which lies in shared memory, is counted once.
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-EVERY_S = 0.25  # a sample of a tree with 4 GB takes about 0.03 s
+EVERY_S = 0.5  # a sample costs some 30 ms, which both sides bear alike
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,6 +21,7 @@ class Usage:
 
     def __init__(self, root: int, without: frozenset[int] = frozenset()) -> None:
         self.root, self.without, self.peak_bytes, self.cpu_s = root, without, 0, 0.0
+        self._own_s = 0.0  # of the watching itself
         self._done, self._thread = threading.Event(), threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Usage":
@@ -30,13 +32,14 @@ class Usage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._done.set()
         self._thread.join()
-        self.cpu_s += self._each(_cpu_s)
+        self.cpu_s += self._each(_cpu_s) - (self._own_s if self.root == os.getpid() else 0.0)
 
     def _watch(self) -> None:
         while True:
             self.peak_bytes = max(self.peak_bytes, round(self._each(_memory_bytes)))
             if self._done.wait(EVERY_S):
-                return
+                break
+        self._own_s = time.thread_time()
 
     def _each(self, figure: Callable[[int], float]) -> float:
         total = 0.0
