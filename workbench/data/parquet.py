@@ -31,15 +31,22 @@ def write_table(filesystem: fs.FileSystem, folder: str, table: pa.Table, prefix:
     """The entry of a new file in `folder` that holds `table`, named by its content: a repeat overwrites itself."""
     sink = io.BytesIO()
     texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
-    floats = [one.name for one in table.schema if pa.types.is_floating(one.type)]
-    pq.write_table(  # numbers hardly repeat: a dictionary of them costs time and saves no space
-        table, sink, compression="zstd", coerce_timestamps="us", use_dictionary=texts, use_byte_stream_split=floats
+    encodings = {one.name: encoding for one in table.schema if (encoding := _encoding(one.type))}
+    pq.write_table(
+        table, sink, compression="zstd", coerce_timestamps="us", use_dictionary=texts, column_encoding=encodings
     )
     content = sink.getbuffer()
     sha256 = digest.sha256(content)
     entry = FileEntry(f"{prefix}-{sha256[:16]}.parquet", table.num_rows, len(content), sha256)
     write_bytes(filesystem, f"{folder}/{entry.name}", content)
     return entry
+
+
+def _encoding(kind: pa.DataType) -> str | None:
+    """How numbers are laid out before zstd; a dictionary of what hardly repeats costs time and saves no space."""
+    if pa.types.is_floating(kind):
+        return "BYTE_STREAM_SPLIT"
+    return "DELTA_BINARY_PACKED" if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) else None
 
 
 def read_table(

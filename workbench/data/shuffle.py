@@ -32,7 +32,7 @@ class Chain:
     """From the files of a snapshot through the passes to the files of another; needs a running Ray."""
 
     source: Artifact
-    first: Compute  # on the rows of each file
+    first: Compute  # on the rows of files
     passes: Sequence[Pass]
     last: Compute  # on what is left, before it is written
     buckets: int
@@ -42,7 +42,7 @@ class Chain:
         import ray
 
         shared, step = ray.put((self, stage)), ray.remote(_step)
-        parts: list[list[Any]] = [[entry] for entry in self.source.files]
+        parts: list[list[Any]] = self._groups()
         for number in range(len(self.passes)):
             split_up = step.options(num_returns=self.buckets)
             rows = [split_up.remote(shared, number, *part) for part in parts]
@@ -51,15 +51,26 @@ class Chain:
         stage.files = [entry for entry, _ in ends if entry.rows]
         return schema_of(pa.ipc.read_schema(pa.py_buffer(ends[0][1])))
 
-    def read(self, entry: FileEntry) -> pa.Table:
-        """The rows of a file of the source, after `first`."""
-        return self.first(read_table(self.source.store.fs, self.source.folder, entry))
+    def read(self, entries: Sequence[FileEntry]) -> pa.Table:
+        """The rows of some files of the source, after `first`."""
+        read = [read_table(self.source.store.fs, self.source.folder, entry) for entry in entries]
+        return self.first(pa.concat_tables(read))
+
+    def _groups(self) -> list[list[FileEntry]]:
+        """The source's files as the first tasks take them: not more tasks than buckets, for every pair has a part."""
+        files = self.source.files
+        size = -(-len(files) // self.buckets) if self.passes else 1
+        return [files[start : start + size] for start in range(0, len(files), size)]
+
+
+def _whole(parts: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(parts).combine_chunks()  # once, and not at every use of a column
 
 
 def _step(shared: tuple[Chain, Stage], number: int, *parts: Any) -> Any:
     """One task: the rows of its parts, split for pass `number`, or written after the last one."""
     chain, stage = shared
-    rows = chain.read(parts[0]) if number == 0 else chain.passes[number - 1].compute(pa.concat_tables(parts))
+    rows = chain.read(parts) if number == 0 else chain.passes[number - 1].compute(_whole(parts))
     if number < len(chain.passes):
         pieces = split(rows, chain.passes[number].columns, chain.buckets)
         return pieces if chain.buckets > 1 else pieces[0]

@@ -15,7 +15,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 
 PREFIX = "__feature_"  # a feature may be named like the column that it is made from
-ROWS_PER_BUCKET = 250_000
+ROWS_PER_BUCKET = 500_000
 
 
 def chain(source: Artifact, feature_set: FeatureSet, positives: PositiveIntervals, last: Compute) -> Chain:

@@ -22,10 +22,15 @@ NOTHING = np.iinfo(np.int64).min  # the greatest value of no interval
 def total(start: Ints, end: Ints, value: Ints, rows: int) -> Ints:
     """[N] the sum of the values whose interval holds each row, while each such sum fits 63 bits: see `exact_total`."""
     change = np.zeros(rows + 1, np.int64)
-    some = end > start
-    np.add.at(change, start[some], value[some])
-    np.subtract.at(change, end[some], value[some])
+    np.add.at(change, start, value)
+    np.subtract.at(change, np.maximum(start, end), value)  # what is empty takes back what it gave
     return np.cumsum(change[:-1])
+
+
+def count(start: Ints, end: Ints, rows: int) -> Ints:
+    """[N] how many intervals hold each row."""
+    begun, ended = (np.bincount(place, minlength=rows + 1) for place in (start, np.maximum(start, end)))
+    return np.cumsum(begun[:-1] - ended[:-1])
 
 
 def greatest(start: Ints, end: Ints, value: Ints, rows: int) -> Ints:
@@ -65,7 +70,7 @@ def distinct(start: Ints, end: Ints, code: Ints, rows: int) -> Ints:
     first = np.flatnonzero(apart + start > reached)  # touching intervals are one as well
     last = np.append(first[1:], len(order)) - 1 if len(order) else first
     ends = np.maximum.accumulate(apart + end)[last] - apart[last] if len(order) else first
-    return total(start[first], ends, np.ones(len(first), np.int64), rows)
+    return count(start[first], ends, rows)
 
 
 def exact_total(start: Ints, end: Ints, value: Ints, rows: int) -> Exact:

@@ -65,7 +65,7 @@ class Partition:
 
     def seen(self, window: Window, where_: Where = ()) -> Intervals:
         """Where the events that meet the conditions are seen."""
-        whole = self.once(window, lambda: self.timeline.intervals(window, self.timeline.facts))
+        whole = self.once(window, lambda: self._intervals(window, "events", self.timeline.facts))
         return self.once((window, where_), lambda: whole.of(self._meets(where_))) if where_ else whole
 
     def valued(self, feature: Feature, where_: Where = ()) -> Intervals:
@@ -93,20 +93,25 @@ class Partition:
     def labelled(self, feature: Feature) -> Ints:
         """[N] how many of the events are known to be positive."""
         facts, event = self.once("positives", self._positives)
-        seen = self.once(("positives", feature.window), lambda: self.timeline.intervals(feature.window, facts))
+        seen = self.once(("positives", feature.window), lambda: self._intervals(feature.window, "positives", facts))
         return self.total(seen.of(self._meets(feature.where)[event]) if feature.where else seen)
 
     def total(self, seen: Intervals, value: Ints | None = None, squared: bool = False) -> Any:
         """[N] the sum of the values ([M], ones when None), or of their squares, of the facts that each row sees."""
         places = (seen.start, seen.end)
         if value is None:
-            return intervals.total(*places, np.ones(len(seen.fact), np.int64), len(self.timeline.time))
+            return self.once(seen, lambda: intervals.count(*places, len(self.timeline.time)))
         add = intervals.exact_squares if squared else intervals.exact_total
         return add(*places, value[seen.fact], len(self.timeline.time))
 
     def greatest(self, seen: Intervals, value: Ints) -> Ints:
         """[N] the greatest value ([M]) of the facts that each row sees, `NOTHING` where it sees none."""
         return intervals.greatest(seen.start, seen.end, value[seen.fact], len(self.timeline.time))
+
+    def _intervals(self, window: Window, name: str, facts: Facts) -> Intervals:
+        """Where each of the facts is seen; windows of one delay begin alike."""
+        start = self.once((name, window.delay_us), lambda: self.timeline.starts(window.delay_us, facts))
+        return self.timeline.intervals(window, facts, start)
 
     def _positives(self) -> tuple[Facts, Ints]:
         return self.timeline.positives(self.positives, self.events[self.feature_set.id])

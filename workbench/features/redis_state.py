@@ -5,7 +5,7 @@ at (`redis_scripts.py`). The features are then made by the code that makes them 
 the stream's watermark, which lies in Redis as well. Labels and corrections, which are rare, read the event's record,
 and write only if nobody else has changed it meanwhile.
 
-An event reads every version of its entities within the longest window: hundreds are nothing, tens of thousands are too many.
+An event reads every version of its entities within the longest window: hundreds are nothing, ten thousands too many.
 """
 
 import itertools

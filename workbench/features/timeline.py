@@ -46,7 +46,7 @@ class Facts:
         return Facts(*(getattr(self, one.name)[chosen] for one in dataclasses.fields(self)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself only, and so a key of what was computed of it
 class Intervals:
     """Which rows see which facts: fact `fact[i]` is seen by the rows `start[i]` to `end[i]` - 1."""
 
@@ -93,16 +93,15 @@ class Timeline:
         """For each pair the first row of the entity at or after this time (the next entity's first row if none is)."""
         return np.searchsorted(self.key, entity * self.span + np.clip(time, 0, self.span - 1))
 
-    def intervals(self, window: Window, facts: Facts) -> Intervals:
-        """Where each of the facts is seen through a window."""
-        start = self._starts(window.delay_us, facts)
+    def intervals(self, window: Window, facts: Facts, start: Ints) -> Intervals:
+        """Where each of the facts is seen through a window, from `starts` on."""
         end = self.first_at(facts.entity, facts.time + window.delay_us + window.length_us)
         if (facts.until < NEVER_US - self.origin).any():
             end = np.minimum(end, self.first_at(facts.entity, facts.until))
         seen = _without_own(Intervals(start, end, np.arange(len(start))), facts.own)
         return _with_itself(seen, facts) if window.current_row else seen
 
-    def _starts(self, delay_us: int, facts: Facts) -> Ints:
+    def starts(self, delay_us: int, facts: Facts) -> Ints:
         """The first row that may see each fact; of the fact's own instant only later ids do."""
         if delay_us:
             return self.first_at(facts.entity, np.maximum(facts.time + delay_us, facts.since))
@@ -114,7 +113,7 @@ class Timeline:
     def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:
         """A fact for each time during which an event that is known is known to be positive, and the event's fact."""
         mine = ids.to_numpy()[self.facts.position]
-        by_id = np.flatnonzero(np.isin(mine, labels.ids))
+        by_id = np.flatnonzero(pc.is_in(pa.array(mine), pa.array(labels.ids)))
         by_id = by_id[np.argsort(mine[by_id], kind="stable")]
         first, last = (np.searchsorted(mine[by_id], labels.ids, side) for side in ("left", "right"))
         label = np.repeat(np.arange(len(first)), last - first)

@@ -1,0 +1,138 @@
+"""The benchmarks can be believed: equal inputs, equal outputs, and a measure of the whole process tree."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import feature_check, feature_peers, features
+from benchmarks.usage import Usage, tree
+from workbench.config import BenchmarkConfig, Config
+from workbench.data import snapshots
+from workbench.data.store import Store
+from workbench.errors import EnvironmentFault, InputError
+from workloads import door
+
+SMALL = BenchmarkConfig(customers=40, terminals=60, days=50, radius=20.0)
+HOLD = "import sys, time; held = bytearray(b'x' * (150 << 20)); print(flush=True); sys.stdin.read()"
+
+
+@pytest.fixture(scope="module")
+def cfg() -> Config:
+    return features.windowed(door.composed(["tracker=disabled"]))
+
+
+@pytest.fixture(scope="module")
+def source(cfg: Config, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> features.Input:
+    return features.inputs(cfg, SMALL, 2, Store(str(tmp_path_factory.mktemp("features") / "store")))
+
+
+def test_the_copies_are_the_same_rows_with_other_ids(source: features.Input) -> None:
+    rows = snapshots.read(source.snapshot).drop_columns(["transaction_id", "customer_id", "terminal_id"])
+    half = rows.num_rows // 2
+    assert half > 1000
+    assert rows.slice(0, half).equals(rows.slice(half))
+    ids = snapshots.read(source.snapshot, ["transaction_id", "customer_id", "terminal_id"])
+    for name in ids.column_names:
+        assert pc.max(ids[name].slice(0, half)).as_py() < pc.min(ids[name].slice(half)).as_py()
+    assert pc.count_distinct(rows["event_time"].slice(0, half)).as_py() == half, "events tie"
+
+
+def test_the_peers_get_our_rows_and_their_labels(source: features.Input) -> None:
+    theirs = pq.read_table(source.labelled).sort_by("transaction_id")
+    assert theirs.drop_columns(["label"]).equals(snapshots.read(source.snapshot).sort_by("transaction_id"))
+    frauds = theirs.filter(pc.equal(theirs["label"], 1))
+    assert frauds["transaction_id"].to_pylist() == sorted(source.history["transaction_id"].to_pylist())
+    assert frauds.num_rows > 20
+
+
+@pytest.mark.parametrize("peer", feature_peers.PEERS)
+def test_a_peer_computes_the_same_numbers(
+    cfg: Config, source: features.Input, tmp_path: Path, peer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(
+        feature_peers.PACKAGES[peer], reason=f"{peer} is not installed: pip install -e '.[bench,spark]'"
+    )
+    seen = features.measured(cfg, source, [peer], 1, sys.executable, tmp_path)
+    assert {name: len(spent) for name, spent in seen.items()} == {"ours": 1, peer: 1}
+    assert all(one.seconds > 0 and one.peak_bytes > 50 << 20 for spent in seen.values() for one in spent)
+    assert f"{peer}: {source.snapshot.rows:,} rows, counts equal" in capsys.readouterr().err
+
+
+def written(path: Path, **changed: list[float]) -> str:
+    columns: dict[str, list[float]] = {"id": [3, 1, 2], "n_count": [1.0, 2.0, 0.0], "mean": [0.5, 1e6, 0.0]}
+    pq.write_table(pa.table(columns | changed), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"id": [3, 1, 4]}, "id: 3 rows here"),
+        ({"n_count": [1.0, 2.0, 1e-12]}, "n_count: 1 rows differ"),
+        ({"mean": [0.5, 1e6 * (1 + 1e-8), 0.0]}, "mean: 1 rows differ"),
+        ({"mean": [0.5, 1e6, float("nan")]}, "mean: 1 rows differ"),
+    ],
+)
+def test_a_difference_is_found(tmp_path: Path, changed: dict[str, list[float]], said: str) -> None:
+    files = written(tmp_path / "ours.parquet"), written(tmp_path / "theirs.parquet", **changed)
+    faults, _ = feature_check.disagreements(*files, "id", ["n_count"], ["mean"])
+    assert [fault for fault in faults if fault.startswith(said)], faults
+
+
+def test_the_order_of_rows_and_the_last_bits_of_a_mean_are_no_difference(tmp_path: Path) -> None:
+    other = {"id": [1, 2, 3], "n_count": [2.0, 0.0, 1.0], "mean": [1e6 * (1 + 1e-12), 0.0, 0.5]}
+    files = written(tmp_path / "ours.parquet"), written(tmp_path / "theirs.parquet", **other)
+    faults, worst = feature_check.disagreements(*files, "id", ["n_count"], ["mean"])
+    assert faults == []
+    assert 0 < worst < 1e-11
+
+
+def test_all_missing_packages_are_one_error_with_the_remedy(tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o700)
+    with pytest.raises(EnvironmentFault, match=r"no polars, pyspark\. Install them: pip install .*bench,spark"):
+        features.require(str(bare), ["polars", "spark"])
+
+
+def test_usage_sees_the_memory_of_a_descendant_unless_it_is_left_out() -> None:
+    shell = ["sh", "-c", f'{sys.executable} -c "$0"; true', HOLD]
+    with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        assert len(tree(child.pid)) == 2
+        with Usage(child.pid) as held, Usage(os.getpid(), frozenset([child.pid])) as own:
+            pass
+        child.communicate()
+    assert 150 << 20 < held.peak_bytes < 300 << 20
+    assert own.peak_bytes > 0
+    assert child.pid not in tree(os.getpid(), frozenset([child.pid]))
+
+
+def test_usage_counts_the_cpu_time_of_children_that_have_ended() -> None:
+    with Usage(os.getpid()) as usage:
+        burn = "import time\nwhile time.process_time() < 0.5: pass"
+        subprocess.run([sys.executable, "-c", burn], check=True)
+    assert 0.4 < usage.cpu_s < 5
+
+
+def test_a_side_that_writes_other_numbers_is_refused(cfg: Config, source: features.Input, tmp_path: Path) -> None:
+    class Unlike(features.Ours):
+        name = "unlike"
+
+    ours, other = features.Ours(cfg, source), Unlike(cfg, source)
+    ours.run(frozenset())
+    rows = feature_check.read(ours.output)
+    place = rows.column_names.index("terminal_risk_7d")
+    other.output = str(tmp_path / "unlike.parquet")
+    pq.write_table(rows.set_column(place, "terminal_risk_7d", pc.add(rows["terminal_risk_7d"], 1e-3)), other.output)
+    with pytest.raises(
+        InputError, match=r"unlike does not compute what we do(.|\n)*- terminal_risk_7d: [\d,]+ rows differ"
+    ):
+        features.agree(ours, other)
