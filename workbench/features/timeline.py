@@ -113,7 +113,7 @@ class Timeline:
     def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:
         """A fact for each time during which an event that is known is known to be positive, and the event's fact."""
         mine = ids.to_numpy()[self.facts.position]
-        by_id = np.flatnonzero(pc.is_in(pa.array(mine), pa.array(labels.ids)))
+        by_id = np.flatnonzero(pc.is_in(pa.array(mine, ids.type), pa.array(labels.ids, ids.type)))
         by_id = by_id[np.argsort(mine[by_id], kind="stable")]
         first, last = (np.searchsorted(mine[by_id], labels.ids, side) for side in ("left", "right"))
         label = np.repeat(np.arange(len(first)), last - first)
