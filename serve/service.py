@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
 from workbench.digest import digest
+from workbench.features import tables
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
@@ -49,6 +50,7 @@ class Settings:
     compact_every_s: float
     max_body_bytes: int
     ahead_days: float  # how far an event may lie ahead of the newest one
+    dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
 
     @property
     def log(self) -> str:
@@ -73,7 +75,9 @@ class Service:
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self._compacting = threading.Lock()
         self.compact()
-        self.state = OnlineState(self.bundle.feature_set)
+        names, entities = self.bundle.feature_set, settings.data.entities
+        looked_up = tables.load(self.store, names, settings.dimensions, entities, self.token)
+        self.state = OnlineState(names, looked_up)
         _fill(self)
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()

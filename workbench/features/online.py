@@ -24,6 +24,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.history import Asker, History, seen
 from workbench.features.labels import NEVER_US
 from workbench.features.rows import row_function
+from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.timeline import entity_codes, micros
 
 Event = Mapping[str, Any]
@@ -34,9 +35,10 @@ SWEEP = 256  # expired events of one entity that are dropped together
 class OnlineState:
     """Feature state of one process. Times are int microseconds since 1970; entities are any hashable values."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
-        self.feature_set = feature_set
-        self._row = [(i, row_function(f, feature_set)) for i, f in enumerate(feature_set.features) if not f.entity]
+    def __init__(self, feature_set: FeatureSet, tables: Tables = NO_TABLES) -> None:
+        self.feature_set, self._tables = feature_set, tables
+        of_row = [(index, one) for index, one in enumerate(feature_set.features) if not one.entity]
+        self._row = [(index, row_function(one, feature_set, tables)) for index, one in of_row]
         self._empty = [feature.empty if feature.entity else 0.0 for feature in feature_set.features]
         self._plans = [Plan.of(feature_set, entity) for entity in feature_set.entities]
         self._named = [itemgetter(*entity) for entity in feature_set.entities]
@@ -65,13 +67,13 @@ class OnlineState:
         time, identity = event[names.event_time], event[names.id]
         if time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
-                return OnlineState(names).observe(event)
+                return OnlineState(names, self._tables).observe(event)
             self._forget(self._entities(event), at_least=1)
+        vector = self._empty.copy()
+        for index, function in self._row:  # before the event is kept: a function of the user's may raise
+            vector[index] = function(event)
         if identity not in self._events:
             self._insert(event, time, identity)
-        vector = self._empty.copy()
-        for index, function in self._row:
-            vector[index] = function(event)
         asker = Asker(time, identity, self._labels)
         for plan, named, histories in zip(self._plans, self._named, self._histories, strict=True):
             history = histories.get(named(event))
