@@ -45,6 +45,7 @@ from workbench.errors import EnvironmentFault, InputError, raise_all
 from workbench.features import distributed
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
+from workbench.features.tables import NO_TABLES
 from workbench.progress import say
 from workloads import door
 
@@ -188,7 +189,7 @@ class Ours:
         with Usage(os.getpid(), others) as usage:
             start = time.perf_counter()
             positives = PositiveIntervals.of(self.source.history, self.cfg.data.id)
-            chain = distributed.chain(self.source.snapshot, self.feature_set, positives, self._finish())
+            chain = distributed.chain(self.source.snapshot, self.feature_set, positives, NO_TABLES, self._finish())
             schema = chain.write(self.stage)
             artifact = self.stage.commit({"validated": self.source.snapshot.key}, None, {}, schema)
             seconds = time.perf_counter() - start

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
 from workbench.digest import digest
+from workbench.features import tables
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
@@ -53,6 +54,7 @@ class Settings:
     max_body_bytes: int
     ahead_days: float  # how far an event may lie ahead of the newest one
     redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
+    dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
 
     @property
     def log(self) -> str:
@@ -187,13 +189,14 @@ class Service:
 def _state(service: Service) -> "OnlineState | RedisState":
     """The state, in this process or shared; whatever it is filled from is part of a shared one's name."""
     settings, feature_set = service.settings, service.bundle.feature_set
+    looked_up = tables.load(service.store, feature_set, settings.dimensions, settings.data.entities, service.token)
     if settings.redis_url is None:
-        return OnlineState(feature_set)
+        return OnlineState(feature_set, looked_up)
     from workbench.features.redis_state import RedisState
 
     rows = (settings.log, settings.validated_key, settings.history_until_us)
     source = digest(settings.store, *rows, service.token("state", ""))
-    return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}")
+    return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}", looked_up)
 
 
 def _fill(service: Service, state: OnlineState) -> None:

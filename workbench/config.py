@@ -111,7 +111,10 @@ class FeatureConfig:
 
     name: str = REQUIRED  # a windowed kind appends its window (name_7d), one_hot its category (name=A1)
     kind: str = REQUIRED  # what it is; the kinds and their formulas are in conf/features/README.md
-    column: str | None = None  # the source column, where the kind needs one
+    column: str | None = None  # the source column, where the kind needs one; lookup: the table's column
+    table: str | None = None  # lookup: the name of the table in features.tables
+    function: str | None = None  # function: the Python function that computes it, as package.module:name
+    columns: list[str] = field(default_factory=list)  # function: the columns that it is given
     where: str | None = None  # windowed: only events that meet this, such as "amount_minor > 22000 and channel == web"
     empty: float | None = None  # the value where there is nothing; to be said by kinds without a natural one
     nulls: str | None = None  # windowed: nulls of the column are left out (skip) or count as 0 (zero)
@@ -133,11 +136,27 @@ class ViewConfig:
 
 
 @dataclass
+class TableConfig:
+    """A slow dimension, joined to each event as of its time: what held and was known of a terminal, a merchant, ..."""
+
+    path: str = REQUIRED  # a file or a folder of CSV, Parquet or JSON lines, local or s3://
+    format: str | None = None  # csv | parquet | jsonl; by the extension when null
+    ignore: list[str] = field(default_factory=list)  # columns of the file that are left out on purpose
+    nulls: list[str] = field(default_factory=lambda: [""])  # csv: texts that mean "no value"
+    key: list[str] = field(default_factory=list)  # columns that say which rows are meant, named as in the events
+    valid_from: str = REQUIRED  # column of the time from which a row holds
+    valid_until: str | None = None  # column of the time at which it no longer holds (a null: never); null: never
+    known_time: str | None = None  # column of the time from which a row is known; valid_from when null
+    columns: dict[str, ColumnConfig] = field(default_factory=dict)
+
+
+@dataclass
 class FeaturesConfig:
     """All feature views of a model, in the order of the model's inputs."""
 
     version: int = 1  # raise it when a definition changes its meaning
     views: list[ViewConfig] = field(default_factory=list)
+    tables: dict[str, TableConfig] = field(default_factory=dict)
     partitions: int = 8  # hash partitions per entity in the offline computation
 
 

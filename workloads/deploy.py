@@ -1,7 +1,7 @@
 """Put a model version behind an authenticated HTTP endpoint on Ray Serve.
 
 Reads:  model version (the configured one, or the release ledger's champion); validated snapshot, label ledger and
-        prediction log (the feature state)
+        prediction log (the feature state); dimension snapshots
 Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
 Run:    python -m workloads.deploy serve.stay_up=true serve.version=champion
 """
@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 
 from workbench import cluster
 from workbench.config import Config
+from workbench.data import dimensions
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault
+from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models.bundle import verified_files
@@ -89,6 +91,7 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     _check_port(cfg)
     _check_state(cfg)
     validate.run(cfg)  # the feature state begins with these events
+    dimensions.snapshot_all(version.store, cfg.features.tables)
     cluster.up(cfg)
     try:
         _start(cfg, settings)
@@ -142,6 +145,7 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         max_body_bytes=cfg.serve.max_body_bytes,
         ahead_days=cfg.serve.ahead_days,
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
+        dimensions=dimensions.keys(cfg.features.tables),
     )
 
 
@@ -166,11 +170,14 @@ def _check_version(cfg: Config, version: Artifact) -> None:
     """Refuse here what a replica would refuse, or could not score: then nothing is started."""
     about, files = verified_files(version, Keys(cfg.keys.folder).verifying())
     names = FeatureSet.from_json(json.loads(files["features.json"]))
-    if missing := sorted(names.columns - set(cfg.data.columns)):
+    functions.check(names.features)
+    declared = {*cfg.data.columns, *lookups.declared(cfg.features.tables)}
+    if missing := sorted((names.columns | names.looked_up) - declared):
         card = json.loads(files["card.json"])
         raise ConfigError(
             f"version {about['version']} was trained on {card['data']} and needs {', '.join(missing)}, which"
-            f" data={cfg.data.name} does not have. Use experiment={card['experiment']}, or another serve.version."
+            f" data={cfg.data.name} and features.tables do not have. Use experiment={card['experiment']}, or another"
+            " serve.version."
         )
     gates.check_parity(version.store, names.digest)
 

@@ -1,7 +1,8 @@
 """Compute the features of every row as they could have been known at its time.
 
-Reads:  validated snapshot; label ledger
-Writes: feature snapshot: id, times, entities, label and its known time, part (stratified split), features (float64)
+Reads:  validated snapshot; label ledger; the files of `features.tables`
+Writes: feature snapshot: id, times, entities, label and its known time, part (stratified split), features (float64);
+        a dimension snapshot of each table
 Run:    python -m workloads.featurize features=payments
 """
 
@@ -13,11 +14,11 @@ import pyarrow.compute as pc
 
 from workbench import cluster
 from workbench.config import Config
-from workbench.data import labels, snapshots
+from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import split
-from workbench.features import distributed
+from workbench.features import distributed, tables
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workloads import door, ingest, validate
@@ -34,7 +35,8 @@ def inputs(cfg: Config) -> dict[str, Any]:
     """What the feature snapshot depends on besides the rows and labels."""
     parts = cfg.data.split if cfg.data.split.kind == "stratified" else None
     definitions = FeatureSet.of(cfg.features, cfg.data).to_json()
-    return {"features": definitions, "entities": cfg.data.entities, "parts": parts}
+    tables = dimensions.keys(cfg.features.tables)
+    return {"features": definitions, "tables": tables, "entities": cfg.data.entities, "parts": parts}
 
 
 def run(cfg: Config) -> Artifact:
@@ -42,6 +44,7 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("features", name):
         return done
+    looked_up = dimensions.snapshot_all(store, cfg.features.tables)
     rows = validate.run(cfg)
     cluster.up(cfg)
     feature_set = FeatureSet.of(cfg.features, cfg.data)
@@ -49,9 +52,11 @@ def run(cfg: Config) -> Artifact:
     positives = PositiveIntervals.of(history, cfg.data.id)
     finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
     stage = store.stage("features", name)
-    schema = distributed.chain(rows, feature_set, positives, finish).write(stage)
+    loaded = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
+    schema = distributed.chain(rows, feature_set, positives, loaded, finish).write(stage)
     figures = {"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest}
-    artifact = stage.commit({"validated": rows.key}, inputs(cfg), figures, schema)
+    parents = {"validated": rows.key} | {f"dimension {name}": one.key for name, one in looked_up.items()}
+    artifact = stage.commit(parents, inputs(cfg), figures, schema)
     assert artifact.rows == rows.rows, f"{rows.rows} rows went in, {artifact.rows} came out"
     return artifact
 

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.config import Config
-from workbench.data import labels, snapshots, sources
+from workbench.data import dimensions, labels, snapshots, sources
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import GateRefused
+from workbench.features import tables
 from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.leakage import files, functions, rewrite
 from workbench.leakage.audit import audit
@@ -91,7 +92,9 @@ def rewritten(cfg: Config) -> list[Finding]:
     events = snapshots.read(validate.run(cfg))
     said = labels.read(store, ingest.key(cfg), channel="source")
     history = History(events, said, data.id, data.event_time, known_time_column(data), tuple(data.entities)).sample()
-    return rewrite.changed(functions.of_feature_set(FeatureSet.of(cfg.features, data)), history, cfg.leakcheck.cuts)
+    feature_set = FeatureSet.of(cfg.features, data)
+    looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
+    return rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
 
 
 def _snapshot(cfg: Config, snapshot: Artifact) -> Audited:

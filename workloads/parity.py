@@ -1,6 +1,6 @@
 """Compute again offline what the endpoint served, and compare every feature of every logged row bit for bit.
 
-Reads:  prediction log; validated snapshot; label ledger
+Reads:  prediction log; validated snapshot; label ledger; dimension snapshots
 Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any)
 Run:    python -m workloads.parity
 """
@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.config import Config
-from workbench.data import labels, snapshots
+from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import GateRefused
-from workbench.features import parity
+from workbench.features import parity, tables
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.parity import Parity
@@ -90,7 +90,8 @@ def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) 
     asked, until = parity.events_of(log, cfg.data), deploy.history_until(cfg)
     ledger = _ledger(store, cfg, until)
     positives = PositiveIntervals.of(ledger, cfg.data.id)
-    found = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives)
+    looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables), cfg.data.entities, _token(cfg))
+    found = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives, looked_up)
     offline_NF = np.stack([found[name] for name in feature_set.names], axis=1)
     return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
 
@@ -100,7 +101,11 @@ def _history(cfg: Config, feature_set: FeatureSet, until_us: int | None) -> pa.T
     time = pc.field(cfg.data.event_time)
     since, until = (_time((until_us or 0) - back) for back in (feature_set.memory_us, 0))
     events = snapshots.read(validate.run(cfg), rows=(time >= since) & (time < until))
-    return tokens.tokenised(events, cfg.data.entities, tokens.cached(Keys(cfg.keys.folder).pseudonym()))
+    return tokens.tokenised(events, cfg.data.entities, _token(cfg))
+
+
+def _token(cfg: Config) -> tokens.ToToken:
+    return tokens.cached(Keys(cfg.keys.folder).pseudonym())
 
 
 def _ledger(store: Store, cfg: Config, until_us: int | None) -> pa.Table:

@@ -27,17 +27,18 @@ def faults(data: DataConfig) -> Iterator[str]:
     if not data.columns:
         yield "data.columns is empty. Declare the columns of the data set: see conf/data/file.yaml."
     for name, column in data.columns.items():
-        yield from _column_faults(f"data.columns.{name}", column)
+        yield from column_faults(f"data.columns.{name}", column)
     for role, types in ROLES.items():
         names = getattr(data, role)
         for name in names if isinstance(names, list) else [names]:
             if name is not None:
-                yield from _role_faults(f"data.{role}", name, types, data.columns)
+                yield from role_faults(f"data.{role}", name, types, data.columns)
     if data.source.kind == "file":
         yield from _file_faults(data)
 
 
-def _column_faults(where: str, column: ColumnConfig) -> Iterator[str]:
+def column_faults(where: str, column: ColumnConfig) -> Iterator[str]:
+    """What is wrong with the description of one column."""
     if column.type not in COLUMN_TYPES:
         yield f"{where}.type={column.type} is unknown. Use one of: {', '.join(COLUMN_TYPES)}."
     for rule, types in RULES.items():
@@ -48,13 +49,16 @@ def _column_faults(where: str, column: ColumnConfig) -> Iterator[str]:
         yield f"{where}.decimals={column.decimals} must be from 0 to 6."
 
 
-def _role_faults(key: str, name: str, types: tuple[str, ...], columns: dict[str, ColumnConfig]) -> Iterator[str]:
+def role_faults(
+    key: str, name: str, types: tuple[str, ...], columns: dict[str, ColumnConfig], declared: str = "data.columns"
+) -> Iterator[str]:
+    """What is wrong with the column that a role names; `declared` is the key under which columns are declared."""
     if name not in columns:
-        yield f"{key}={name} names no column. Add it to data.columns or correct the name."
+        yield f"{key}={name} names no column. Add it to {declared} or correct the name."
     elif columns[name].type not in types:
         yield f"{key}={name} is of type {columns[name].type}. Use a column of type {' or '.join(types)}."
     elif columns[name].nulls:
-        yield f"data.columns.{name}.nulls=true, but {key} needs a value in every row. Remove it."
+        yield f"{declared}.{name}.nulls=true, but {key} needs a value in every row. Remove it."
 
 
 def _file_faults(data: DataConfig) -> Iterator[str]:

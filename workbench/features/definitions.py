@@ -8,10 +8,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from workbench import digest
-from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
+from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.errors import ConfigError, raise_all
 from workbench.features import rules, where
+from workbench.features.functions import Function
 from workbench.features.kinds import WINDOWED
+from workbench.features.lookups import Dimension, keys
 from workbench.features.where import Condition, Where
 
 DAY_US = 86_400_000_000
@@ -32,7 +34,7 @@ class Feature:
 
     name: str
     kind: str
-    column: str | None = None
+    column: str | None = None  # of the events; lookup: of its table
     entity: tuple[str, ...] = ()  # the columns that name it; none: a feature of the row alone
     window_us: int = 0
     delay_us: int = 0
@@ -41,9 +43,11 @@ class Feature:
     empty: float = 0.0  # the value where there is nothing
     nulls_count: bool = False  # whether a null of the column counts as 0; else it is left out
     last_hour: int = 6
-    categories: tuple[str, ...] = ()  # ordinal: all of them; one_hot: the one
+    categories: tuple[str, ...] = ()  # ordinal, lookup: all of them; one_hot: the one
     zone: str = "UTC"
     holidays: tuple[str, ...] = ()  # ISO dates in the zone
+    table: str | None = None  # lookup: where its column is
+    function: Function | None = None  # function: what computes it
 
     @property
     def window(self) -> Window:
@@ -65,19 +69,21 @@ class FeatureSet:
     event_time: str
     known_time: str
     version: int = 1
+    tables: tuple[Dimension, ...] = ()  # the slow dimensions that are looked up
 
     @classmethod
     def of(cls, features: FeaturesConfig, data: DataConfig) -> "FeatureSet":
         """The definitions of a config; raises `ConfigError` with every fault."""
         raise_all(ConfigError, "The feature definitions are wrong:", faults(features, data))
-        return cls(
-            tuple(_expanded(features, data)), data.id, data.event_time, known_time_column(data), features.version
-        )
+        tables = tuple(Dimension.of(name, table) for name, table in features.tables.items())
+        roles = (data.id, data.event_time, known_time_column(data))
+        return cls(tuple(_expanded(features, data)), *roles, features.version, tables)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "FeatureSet":
         """The definitions as `to_json` wrote them."""
-        return cls(tuple(map(_feature, value["features"])), *(value[f.name] for f in dataclasses.fields(cls)[1:]))
+        tables = tuple(Dimension(**{**one, "key": tuple(one["key"])}) for one in value["tables"])
+        return cls(**{**value, "features": tuple(map(_feature, value["features"])), "tables": tables})
 
     def to_json(self) -> dict[str, Any]:
         """The definitions as plain JSON, for a bundle's `features.json`."""
@@ -121,9 +127,17 @@ class FeatureSet:
     @cached_property
     def columns(self) -> set[str]:
         """The columns that an event must have."""
-        of_features = {feature.column for feature in self.features if feature.column}
+        of_features = {feature.column for feature in self.features if feature.column and not feature.table}
+        of_features |= {name for table in self.tables for name in table.key}
+        of_features |= {name for one in self.features if one.function for name, _ in one.function.columns}
         compared = {condition.column for feature in self.features for condition in feature.where}
         return {self.id, self.event_time, *self.entity_columns, *of_features, *compared}
+
+    @property
+    def looked_up(self) -> set[str]:
+        """The columns that the tables must have, as config keys."""
+        roles = set().union(*(keys(table.name, table.roles) for table in self.tables))
+        return roles.union(*(keys(one.table, [str(one.column)]) for one in self.features if one.table))
 
     def of_entity(self, entity: tuple[str, ...]) -> tuple[Feature, ...]:
         """The windowed features of one entity."""
@@ -156,17 +170,25 @@ def faults(features: FeaturesConfig, data: DataConfig) -> list[str]:
 def _expanded(features: FeaturesConfig, data: DataConfig) -> Iterator[Feature]:
     for view in features.views:
         for feature in view.features:
-            yield from _expand(view, feature, data)
+            yield from _expand(view, feature, data, _columns(feature, features, data))
 
 
-def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[Feature]:
+def _columns(feature: FeatureConfig, features: FeaturesConfig, data: DataConfig) -> dict[str, ColumnConfig]:
+    """The columns of which the feature names one: the events' or its table's."""
+    return features.tables[feature.table].columns if feature.table else data.columns
+
+
+def _expand(
+    view: ViewConfig, feature: FeatureConfig, data: DataConfig, columns: dict[str, ColumnConfig]
+) -> Iterator[Feature]:
     """A feature per window or category."""
-    categories = tuple(data.columns[feature.column].categories or ()) if feature.column else ()
+    categories = tuple(columns[feature.column].categories or ()) if feature.column else ()
     base = Feature(
         feature.name, feature.kind, feature.column,
         where=where.parse(feature.where, data.columns), empty=float(feature.empty or 0),
         nulls_count=feature.nulls == "zero", last_hour=feature.last_hour,
         zone=feature.zone, holidays=tuple(feature.holidays),
+        table=feature.table, function=Function.of(feature, data) if feature.function else None,
     )  # fmt: skip
     if feature.kind in WINDOWED:
         for window in view.windows:
@@ -182,7 +204,7 @@ def _expand(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Itera
         for category in categories:
             yield dataclasses.replace(base, name=f"{feature.name}={category}", categories=(category,))
     else:
-        yield dataclasses.replace(base, categories=categories if feature.kind == "ordinal" else ())
+        yield dataclasses.replace(base, categories=categories if feature.kind in ("ordinal", "lookup") else ())
 
 
 def _feature(value: dict[str, Any]) -> Feature:
@@ -192,4 +214,5 @@ def _feature(value: dict[str, Any]) -> Feature:
     frozen = (
         dataclasses.replace(c, value=tuple(c.value) if isinstance(c.value, list) else c.value) for c in conditions
     )
-    return Feature(**{**value, **listed, "where": tuple(frozen)})
+    function = Function.from_json(value["function"])
+    return Feature(**{**value, **listed, "where": tuple(frozen), "function": function})

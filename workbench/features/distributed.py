@@ -1,7 +1,7 @@
 """Features of a whole snapshot: its rows are brought together by one entity after the other, then the kernel.
 
 Every row carries its features along from partition to partition, so no row is ever joined back and none can be lost.
-The positive labels (under one row in a hundred) are sent to every worker once.
+The positive labels (under one row in a hundred) and the slow dimensions are sent to every worker once.
 """
 
 import functools
@@ -13,25 +13,30 @@ from workbench.data.store import Artifact
 from workbench.features import offline
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
+from workbench.features.tables import Tables
 
 PREFIX = "__feature_"  # a feature may be named like the column that it is made from
 ROWS_PER_BUCKET = 500_000
 
 
-def chain(source: Artifact, feature_set: FeatureSet, positives: PositiveIntervals, last: Compute) -> Chain:
+def chain(
+    source: Artifact, feature_set: FeatureSet, positives: PositiveIntervals, tables: Tables, last: Compute
+) -> Chain:
     """How the snapshot's rows get all features as float64 columns whose names begin with `PREFIX`, until `last`."""
     import ray
 
-    shared = ray.put(positives)
+    shared, looked_up = ray.put(positives), ray.put(dict(tables))
     kernels = [
         Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities
     ]
     buckets = max(2, -(-source.rows // ROWS_PER_BUCKET))
-    return Chain(source, functools.partial(_with_rows, feature_set), kernels, last, buckets)
+    return Chain(source, functools.partial(_with_rows, feature_set, looked_up), kernels, last, buckets)
 
 
-def _with_rows(feature_set: FeatureSet, rows: pa.Table) -> pa.Table:
-    return _with(rows, offline.row_features(feature_set, rows))
+def _with_rows(feature_set: FeatureSet, looked_up: object, rows: pa.Table) -> pa.Table:
+    import ray
+
+    return _with(rows, offline.row_features(feature_set, rows, ray.get(looked_up)))
 
 
 def _with_entity(feature_set: FeatureSet, entity: tuple[str, ...], shared: object, rows: pa.Table) -> pa.Table:

@@ -86,8 +86,10 @@ class _Sorted:
 
     def first_at(self, key: Ints, time: Ints) -> Ints:
         """The first row of a key at or after a time; the first of the next key where there is none."""
-        origin, span = int(self.time.min()), int(np.ptp(self.time)) + 2
-        return np.searchsorted(self.key * span + self.time - origin, key * span + np.clip(time - origin, 0, span - 1))
+        times = np.unique(self.time)  # by rank: many keys times long spans are more than 64 bits
+        ranks, span = (np.searchsorted(times, one) for one in (self.time, time)), len(times) + 1
+        own, asked = ranks
+        return np.searchsorted(self.key * span + own, key * span + asked)
 
 
 def _micros(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -28,6 +28,8 @@ ROW = {
     "weekday": Kind(),
     "monthday": Kind(),
     "holiday": Kind(),
+    "lookup": Kind((*NUMBERS, "string"), empty=True),
+    "function": Kind(),
 }
 WINDOWED = {
     "count": Kind(windowed=True),

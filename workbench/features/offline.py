@@ -18,6 +18,7 @@ from workbench.features import intervals, rows, where
 from workbench.features.definitions import Feature, FeatureSet, Window
 from workbench.features.intervals import NOTHING
 from workbench.features.labels import PositiveIntervals
+from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.timeline import Facts, Intervals, Timeline
 from workbench.features.where import Where
 
@@ -26,9 +27,9 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
-def row_features(feature_set: FeatureSet, events: pa.Table) -> dict[str, Floats]:
+def row_features(feature_set: FeatureSet, events: pa.Table, tables: Tables = NO_TABLES) -> dict[str, Floats]:
     """The features of the rows alone, by name, in the order of `events`."""
-    return {feature.name: rows.column_of(feature, feature_set, events) for feature in feature_set.of_row}
+    return rows.columns_of(feature_set, events, tables)
 
 
 def entity_features(

@@ -22,6 +22,7 @@ from workbench.features.aggregates import Plan
 from workbench.features.definitions import FeatureSet
 from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
+from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.timeline import entity_codes, micros
 from workbench.features.vector import Event, Vector, whole
 
@@ -33,9 +34,9 @@ SWEEP = 256  # expired events of one entity that are dropped together
 class OnlineState:
     """Feature state of one process. Times are int microseconds since 1970; entities are any hashable values."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
-        self.feature_set = feature_set
-        self._vector = Vector(feature_set)
+    def __init__(self, feature_set: FeatureSet, tables: Tables = NO_TABLES) -> None:
+        self.feature_set, self._tables = feature_set, tables
+        self._vector = Vector(feature_set, tables)
         self._plans, self._named, self._entities = self._vector.plans, self._vector.named, self._vector.entities
         self._histories: list[dict[Hashable, History]] = [{} for _ in self._plans]
         self._events: dict[Any, tuple[int, int, Entities]] = {}  # id -> time, known time and entities as it asked
@@ -62,12 +63,13 @@ class OnlineState:
         time, identity = event[names.event_time], event[names.id]
         if time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
-                return OnlineState(names).observe(event)
+                return OnlineState(names, self._tables).observe(event)
             self._forget(self._entities(event), at_least=1)
+        vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
         if identity not in self._events:
             self._insert(event, time, identity)
         found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
-        return self._vector.of(event, Asker(time, identity, self._labels), found)
+        return self._vector.looking_back(vector, event, Asker(time, identity, self._labels), found)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""

@@ -13,6 +13,7 @@ from workbench.data.casting import ARROW_TYPES
 from workbench.features import offline
 from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.features.labels import PositiveIntervals
+from workbench.features.tables import NO_TABLES, Tables
 
 Floats = NDArray[np.float64]
 EXAMPLES = 10
@@ -41,12 +42,16 @@ def events_of(log: pa.Table, data: DataConfig) -> pa.Table:
 
 
 def recomputed(
-    feature_set: FeatureSet, history: pa.Table, asked: pa.Table, positives: PositiveIntervals
+    feature_set: FeatureSet,
+    history: pa.Table,
+    asked: pa.Table,
+    positives: PositiveIntervals,
+    tables: Tables = NO_TABLES,
 ) -> dict[str, Floats]:
     """The features of the asked events, offline, after a history that they are no part of; by name."""
     columns = [name for name in asked.column_names if name in history.column_names]
     both = pa.concat_tables([history.select(columns), asked.select(columns)], promote_options="permissive")
-    found = offline.row_features(feature_set, both)
+    found = offline.row_features(feature_set, both, tables)
     for entity in feature_set.entities:
         found |= offline.entity_features(feature_set, entity, both, positives)
     return {name: values[history.num_rows :] for name, values in found.items()}

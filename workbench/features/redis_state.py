@@ -24,6 +24,7 @@ from workbench.features.labels import NEVER_US
 from workbench.features.online import OnlineState, told
 from workbench.features.redis_link import Link
 from workbench.features.redis_records import Layout, Record, decode, encode, ended, read_record
+from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.vector import Event, Vector
 
 Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
@@ -34,10 +35,10 @@ TOGETHER = 2000  # commands that are sent at once when a history is loaded
 class RedisState:
     """What `OnlineState` is, for all who share it. `name` and the definitions' digest tell one state from another."""
 
-    def __init__(self, feature_set: FeatureSet, url: str, name: str) -> None:
-        self.feature_set = feature_set
+    def __init__(self, feature_set: FeatureSet, url: str, name: str, tables: Tables = NO_TABLES) -> None:
+        self.feature_set, self._tables = feature_set, tables
         self.clock = 0  # the stream's watermark when this replica last looked
-        self._vector = Vector(feature_set)
+        self._vector = Vector(feature_set, tables)
         self._layouts = [Layout(plan) for plan in self._vector.plans]
         self._link = Link(url, f"{name}:{feature_set.digest}")
 
@@ -48,7 +49,7 @@ class RedisState:
         """
 
         def write() -> None:
-            filled = OnlineState(self.feature_set)
+            filled = OnlineState(self.feature_set, self._tables)
             fill(filled)
             self._write(filled)
 
@@ -70,6 +71,7 @@ class RedisState:
         names, link = self.feature_set, self._link
         time, identity, known = event[names.event_time], event[names.id], event.get(names.known_time)
         known = time if known is None else known
+        vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
         entities = self._keys(event)
         named = [(layout, key) for layout, key in zip(self._layouts, entities, strict=True) if key is not None]
         looks: list[Any] = []
@@ -79,8 +81,8 @@ class RedisState:
         said = (time, names.memory_us, encode(identity), encode(Record(time, known, entities)), link.prefix)
         answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
         if answer is None:  # from before all memory
-            return OnlineState(names).observe(event)
-        return self._answered(event, Asker(time, identity, {}), entities, answer)
+            return OnlineState(names, self._tables).observe(event)
+        return self._answered(vector, event, Asker(time, identity, {}), entities, answer)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -117,7 +119,7 @@ class RedisState:
 
     def load(self, events: pa.Table, labels: pa.Table) -> None:
         """Fill an empty state from history, whole columns at a time. `labels` are ledger rows, in any order."""
-        loaded = OnlineState(self.feature_set)
+        loaded = OnlineState(self.feature_set, self._tables)
         loaded.load(events, labels)
         self._write(loaded)
 
@@ -133,7 +135,7 @@ class RedisState:
     def _keys(self, event: Event) -> Keys:
         return _named(self._vector.entities(event))
 
-    def _answered(self, event: Event, asker: Asker, entities: Keys, answer: bytes) -> list[float]:
+    def _answered(self, vector: list[float], event: Event, asker: Asker, entities: Keys, answer: bytes) -> list[float]:
         self.clock, *found = decode(answer)
         parts, said, histories = iter(found), dict[Any, Any](), []
         for layout, key in zip(self._layouts, entities, strict=True):
@@ -141,7 +143,7 @@ class RedisState:
             positives = next(parts) if key is not None and layout.labelled else []
             said.update((identity, labels) for _, identity, labels in positives)
             histories.append(None if key is None else layout.history(versions, positives))
-        return self._vector.of(event, asker._replace(said=said), histories)
+        return self._vector.looking_back(vector, event, asker._replace(said=said), histories)
 
     def _look(self, identity: Any) -> tuple[int, bytes | None]:
         """How many events are remembered, and the record of one."""

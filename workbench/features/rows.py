@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from workbench.features import functions
 from workbench.features.definitions import DAY_US, Feature, FeatureSet
+from workbench.features.tables import NO_TABLES, Tables
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 EPOCH_DAY = EPOCH.date()
@@ -21,8 +23,19 @@ Ints = NDArray[np.int64]
 RowFunction = Callable[[Mapping[str, Any]], float]
 
 
+def columns_of(feature_set: FeatureSet, events: pa.Table, tables: Tables) -> dict[str, Floats]:
+    """The features of every row of a table, by name; each table is joined once."""
+    place = {one.name: tables[one.name].places(events, feature_set.event_time) for one in feature_set.tables}
+    return {
+        one.name: tables[one.table].values(one)[place[one.table]] if one.table else column_of(one, feature_set, events)
+        for one in feature_set.of_row
+    }
+
+
 def column_of(feature: Feature, feature_set: FeatureSet, events: pa.Table) -> Floats:
-    """The feature of every row of a table."""
+    """A feature that is no lookup, for every row of a table."""
+    if feature.function:
+        return functions.column_of(feature, events)
     if feature.kind in PARTS:
         local_us = _local_column(events[feature_set.event_time], feature.zone)
         return np.asarray(PARTS[feature.kind](feature, local_us), np.float64)
@@ -33,9 +46,13 @@ def column_of(feature: Feature, feature_set: FeatureSet, events: pa.Table) -> Fl
     return pc.fill_null(column.cast(pa.float64(), safe=False), feature.empty).to_numpy()
 
 
-def row_function(feature: Feature, feature_set: FeatureSet) -> RowFunction:
+def row_function(feature: Feature, feature_set: FeatureSet, tables: Tables = NO_TABLES) -> RowFunction:
     """The function that gives this feature of an event; times are int microseconds since 1970."""
     column, time = str(feature.column), feature_set.event_time
+    if feature.table:
+        return tables[feature.table].row_function(feature, time)
+    if feature.function:
+        return functions.row_function(feature)
     if feature.kind in PARTS:
         part, to_local = PARTS[feature.kind], _local_function(feature.zone)
         return lambda event: float(part(feature, to_local(event[time])))

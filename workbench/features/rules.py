@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import available_timezones
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
-from workbench.features import definitions, where
+from workbench.features import definitions, functions, lookups, where
 from workbench.features.kinds import KINDS, WINDOWED, Kind
 
 LONGEST_DAYS = 180  # what a feature state is asked to remember
@@ -19,10 +19,11 @@ def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
     for name, times in Counter(view.name for view in features.views).items():
         if times > 1:
             yield f"features.views: {times} views are named {name}. Every view needs a name of its own."
+    yield from lookups.broken(features, data)
     for view in features.views:
         yield from _view(view, data)
         for feature in view.features:
-            for fault in _feature(view, feature, data):
+            for fault in [*_feature(view, feature, data), *_outside(feature, features, data)]:
                 yield f"features.views[{view.name}].{feature.name}{fault}"
 
 
@@ -59,10 +60,22 @@ def _feature(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iter
         return
     if kind.windowed and (not view.entity or not view.windows):
         yield f".kind={feature.kind} needs the view's entity and windows."
-    yield from _column(feature, kind, data)
+    if feature.kind != "lookup":  # its column is the table's
+        yield from _column(feature, kind, data)
     yield from _nothing(feature, kind, data.columns)
     yield from _filter(feature, kind, data)
     yield from _calendar(feature)
+
+
+def _outside(feature: FeatureConfig, features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
+    """What must be right where a feature comes from a table or from Python, and nowhere else be said."""
+    if feature.kind == "lookup":
+        yield from lookups.feature_faults(feature, features.tables, data)
+    if feature.kind == "function":
+        yield from functions.broken(feature, data)
+    for key, kind in (("table", "lookup"), ("function", "function"), ("columns", "function")):
+        if (value := getattr(feature, key)) and feature.kind != kind:
+            yield f".{key}={value} is not used by {feature.kind}. Leave it out."
 
 
 def _column(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[str]:

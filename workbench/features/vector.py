@@ -8,6 +8,7 @@ from workbench.features.aggregates import Plan
 from workbench.features.definitions import FeatureSet
 from workbench.features.history import Asker, History, seen
 from workbench.features.rows import row_function
+from workbench.features.tables import NO_TABLES, Tables
 
 Event = Mapping[str, Any]
 
@@ -15,17 +16,24 @@ Event = Mapping[str, Any]
 class Vector:
     """The features of a set, each at its place."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
+    def __init__(self, feature_set: FeatureSet, tables: Tables = NO_TABLES) -> None:
         self.plans = [Plan.of(feature_set, entity) for entity in feature_set.entities]
         self.named = [itemgetter(*entity) for entity in feature_set.entities]
-        self._row = [(i, row_function(f, feature_set)) for i, f in enumerate(feature_set.features) if not f.entity]
+        of_row = [(index, one) for index, one in enumerate(feature_set.features) if not one.entity]
+        self._row = [(index, row_function(one, feature_set, tables)) for index, one in of_row]
         self._empty = [feature.empty if feature.entity else 0.0 for feature in feature_set.features]
 
-    def of(self, event: Event, asker: Asker, histories: Iterable[History | None]) -> list[float]:
-        """The features in model order; a history per plan, None where nothing is remembered."""
+    def of_row(self, event: Event) -> list[float]:
+        """The features in model order, those that look back still empty."""
         vector = self._empty.copy()
         for index, function in self._row:
             vector[index] = function(event)
+        return vector
+
+    def looking_back(
+        self, vector: list[float], event: Event, asker: Asker, histories: Iterable[History | None]
+    ) -> list[float]:
+        """The same vector with what the histories say: one per plan, None where nothing is remembered."""
         for plan, history in zip(self.plans, histories, strict=True):
             if history is not None:
                 for window, aggregates in plan.windows:

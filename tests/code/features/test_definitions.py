@@ -8,6 +8,7 @@ import pytest
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, LabelConfig, ViewConfig
 from workbench.features.definitions import DAY_US, Feature, FeatureSet, duration_us, known_time_column
+from workbench.features.functions import Function
 from workbench.features.where import Condition
 
 COLUMNS = {
@@ -137,6 +138,7 @@ class TestTheSet:
         "name": "other", "kind": "sum", "column": "rate", "entity": ("card",), "window_us": 1, "delay_us": 1,
         "current_row": False, "where": (Condition("amount", ">", 6),), "empty": 1.0, "nulls_count": True,
         "last_hour": 7, "categories": ("A",), "zone": "Europe/Berlin", "holidays": ("2026-12-25",),
+        "table": "x", "function": Function("x:y", (), ""),
     }  # fmt: skip
 
     def test_whatever_changes_in_a_feature_changes_the_sets_name(self) -> None:

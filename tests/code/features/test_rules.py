@@ -115,7 +115,7 @@ class TestFeatures:
     def test_what_is_wrong_with_a_feature(self, wrong: Any, said: str) -> None:
         assert faults(view(wrong, **CARD)) == [f"features.views[v].f{said}"]
 
-    @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.empty])
+    @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.empty and name != "lookup"])
     def test_a_kind_without_a_natural_value_says_its_empty(self, kind: str) -> None:
         column = "amount" if KINDS[kind].column else None
         where = "amount > 1" if kind == "share" else None
