@@ -99,8 +99,8 @@ def test_every_fault_of_every_file_is_told_at_once_in_the_tables_own_keys(store:
     )
     where = "features.tables"
     assert found == [
-        f"{where}.cast: cast.csv: column until: 1 of 2 values are not of type timestamp, first in row 1: 'soon'."
-        f" Correct the file or {where}.cast.columns.until.",
+        f"{where}.cast.columns.until: 1 rows break the rule 'not of type timestamp', first 'soon' in row 1. Correct the"
+        " file or the rule.",
         f"{where}.shape: shape.csv has no column risk. It has: Shop, since, until, class. Correct {where}.shape.columns"
         " or the file.",
         f"{where}.shape: shape.csv has a column class that is not declared. Add it to {where}.shape.columns, or to"

@@ -115,10 +115,10 @@ class TestOurOwnFeatures:
         """A kernel that forgets the known time of labels, put in the place of the right one."""
         right = leakcheck.functions.of_feature_set
 
-        def hasty(feature_set: object) -> leakcheck.functions.FeatureFunction:
+        def hasty(*defined: object) -> leakcheck.functions.FeatureFunction:
             def compute(events, labels):  # type: ignore[no-untyped-def]
                 index = labels.column_names.index("known_time")
-                return right(feature_set)(events, labels.set_column(index, "known_time", labels["event_time"]))
+                return right(*defined)(events, labels.set_column(index, "known_time", labels["event_time"]))
 
             return compute
 
