@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.code.features import oracle
-from workbench.features import offline
+from workbench.features import distributed, offline
 from workbench.features.labels import PositiveIntervals
 
 FEATURES = oracle.feature_set()
@@ -170,3 +170,8 @@ class TestValues:
         found = offline.entity_features(FEATURES, "customer", cut, known)
         for name in FEATURES.names:
             assert np.array_equal(found[name], expected[name][order])
+
+
+@pytest.mark.parametrize(("rows", "buckets"), [(0, 2), (400_000, 2), (1_754_155, 8), (8_000_000, 8), (28_066_480, 29)])
+def test_partitions_fit_the_caches_and_then_grow_before_they_multiply(rows: int, buckets: int) -> None:
+    assert distributed.buckets_for(rows) == buckets
