@@ -16,7 +16,8 @@ from workbench.features.labels import PositiveIntervals
 from workbench.features.tables import Tables
 
 PREFIX = "__feature_"  # a feature may be named like the column that it is made from
-ROWS_PER_BUCKET = 500_000
+ROWS_PER_BUCKET = 250_000  # what the processor's caches hold; but every pair of buckets exchanges a part, so
+MANY, MOST_ROWS_PER_BUCKET = 8, 1_000_000  # where there are many already, they grow before they multiply
 
 
 def chain(
@@ -29,8 +30,12 @@ def chain(
     kernels = [
         Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities
     ]
-    buckets = max(2, -(-source.rows // ROWS_PER_BUCKET))
-    return Chain(source, functools.partial(_with_rows, feature_set, looked_up), kernels, last, buckets)
+    return Chain(source, functools.partial(_with_rows, feature_set, looked_up), kernels, last, buckets_for(source.rows))
+
+
+def buckets_for(rows: int) -> int:
+    """How many partitions this many rows are cut into, the same on every cluster."""
+    return max(2, min(MANY, -(-rows // ROWS_PER_BUCKET)), -(-rows // MOST_ROWS_PER_BUCKET))
 
 
 def _with_rows(feature_set: FeatureSet, looked_up: object, rows: pa.Table) -> pa.Table:

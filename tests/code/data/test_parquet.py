@@ -4,6 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -101,3 +102,12 @@ def test_chosen_rows_keep_their_order_and_a_null_is_never_chosen(values: list[in
     table = pa.table({"v": pa.array(values, pa.int64())})
     found = choose(table, rows=pc.field("v") >= least)["v"].to_pylist()
     assert found == [value for value in values if value is not None and value >= least]
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint32(), pa.uint64()])
+def test_whole_numbers_come_back_at_their_limits_and_with_nulls(store: Store, kind: pa.DataType) -> None:
+    limits = np.iinfo(kind.to_pandas_dtype())
+    least, most = int(limits.min), int(limits.max)
+    table = pa.table({"a": pa.array([least, None, most, 0, most, least], kind)})
+    entry = write_table(store.fs, store.path("limits"), table)
+    assert read_table(store.fs, store.path("limits"), entry).equals(table)
