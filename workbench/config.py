@@ -157,7 +157,6 @@ class FeaturesConfig:
     version: int = 1  # raise it when a definition changes its meaning
     views: list[ViewConfig] = field(default_factory=list)
     tables: dict[str, TableConfig] = field(default_factory=dict)
-    partitions: int = 8  # hash partitions per entity in the offline computation
 
 
 @dataclass

@@ -30,7 +30,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "greater than 0 and finite", lambda value: 0 < value < math.inf,
         (
             "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
-            "data.source.benchmark.radius", "data.split.train_days", "data.split.score_days", "features.partitions",
+            "data.source.benchmark.radius", "data.split.train_days", "data.split.score_days",
             "train.xgboost.rounds", "train.xgboost.max_depth",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
             "evaluate.bootstrap_samples", "register.parity_rows",

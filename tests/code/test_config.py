@@ -102,7 +102,6 @@ FAULTS = {
     "evaluate.protocol=loo": "evaluate.protocol=loo is unknown",
     "tracker.mode=mlflow": "tracker.mode=mlflow is unknown",
     "data.source.benchmark.days=0": "data.source.benchmark.days=0 must be greater than 0",
-    "features.partitions=-1": "features.partitions=-1 must be greater than 0",
     "scaling.workers=0": "scaling.workers=0 must be greater than 0",
     "scaling.cpus_per_worker=nan": "scaling.cpus_per_worker=nan must be greater than 0",
     "serve.compact_every_s=0": "serve.compact_every_s=0.0 must be greater than 0",

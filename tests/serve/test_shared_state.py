@@ -20,7 +20,6 @@ from tests.serve.test_endpoint import LABEL, call
 from tests.serve.test_service import features, score, tell
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
-from workbench.features import redis_link
 from workbench.features.redis_state import RedisState
 from workloads import deploy, door
 
@@ -29,8 +28,7 @@ pytestmark = needs_redis
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv(redis_link.PASSWORD, redis_server.PASSWORD)
-    with redis_server.running() as one:
+    with redis_server.own(monkeypatch) as one:
         yield one
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from workbench.features import intervals
 from workbench.features.intervals import NOTHING
 from workbench.features.labels import NEVER_US
+from workbench.features.places import Places
 from workbench.features.timeline import entity_codes, micros
 
 Ints = NDArray[np.int64]
@@ -48,9 +49,9 @@ class AsOf:
         key_N, key_M = self._keys(left, right)
         time_N = micros(left[self.time])
         order = np.lexsort((time_N, key_N))
-        sorted_ = _Sorted(key_N[order], time_N[order])
+        rows = Places.of(key_N[order], time_N[order])
         since, until, rank_M, by_rank = self._spans(right)
-        start, end = sorted_.first_at(key_M, since), sorted_.first_at(key_M, until)
+        start, end = rows.first_at(key_M, since), rows.first_at(key_M, until)
         end = np.where(key_M < 0, start, end)
         best = intervals.greatest(start, end, rank_M, len(order))
         found = np.empty(len(order), np.int64)
@@ -75,21 +76,6 @@ class AsOf:
         rank = np.empty(len(since), np.int64)
         rank[by_rank] = np.arange(len(since))
         return np.maximum(since, known), until, rank, by_rank
-
-
-@dataclass(frozen=True)
-class _Sorted:
-    """N rows in the order of (key, time)."""
-
-    key: Ints
-    time: Ints
-
-    def first_at(self, key: Ints, time: Ints) -> Ints:
-        """The first row of a key at or after a time; the first of the next key where there is none."""
-        times = np.unique(self.time)  # by rank: many keys times long spans are more than 64 bits
-        ranks, span = (np.searchsorted(times, one) for one in (self.time, time)), len(times) + 1
-        own, asked = ranks
-        return np.searchsorted(self.key * span + own, key * span + asked)
 
 
 def _micros(column: pa.ChunkedArray) -> pa.ChunkedArray:

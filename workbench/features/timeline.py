@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from workbench.features.definitions import FeatureSet, Window
 from workbench.features.labels import NEVER_US, PositiveIntervals
+from workbench.features.places import Places
 from workbench.features.versions import ASKS, UNTIL
 
 Ints = NDArray[np.int64]
@@ -66,9 +67,8 @@ class Timeline:
 
     position: Ints  # [N] of the rows in the partition
     time: Ints  # [N] event time, us from `origin`
-    key: Ints  # [N] entity and time as one ascending number
+    places: Places  # of the rows
     facts: Facts
-    span: int  # distance of two entities in `key`
     origin: int  # us since 1970
 
     @classmethod
@@ -80,34 +80,29 @@ class Timeline:
         order = order[code[order] >= 0]
         order = order[np.argsort(_narrow(code[order]), kind="stable")]
         code, time, known = code[order], time[order], known[order]
-        origin, span = (int(time.min()), int(np.ptp(time)) + 2) if len(time) else (0, 2)
-        assert (int(code.max(initial=0)) + 1) * span < 2**63, "too many entities: raise features.partitions"
+        origin = int(time.min(initial=NEVER_US))
         time, known, until = time - origin, known - origin, _until(events, order) - origin
         asks = events[ASKS].to_numpy()[order] if ASKS in events.column_names else np.ones(len(order), bool)
         behind = np.cumsum(asks)
         own = behind - 1 if asks.all() else _rows_of_versions(ids[order], asks)
         facts = Facts(order, code, time, known, until, behind, own, asks)
-        return cls(order[asks], time[asks], (code * span + time)[asks], facts, span, origin)
-
-    def first_at(self, entity: Ints, time: Ints) -> Ints:
-        """For each pair the first row of the entity at or after this time (the next entity's first row if none is)."""
-        return np.searchsorted(self.key, entity * self.span + np.clip(time, 0, self.span - 1))
+        return cls(order[asks], time[asks], Places.of(code[asks], time[asks]), facts, origin)
 
     def intervals(self, window: Window, facts: Facts, start: Ints) -> Intervals:
         """Where each of the facts is seen through a window, from `starts` on."""
-        end = self.first_at(facts.entity, facts.time + window.delay_us + window.length_us)
+        end = self.places.first_at(facts.entity, facts.time + window.delay_us + window.length_us)
         if (facts.until < NEVER_US - self.origin).any():
-            end = np.minimum(end, self.first_at(facts.entity, facts.until))
+            end = np.minimum(end, self.places.first_at(facts.entity, facts.until))
         seen = _without_own(Intervals(start, end, np.arange(len(start))), facts.own)
         return _with_itself(seen, facts) if window.current_row else seen
 
     def starts(self, delay_us: int, facts: Facts) -> Ints:
         """The first row that may see each fact; of the fact's own instant only later ids do."""
         if delay_us:
-            return self.first_at(facts.entity, np.maximum(facts.time + delay_us, facts.since))
+            return self.places.first_at(facts.entity, np.maximum(facts.time + delay_us, facts.since))
         late = np.flatnonzero(facts.since > facts.time)
         start = facts.behind.copy()
-        start[late] = np.maximum(start[late], self.first_at(facts.entity[late], facts.since[late]))
+        start[late] = np.maximum(start[late], self.places.first_at(facts.entity[late], facts.since[late]))
         return start
 
     def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import pytest
 import redis
 
+from workbench.features import redis_link
+
 PASSWORD = "open-sesame"
 BINARY = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(BINARY is None, reason="redis-server is not installed (apt-get install redis-server)")
@@ -47,6 +49,14 @@ def running(*options: str, port: int | None = None) -> Iterator[Server]:
         yield server
     finally:
         stop(server)
+
+
+@contextlib.contextmanager
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of one test alone, whose password is in the environment."""
+    monkeypatch.setenv(redis_link.PASSWORD, PASSWORD)
+    with running() as server:
+        yield server
 
 
 def start(*options: str, port: int | None = None) -> Server:

@@ -17,8 +17,7 @@ pytestmark = needs_redis
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv(redis_link.PASSWORD, redis_server.PASSWORD)
-    with redis_server.running() as one:
+    with redis_server.own(monkeypatch) as one:
         yield one
 
 

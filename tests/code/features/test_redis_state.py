@@ -18,7 +18,7 @@ from tests.code.features.test_online import (
     SMALL,
     answers,
     arrive,
-    asking,
+    corrected_in_halves,
     delivered,
     event,
     random_case,
@@ -77,17 +77,9 @@ class Turns:
 class TestBruteForce:
     @pytest.mark.parametrize("seed", range(12))
     def test_two_replicas_in_turn_and_a_restart_give_every_event_its_numbers(self, server: Server, seed: int) -> None:
-        events, said = random_case(seed)
-        versions = oracle.corrected(np.random.default_rng(seed), events)
-        expected, rows, told = oracle.compute(ALL, versions, said), oracle.plain(versions), oracle.plain(said)
         state: Any = Turns(server, next(NAMES))
-        order = delivered(seed, rows)
-        take_in(state, order[: len(order) // 2])
-        early = [one for one in told if state.time_of(one["id"]) is not None]
-        tell(state, early)
-        take_in(state, order[len(order) // 2 :])
-        tell(state, [one for one in told if one not in early])
-        assert answers(state, asking(rows, expected)) == expected
+        found, expected = corrected_in_halves(state, seed)
+        assert found == expected
 
     @pytest.mark.parametrize("seed", range(3))
     def test_in_a_long_stream_all_answers_are_those_of_the_state_in_process(self, server: Server, seed: int) -> None:
