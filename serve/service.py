@@ -207,7 +207,7 @@ def _fill(service: Service, state: OnlineState) -> None:
         since = pa.scalar(settings.history_until_us - names.memory_us, pa.int64()).cast(labels.TIME)
         chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
         events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
-        events = tokens.tokenised(events, names.entity_columns, service.token)
+        events = tokens.tokenised(events, settings.data.entities, service.token)
         history = labels.read(service.store, settings.raw_key, time_us.as_py())
         state.load(events, history)
     _replay_log(service, state)

@@ -55,13 +55,13 @@ def member(width: int) -> bytes:
     return bytes(helper.make_model(made, opset_imports=opset, ir_version=graph.IR_VERSION).SerializeToString())
 
 
-def settings(store: Store, folder: Path) -> Settings:
+def settings(store: Store, folder: Path, data: DataConfig = DATA, features: FeatureSet = FEATURES) -> Settings:
     """Settings of a fresh endpoint without history."""
     keys = Keys(os.environ["WORKBENCH_KEYS"])
-    width = len(FEATURES.names)
+    width = len(features.names)
     files = {
         "model.onnx": graph.merge({"linear": member(width)}, [1.0], 0.0, width),
-        "features.json": json.dumps(FEATURES.to_json()).encode(),
+        "features.json": json.dumps(features.to_json()).encode(),
         "reference.json": b"{}",
         "card.json": json.dumps({"data": DATA.name, "experiment": "small"}).encode(),
     }
@@ -80,7 +80,7 @@ def settings(store: Store, folder: Path) -> Settings:
         public_key=keys.verifying().public_bytes_raw().hex(),
         api_key_digest=api_key_digest(API_KEY),
         keys_folder=os.environ["WORKBENCH_KEYS"],
-        data=DATA,
+        data=data,
         raw_key="raw",
         validated_key="none",
         history_until_us=None,

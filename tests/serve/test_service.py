@@ -19,9 +19,11 @@ from serve import answers, schemas
 from serve.answers import Refusal
 from serve.service import Service, Settings
 from tests.serve.small import DATA, FEATURES, settings
+from workbench.config import ColumnConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
 from workbench.errors import StoreError
+from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys, token
 
@@ -258,6 +260,23 @@ class TestRestarts:
         service = Service(dataclasses.replace(given, validated_key="clean", history_until_us=until))
         score(service, 10, 0.25)
         assert features(service) == [[100, 3, 2 / 3]], "not the one too old, nor those that the replay will send"
+
+    def test_an_entity_that_is_only_counted_is_one_value_in_the_history_and_in_the_stream(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        columns = {**DATA.columns, "shop": ColumnConfig(type="integer")}
+        data = dataclasses.replace(DATA, columns=columns, entities=["customer", "shop"])
+        counted = FeatureConfig(name="shops", kind="distinct", column="shop")
+        view = ViewConfig(name="v", entity=["customer"], windows=["7d"], current_row=True, features=[counted])
+        given = settings(store, tmp_path, data, FeatureSet.of(FeaturesConfig(views=[view]), data))
+        time = pa.array([START - dt.timedelta(hours=1)], labels.TIME)
+        row = {"id": [0], "time": time, "known_time": time, "customer": [CUSTOMER], "shop": [7], "amount": [1]}
+        snapshots.write(store, "validated", "clean", pa.table(row), parents={}, config={})
+        until = round(START.timestamp() * 1e6)
+        service = Service(dataclasses.replace(given, validated_key="clean", history_until_us=until))
+        event = {"id": 1, "time": START.isoformat(), "customer": CUSTOMER, "shop": 7, "amount": 1}
+        service.score(msgspec.json.decode(json.dumps(event), type=schemas.event_type(data)), "r")
+        assert features(service) == [[1]]
 
     def test_a_bundle_that_another_key_signed_is_not_served(self, given: Settings) -> None:
         with pytest.raises(StoreError):
