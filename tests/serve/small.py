@@ -63,7 +63,7 @@ def settings(store: Store, folder: Path, data: DataConfig = DATA, features: Feat
         "model.onnx": graph.merge({"linear": member(width)}, [1.0], 0.0, width),
         "features.json": json.dumps(features.to_json()).encode(),
         "reference.json": b"{}",
-        "card.json": json.dumps({"data": DATA.name, "experiment": "small"}).encode(),
+        "card.json": json.dumps({"data": data.name, "experiment": "small"}).encode(),
     }
     about = {"members": ["linear"], "weights": [1.0], "threshold": 0.5}
     bundle.write(store, "v1", files, about, keys.signing(), {}, {})

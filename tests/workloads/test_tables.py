@@ -96,12 +96,10 @@ def test_a_file_with_faults_stops_featurize_before_any_work(cfg: Config, tmp_pat
 
 class TestServing:
     @pytest.fixture
-    def service(self, cfg: Config, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    def service(self, cfg: Config, store: Store, tmp_path: Path) -> Service:
         """An endpoint of these features; it reads the tables that its settings name."""
-        monkeypatch.setattr(small, "FEATURES", FeatureSet.of(cfg.features, cfg.data))
-        monkeypatch.setattr(small, "DATA", cfg.data)
         dimensions.snapshot_all(store, cfg.features.tables)
-        given = small.settings(store, tmp_path)
+        given = small.settings(store, tmp_path, cfg.data, FeatureSet.of(cfg.features, cfg.data))
         return Service(dataclasses.replace(given, dimensions=dimensions.keys(cfg.features.tables)))
 
     def test_the_endpoint_finds_by_tokens_what_is_computed_again_bit_for_bit(
