@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+SCORED = "-scored"  # what the name of a fold's scored rows ends with
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,20 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from ray.train.tensorflow import TensorflowTrainer
 
 from workbench.config import NetworkConfig
 from workbench.models import keras_mlp as model_file
 from workbench.training import batches
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
+from workbench.training.rendezvous import tell_tensorflow
 from workbench.training.workers import work_off
-
-TRAINER = TensorflowTrainer
 
 
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
     hyper: NetworkConfig = config["hyper"]
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    tell_tensorflow()
     config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
     return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
 

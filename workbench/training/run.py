@@ -1,34 +1,31 @@
-"""Train one family through Ray Train: one worker group for all fits, checkpoints in the store.
+"""Train families through Ray Train: one worker group a family for all its fits, checkpoints in the store.
 
-The driver's side; the workers' side is `workers.py` and one file per framework. The rows of the folds pass through the
-driver, which puts them in order and estimates the encodings, and reach the workers as shards of Ray Data. Each worker
-holds its shard in memory: the folds must fit into the driver.
+The driver's side; the workers' side is `workers.py` and one file per framework. The rows reach the workers as shards of
+Ray Data (`shards.py`); each worker holds its shard in memory.
 """
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray.data
 import ray.train
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from workbench import cluster
 from workbench.config import NetworkConfig, ScalingConfig, TrainConfig
-from workbench.data import distributed
-from workbench.data.store import Artifact
+from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
 from workbench.models.encoding import Encoding
 from workbench.progress import say
-from workbench.training.fits import Fit, Fitted, Fold, best_step
-from workbench.training.workers import SCORED
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from workbench.training import shards
+from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
+from workbench.training.rendezvous import Rendezvous
+from workbench.training.shards import EvenShards, Gathered
 
 ENCODED_ROWS = 200_000  # rows that quantiles are estimated from, at the most
 
@@ -47,20 +44,12 @@ class Trained:
         return np.mean(chosen, axis=0)
 
 
-class EvenShards(ray.train.DataConfig):
-    """Every worker gets the same share of every dataset, in the same order each time, and no row is left out.
+class Trainers:
+    """Waits for Ray Train in threads of one process: in the driver, Ctrl-C would wait for these threads."""
 
-    Ray's own split equalises by leaving rows out, and hands out blocks to whoever asks first: another model each time.
-    """
-
-    def configure(self, datasets: dict[str, Any], world_size: int, *_: Any, **__: Any) -> list[dict[str, Any]]:
-        """The shards of each worker by name; what is scored goes whole to whoever asks (the first worker)."""
-        shards: list[dict[str, Any]] = [{} for _ in range(world_size)]
-        for name, data in datasets.items():
-            parts = [data] * world_size if name.endswith(SCORED) else _even(data, world_size)
-            for worker, part in enumerate(parts):
-                shards[worker][name] = part.iterator()
-        return shards
+    def train(self, *arguments: Any) -> Trained:
+        """See `train`."""
+        return train(*arguments)
 
 
 def train_each(
@@ -72,23 +61,54 @@ def train_each(
     scaling: ScalingConfig,
     run_name: str,
 ) -> dict[str, Trained]:
-    """Every family by `train` in a process of its own, as many at a time as the cluster has room for.
+    """Every family by `train`, as many at a time as the cluster has room for.
 
-    Raises what `train` raises. No process loads two frameworks, and the caller none (see `models/native.py`).
+    Raises `EnvironmentFault` for workers without room and for a training that fails, `InputError` for a fold of one
+    class.
     """
-    alone = ray.remote(num_cpus=0, max_calls=1)(train)
+    _check_room(scaling)
+    trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
+    rows = shards.gather(features, names, order_by, chosen(folds))
+    _check_classes(rows)
     waiting, done = list(cfg.families), {}
     running: dict[Any, tuple[str, float]] = {}
     while waiting or running:
         while waiting and len(running) < _room(scaling):
             family, started = waiting.pop(0), time.monotonic()
-            running[alone.remote(family, features, names, order_by, folds, cfg, scaling, run_name)] = family, started
+            running[trainers.train.remote(family, rows, folds, cfg, scaling, features.store, run_name)] = (
+                family,
+                started,
+            )
             say(f"  train {family}: {scaling.workers} workers ...")
         (ready, *_), _ = ray.wait(list(running))
         family, started = running.pop(ready)
         done[family] = _result(ready)
         say(f"  train {family} done in {time.monotonic() - started:.1f} s")
     return {family: done[family] for family in cfg.families}
+
+
+def chosen(folds: Sequence[Fold]) -> dict[str, pc.Expression]:
+    """The rows of every fold and, beside them, those that it is scored on."""
+    scored = {fold.name + SCORED: fold.score for fold in folds if fold.score is not None}
+    return {fold.name: fold.train for fold in folds} | scored
+
+
+def _check_classes(rows: Mapping[str, Gathered]) -> None:
+    for name, one in rows.items():
+        if one.classes < 2:
+            raise InputError(
+                f"{name} holds {one.rows} labelled rows of {one.classes} class(es); training needs both."
+                " Widen data.split or check the labels."
+            )
+
+
+def _check_room(scaling: ScalingConfig) -> None:
+    for kind, (there, needed) in _resources(scaling).items():
+        if needed > there:
+            raise EnvironmentFault(
+                f"scaling.workers={scaling.workers} need {needed:g} {kind}s, and the cluster has {there:g}."
+                " Use fewer workers, another scaling, or a larger cluster."
+            )
 
 
 def _room(scaling: ScalingConfig) -> int:
@@ -116,26 +136,27 @@ def _result(ready: Any) -> Trained:
 
 def train(
     family: str,
-    features: Artifact,
-    names: Sequence[str],
-    order_by: str,
+    rows: Mapping[str, Gathered],
     folds: Sequence[Fold],
     cfg: TrainConfig,
     scaling: ScalingConfig,
+    store: Store,
     run_name: str,
 ) -> Trained:
     """The family trained on every fold: first those that select the number of steps, then the others with it."""
     cluster.configure_data()
-    data = {fold.name: _table(features, names, order_by, fold.train) for fold in folds}
-    scored = {fold.name: _table(features, names, order_by, fold.score) for fold in folds if fold.score is not None}
-    _check(family, data | {name + SCORED: table for name, table in scored.items()}, scaling)
     seeds = cfg.seeds[:1] if family == "xgboost" and _without_chance(cfg) else cfg.seeds
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
-    config = _config(family, fits, data, cfg, scaling)
-    packed = _fit(family, config, _datasets(data, scored), scaling, features, run_name)
+    config = _config(family, fits, {fold.name: rows[fold.name] for fold in folds}, cfg, scaling)
+    packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
     return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+
+
+def entry(family: str) -> Callable[[dict[str, Any]], Any]:
+    """What a worker of this family runs; its framework is imported there and nowhere else."""
+    return lambda config: importlib.import_module(f"workbench.training.{family}").train(config)
 
 
 def _without_chance(cfg: TrainConfig) -> bool:
@@ -143,69 +164,46 @@ def _without_chance(cfg: TrainConfig) -> bool:
     return cfg.xgboost.subsample == 1 and cfg.xgboost.colsample_bytree == 1
 
 
-def _table(features: Artifact, names: Sequence[str], order_by: str, rows: pc.Expression) -> pa.Table:
-    """Feature columns (float32) and the label of labelled rows, in the order of the rows' ids."""
-    labelled = rows & pc.is_valid(pc.field("label"))
-    table = distributed.gathered(features, [order_by, *names, "label"], labelled)
-    table = table.sort_by(order_by).drop_columns([order_by])
-    return table.cast(pa.schema([(name, pa.float32()) for name in table.column_names]))
-
-
-def _check(family: str, tables: dict[str, pa.Table], scaling: ScalingConfig) -> None:
-    for name, table in tables.items():
-        classes = pc.count_distinct(table["label"]).as_py()
-        if classes < 2:
-            raise InputError(
-                f"{family}: {name} holds {table.num_rows} labelled rows of {classes} class(es); training needs both."
-                " Widen data.split or check the labels."
-            )
-    for kind, (there, needed) in _resources(scaling).items():
-        if needed > there:
-            raise EnvironmentFault(
-                f"scaling.workers={scaling.workers} need {needed:g} {kind}s, and the cluster has {there:g}."
-                " Use fewer workers, another scaling, or a larger cluster."
-            )
-
-
 def _config(
-    family: str, fits: list[Fit], data: dict[str, pa.Table], cfg: TrainConfig, scaling: ScalingConfig
+    family: str, fits: list[Fit], folds: Mapping[str, Gathered], cfg: TrainConfig, scaling: ScalingConfig
 ) -> dict[str, Any]:
     hyper = getattr(cfg, family)
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
     if family == "xgboost":
         return config
-    encodings = {name: _encoding(table, hyper) for name, table in data.items()}
-    rows = {name: (table.num_rows, scaling.workers) for name, table in data.items()}
-    return config | {"encodings": encodings, "rows": rows, "epochs": hyper.epochs}
+    encode = ray.remote(_encoding)
+    encodings = ray.get([encode.remote(fold, hyper) for fold in folds.values()])
+    counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
+    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
 
 
-def _encoding(table: pa.Table, hyper: NetworkConfig) -> Encoding:
-    step = -(-table.num_rows // ENCODED_ROWS)
-    *columns, label = (table[name].to_numpy()[::step] for name in table.column_names)
+def _encoding(fold: Gathered, hyper: NetworkConfig) -> Encoding:
+    """The encoding of every so many-th row, in the order of all."""
+    step = -(-fold.rows // ENCODED_ROWS)
+    *columns, label = (column.to_numpy() for column in _every(fold, step).columns)
     return Encoding.of(np.stack(columns, axis=1), label, hyper.bins, hyper.leaves)
 
 
-def _datasets(data: dict[str, pa.Table], scored: dict[str, pa.Table]) -> dict[str, "Dataset"]:
-    named = data | {name + SCORED: table for name, table in scored.items()}
-    return {name: ray.data.from_arrow(table) for name, table in named.items()}
-
-
-def _even(data: "Dataset", workers: int) -> list["Dataset"]:
-    """Consecutive shares whose sizes differ by one row at the most."""
-    if workers == 1:
-        return [data]
-    total = data.count()
-    return data.split_at_indices([total * worker // workers for worker in range(1, workers)])
+def _every(fold: Gathered, step: int) -> pa.Table:
+    found, before = [], 0
+    for part in map(ray.get, fold.parts):
+        found.append(part.take(np.arange(-before % step, part.num_rows, step)))
+        before += part.num_rows
+    return pa.concat_tables(found)
 
 
 def _fit(
-    family: str, config: dict[str, Any], datasets: dict[str, Any], scaling: ScalingConfig, features: Artifact, name: str
+    family: str,
+    work: Callable[[dict[str, Any]], Any],
+    config: dict[str, Any],
+    rows: Mapping[str, Gathered],
+    scaling: ScalingConfig,
+    store: Store,
+    name: str,
 ) -> dict[str, bytes]:
-    module = importlib.import_module(f"workbench.training.{family}")
-    store = features.store
     resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if config["gpu"] else {})
-    trainer = module.TRAINER(
-        module.train,
+    trainer = DataParallelTrainer(
+        work,
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources
@@ -218,7 +216,8 @@ def _fit(
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
-        datasets=datasets,
+        backend_config=Rendezvous(),
+        datasets={name: one.dataset() for name, one in rows.items()},
         dataset_config=EvenShards(),
     )
     try:

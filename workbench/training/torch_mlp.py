@@ -5,7 +5,6 @@ from typing import Any
 
 import ray.train.torch
 import torch
-from ray.train.torch import TorchTrainer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import TensorDataset
 
@@ -14,16 +13,16 @@ from workbench.models import torch_mlp as model_file
 from workbench.models.torch_mlp import Lookup, Network
 from workbench.training import batches
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
+from workbench.training.rendezvous import torch_group
 from workbench.training.workers import work_off
-
-TRAINER = TorchTrainer
 
 
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
     hyper: NetworkConfig = config["hyper"]
     torch.set_num_threads(1)
-    return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
+    with torch_group(config["gpu"]):
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
 
 
 def loop(

@@ -15,9 +15,8 @@ import pyarrow as pa
 import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
-from workbench.training.fits import Fit, Fitted, Loop, Partial, Report, Rows, best_step
+from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
-SCORED = "-scored"
 Convert = Callable[[bytes, int], bytes]  # a framework's file and the number of features to an ONNX graph
 
 

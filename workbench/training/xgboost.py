@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 import xgboost
-from ray.train.xgboost import XGBoostTrainer
 
 from workbench.config import XGBoostConfig
 from workbench.models import xgboost as model_file
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.rendezvous import xgboost_group
 from workbench.training.workers import work_off
 
-TRAINER = XGBoostTrainer
 SCORE_EVERY = 10  # rounds; a single round changes little
 
 
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and scaling."""
     hyper: XGBoostConfig = config["hyper"]
-    return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, checkpoint_every=5 * SCORE_EVERY)
+    with xgboost_group():
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, 5 * SCORE_EVERY)
 
 
 def loop(

@@ -19,6 +19,7 @@ from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
 from workbench.training import run as training
+from workbench.training import shards
 from workbench.training.fits import Fitted, Fold
 from workbench.training.run import Trained
 
@@ -98,10 +99,10 @@ class Dying:
 
 
 def trained_by_the_dying(dying: Dying, features: Artifact) -> Trained:
-    """`train` in this process of its own, with workers that die."""
-    module = importlib.import_module(f"workbench.training.{dying.family}")
-    module.train = replace(dying)
-    return training.train(dying.family, features, NAMES, "id", FOLDS, CFG, TWO, "dying")
+    """The family with workers that die, in this process of its own."""
+    training.entry = lambda _: replace(dying)
+    rows = shards.gather(features, NAMES, "id", training.chosen(FOLDS))
+    return training.train(dying.family, rows, FOLDS, CFG, TWO, features.store, "dying")
 
 
 @pytest.fixture(scope="module")
@@ -167,34 +168,31 @@ def test_workers_that_die_change_nothing_but_the_time(
     assert dying["xgboost"].steps("test-seed0")[:2] == [10, 10], "and the finished fit before it is not repeated"
 
 
-def failing(store: Store, change: pc.Expression, family: str) -> None:
+def failing(store: Store, change: pc.Expression) -> None:
     """Train on rows of which some have the label 0 only."""
     table = rows()
     chosen = pc.is_in(table["id"], snapshots.read(snapshot(store, table, "before"), ["id"], change)["id"])
     label = pc.if_else(chosen, pc.if_else(pc.is_valid(table["label"]), 0.0, None), table["label"])
     changed = table.set_column(table.column_names.index("label"), "label", label)
-    training.train(family, snapshot(store, changed, "changed"), NAMES, "id", FOLDS, CFG, TWO, "failing")
+    trained(snapshot(store, changed, "changed"), "failing")
 
 
 @pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize("family", [*FAMILIES, "keras_mlp"])
 @pytest.mark.parametrize(
-    ("change", "fold"), [(pc.field("part") == "valid", "select"), (pc.field("part") != "test", "select")]
+    ("change", "fold"), [(pc.field("part") == "valid", "select-scored"), (pc.field("part") != "test", "select")]
 )
-def test_labels_of_one_class_are_refused_by_the_family_before_any_worker_starts(
-    store: Store, change: pc.Expression, fold: str, family: str
+def test_labels_of_one_class_are_refused_before_any_worker_starts(
+    store: Store, change: pc.Expression, fold: str
 ) -> None:
-    with pytest.raises(
-        InputError, match=rf"^{family}: {fold}(-scored)? holds \d+ labelled rows of 1 class.*check the labels"
-    ):
-        failing(store, change, family)
+    with pytest.raises(InputError, match=rf"^{fold} holds \d+ labelled rows of 1 class.*check the labels"):
+        failing(store, change)
 
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_training_block_without_a_known_label_is_refused(store: Store) -> None:
     unknown = rows().set_column(4, "label", pa.nulls(801, pa.float64()))
-    with pytest.raises(InputError, match=r"xgboost: select(-scored)? holds 0 labelled rows of 0 class"):
-        training.train("xgboost", snapshot(store, unknown), NAMES, "id", FOLDS, CFG, TWO, "unknown")
+    with pytest.raises(InputError, match="select holds 0 labelled rows of 0 class"):
+        trained(snapshot(store, unknown), "unknown")
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -210,26 +208,8 @@ def test_more_workers_than_the_cluster_has_room_for_are_refused_with_the_remedy(
 ) -> None:
     many = ScalingConfig(name="many", **scaling)
     with pytest.raises(EnvironmentFault, match="Use fewer workers, another scaling, or a larger cluster") as caught:
-        training.train("xgboost", snapshot(store, rows()), NAMES, "id", FOLDS, CFG, many, "many")
+        training.train_each(snapshot(store, rows()), NAMES, "id", FOLDS, CFG, many, "many")
     assert str(caught.value).startswith(said)
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_an_error_of_a_familys_own_process_arrives_as_itself(store: Store) -> None:
-    features = snapshot(store, rows().filter(pc.field("label") == 0))
-    with pytest.raises(InputError, match="of 1 class"):
-        training.train_each(features, NAMES, "id", FOLDS, CFG, TWO, "one class")
-
-
-@pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize(("count", "workers"), [(10, 3), (3, 3), (101, 4)])
-def test_shards_are_even_and_every_row_is_in_one(count: int, workers: int) -> None:
-    data = {"fold": ray.data.range(count, override_num_blocks=5), "fold-scored": ray.data.range(7)}
-    shards = training.EvenShards().configure(data, workers)
-    parts = [[row["id"] for row in shard["fold"].iter_rows()] for shard in shards]
-    assert [row for part in parts for row in part] == list(range(count))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert [row["id"] for row in shards[-1]["fold-scored"].iter_rows()] == list(range(7)), "scored rows stay whole"
 
 
 @pytest.mark.usefixtures("ray_session")
