@@ -5,10 +5,18 @@ the command line nothing sees a `DictConfig`. A field without a default is requi
 Every field's meaning stands beside it here and in `conf/README.md` (a test compares the two).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-FAMILIES = ("xgboost", "torch_mlp", "keras_mlp")
+from workbench.families import (
+    LightGBMConfig,
+    LogisticRegressionConfig,
+    NetworkConfig,
+    RandomForestConfig,
+    XGBoostConfig,
+)
+
+MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
 
 
@@ -160,42 +168,20 @@ class FeaturesConfig:
 
 
 @dataclass
-class XGBoostConfig:
-    """Hyperparameters of the boosted trees (histogram method, logistic loss)."""
-
-    rounds: int = 200  # upper bound; the best on validation is used
-    learning_rate: float = 0.1  # shrinkage of each tree
-    max_depth: int = 3  # depth of each tree
-    max_bin: int = 4096  # 256, the default, blurs the amount's edge: average precision .63 instead of .69
-    min_child_weight: float = 1.0  # smallest sum of hessians in a leaf
-    subsample: float = 1.0  # share of the rows that each tree sees
-    colsample_bytree: float = 1.0  # share of the features that each tree sees
-    reg_lambda: float = 1.0  # L2 penalty on leaf values
-
-
-@dataclass
-class NetworkConfig:
-    """Hyperparameters of a multilayer perceptron."""
-
-    epochs: int = 14  # upper bound; the best on validation is used
-    hidden: list[int] = field(default_factory=lambda: [64, 32])  # units of each hidden layer
-    bins: int = 32  # quantile bins of the piecewise-linear input encoding; 0 for none
-    leaves: int = 16  # leaves of the tree per feature whose cuts become edges of that encoding too; 0 for none
-    dropout: float = 0.1  # share of hidden units left out in training
-    learning_rate: float = 0.004  # step size at the start; it falls to 0 along half a cosine
-    weight_decay: float = 0.0  # decoupled L2 penalty (AdamW)
-    batch_size: int = 512  # of all workers together
-
-
-@dataclass
 class TrainConfig:
     """Which model families are trained, and how."""
 
-    families: list[str] = field(default_factory=lambda: list(FAMILIES))  # members: xgboost | torch_mlp | keras_mlp
-    seeds: list[int] = field(default_factory=lambda: [0])  # networks: one fit per seed; the first is registered
+    families: list[str] = field(default_factory=lambda: list(MEMBERS))  # names of the sections below
+    seeds: list[int] = field(default_factory=lambda: [0])  # of fits that chance matters to; the first is registered
     xgboost: XGBoostConfig = field(default_factory=XGBoostConfig)
+    lightgbm: LightGBMConfig = field(default_factory=LightGBMConfig)
+    random_forest: RandomForestConfig = field(default_factory=RandomForestConfig)
+    logistic_regression: LogisticRegressionConfig = field(default_factory=LogisticRegressionConfig)
     torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
     keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+
+
+FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"families", "seeds"})
 
 
 @dataclass

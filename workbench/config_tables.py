@@ -1,4 +1,4 @@
-"""Writes the tables of `conf/README.md` from the comments in `config.py`: `python -m workbench.config_tables`."""
+"""Writes the tables of `conf/README.md` from the comments of their classes: `python -m workbench.config_tables`."""
 
 import dataclasses
 import inspect

@@ -31,7 +31,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         (
             "data.source.benchmark.customers", "data.source.benchmark.terminals", "data.source.benchmark.days",
             "data.source.benchmark.radius", "data.split.train_days", "data.split.score_days",
-            "train.xgboost.rounds", "train.xgboost.max_depth",
+            "train.xgboost.rounds", "train.xgboost.max_depth", "train.lightgbm.rounds",
+            "train.lightgbm.min_data_in_leaf",
+            "train.random_forest.trees", "train.random_forest.min_samples_leaf",
+            "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
             "evaluate.bootstrap_samples", "register.parity_rows",
             "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes", "serve.compact_every_s",
@@ -43,7 +46,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "at least 0 and finite", lambda value: 0 <= value < math.inf,
         (
             "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
-            "train.xgboost.reg_lambda", *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
+            "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
+            *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
         ),
     ),
@@ -56,11 +60,18 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     ),
     (
         "greater than 0 and at most 1", lambda value: 0 < value <= 1,
-        ("train.xgboost.learning_rate", "train.xgboost.subsample", "train.xgboost.colsample_bytree"),
+        (
+            "train.xgboost.learning_rate", "train.xgboost.subsample", "train.xgboost.colsample_bytree",
+            "train.lightgbm.learning_rate", "train.lightgbm.bagging_fraction", "train.lightgbm.feature_fraction",
+            "train.random_forest.max_features",
+        ),
     ),
     ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
-    ("at least 2", lambda value: 2 <= value < math.inf, ("train.xgboost.max_bin",)),
+    (
+        "at least 2", lambda value: 2 <= value < math.inf,
+        ("train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
+    ),
     ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip

@@ -14,6 +14,7 @@ FENCES = {
     "tensorflow": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
     "keras": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
     "xgboost": {"workbench/models/xgboost.py", "workbench/training/xgboost.py"},
+    "lightgbm": {"workbench/models/lightgbm.py", "workbench/training/lightgbm.py"},
     "wandb": {"workbench/tracking.py"},
     "hydra": {"workloads/door.py"},
     "omegaconf": {"workloads/door.py"},

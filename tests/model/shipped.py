@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tests.loop import commands
-from workbench.config import Config, XGBoostConfig
+from workbench.config import Config
 from workbench.data import labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.evaluation import protocol
+from workbench.families import XGBoostConfig
 from workbench.features import offline
 from workbench.features.labels import PositiveIntervals
 from workbench.governance.keys import Keys

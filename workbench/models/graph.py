@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 
 INPUT, OUTPUT = "features", "logit"
 SCORE, MEMBERS = "score", "member_logits"
+SHARE_MARGIN = 2.0**-20  # a share of 0 or 1 has no log-odds; a float32 holds one less this exactly
 OPSET, IR_VERSION = 20, 10  # what every converter here reaches and the runtime reads
 
 
@@ -25,6 +26,22 @@ def flatten_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     model.graph.node.append(helper.make_node("Reshape", [output.name, "flat_shape"], [name], name="flatten_output"))
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]))
+    return model
+
+
+def log_odds_of_share(model: onnx.ModelProto, share: str) -> onnx.ModelProto:
+    """The same graph with a single output, `logit` [N]: the log-odds of its value `share` [N], kept off 0 and 1."""
+    constants = {"share_low": SHARE_MARGIN, "share_high": 1 - SHARE_MARGIN, "share_one": 1.0}
+    model.graph.initializer.extend(numpy_helper.from_array(np.float32(v), name) for name, v in constants.items())
+    for operator, inputs, output in (
+        ("Clip", [share, "share_low", "share_high"], "share_kept"),
+        ("Sub", ["share_one", "share_kept"], "share_other"),
+        ("Div", ["share_kept", "share_other"], "share_odds"),
+        ("Log", ["share_odds"], OUTPUT),
+    ):
+        model.graph.node.append(helper.make_node(operator, inputs, [output], name=f"share/{output}"))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N"]))
     return model
 
 

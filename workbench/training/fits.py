@@ -99,7 +99,15 @@ class Loop(Protocol):
     """One framework's plain training loop. All workers of the group call it with their own shard."""
 
     def __call__(
-        self, shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
+        self,
+        shard: Rows,
+        scored: Rows | None,
+        steps: int,
+        fit: Fit,
+        config: Any,
+        start: Partial | None,
+        report: Report,
+        /,
     ) -> Fitted:
         """The fit after `steps` rounds or epochs; `scored` is there on rank 0 of a fit that selects."""
 

@@ -5,6 +5,8 @@ flattened, summed between the workers in one collective call, and applied by eve
 """
 
 import io
+import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from workbench.config import NetworkConfig
+from workbench.families import NetworkConfig
 from workbench.models import keras_mlp as model_file
 from workbench.training import batches
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
-from workbench.training.rendezvous import tell_tensorflow
+from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
 
@@ -24,7 +26,8 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and the encodings of the folds."""
     hyper: NetworkConfig = config["hyper"]
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    tell_tensorflow()
+    task = {"type": "worker", "index": rank()}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers()}, "task": task})  # what the strategy reads
     config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
     return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
 

@@ -4,6 +4,7 @@ The driver's side; the workers' side is `workers.py` and one file per framework.
 Ray Data (`shards.py`); each worker holds its shard in memory.
 """
 
+import dataclasses
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,10 @@ import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from workbench import cluster
-from workbench.config import NetworkConfig, ScalingConfig, TrainConfig
+from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
+from workbench.families import NetworkConfig
 from workbench.models.encoding import Encoding
 from workbench.progress import say
 from workbench.training import shards
@@ -145,10 +147,12 @@ def train(
 ) -> Trained:
     """The family trained on every fold: first those that select the number of steps, then the others with it."""
     cluster.configure_data()
-    seeds = cfg.seeds[:1] if family == "xgboost" and _without_chance(cfg) else cfg.seeds
+    hyper = getattr(cfg, family)
+    scaling = dataclasses.replace(scaling, workers=1) if hyper.alone else scaling
+    seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
-    config = _config(family, fits, {fold.name: rows[fold.name] for fold in folds}, cfg, scaling)
+    config = _config(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
     packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
     return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
@@ -159,17 +163,9 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
     return lambda config: importlib.import_module(f"workbench.training.{family}").train(config)
 
 
-def _without_chance(cfg: TrainConfig) -> bool:
-    """Whether all seeds give the same trees: nothing is sampled."""
-    return cfg.xgboost.subsample == 1 and cfg.xgboost.colsample_bytree == 1
-
-
-def _config(
-    family: str, fits: list[Fit], folds: Mapping[str, Gathered], cfg: TrainConfig, scaling: ScalingConfig
-) -> dict[str, Any]:
-    hyper = getattr(cfg, family)
+def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
-    if family == "xgboost":
+    if not hyper.encoded:
         return config
     encode = ray.remote(_encoding)
     encodings = ray.get([encode.remote(fold, hyper) for fold in folds.values()])

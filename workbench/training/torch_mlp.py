@@ -1,6 +1,8 @@
 """A multilayer perceptron in PyTorch, data-parallel: every worker has its shard, gradients are averaged."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import ray.train.torch
@@ -8,12 +10,12 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import TensorDataset
 
-from workbench.config import NetworkConfig
+from workbench.families import NetworkConfig
 from workbench.models import torch_mlp as model_file
 from workbench.models.torch_mlp import Lookup, Network
 from workbench.training import batches
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
-from workbench.training.rendezvous import torch_group
+from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
 
@@ -23,6 +25,22 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     torch.set_num_threads(1)
     with torch_group(config["gpu"]):
         return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
+
+
+@contextlib.contextmanager
+def torch_group(gpu: bool) -> Iterator[None]:
+    """PyTorch's process group, of NCCL on GPUs and gloo elsewhere; none for a single worker."""
+    if gpu:
+        torch.cuda.set_device(ray.train.torch.get_device())
+    if len(all_of_us := workers()) == 1:
+        yield
+        return
+    backend, method = "nccl" if gpu else "gloo", f"tcp://{all_of_us[0]}"
+    torch.distributed.init_process_group(backend, method, rank=rank(), world_size=len(all_of_us))
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def loop(

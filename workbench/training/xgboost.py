@@ -1,14 +1,18 @@
 """Boosted trees on several workers: each holds its shard, histograms are summed between them."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import xgboost
+from ray.train.collective import broadcast_from_rank_zero
 
-from workbench.config import XGBoostConfig
+from workbench.families import XGBoostConfig
 from workbench.models import xgboost as model_file
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
-from workbench.training.rendezvous import xgboost_group
+from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
 SCORE_EVERY = 10  # rounds; a single round changes little
@@ -19,6 +23,24 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     hyper: XGBoostConfig = config["hyper"]
     with xgboost_group():
         return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, 5 * SCORE_EVERY)
+
+
+@contextlib.contextmanager
+def xgboost_group() -> Iterator[None]:
+    """XGBoost's communicator, its tracker in the first worker; none for a single worker."""
+    if len(all_of_us := workers()) == 1:
+        yield
+        return
+    told = broadcast_from_rank_zero(_track(all_of_us) if rank() == 0 else None)
+    with xgboost.collective.CommunicatorContext(**told, dmlc_task_id=f"{rank():08}"):  # sorted as text
+        yield
+
+
+def _track(all_of_us: list[str]) -> dict[str, str | int]:
+    tracker = xgboost.RabitTracker(len(all_of_us), all_of_us[0].rsplit(":", 1)[0], sortby="task")
+    tracker.start()
+    threading.Thread(target=tracker.wait_for, daemon=True).start()  # `worker_args` wants someone to wait
+    return dict(tracker.worker_args())
 
 
 def loop(

@@ -10,6 +10,7 @@ import pytest
 import ray
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from workbench.config import FAMILIES
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError, StoreError
 from workbench.features.definitions import FeatureSet
@@ -18,6 +19,7 @@ from workbench.models.encoding import Encoding
 from workbench.models.scorer import Scorer
 
 WIDTH = 5
+WEIGHTS = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
 Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
@@ -39,6 +41,13 @@ def small(family: str) -> bytes:
         data = module.xgboost.DMatrix(X, Y)
         parameters = {"objective": "binary:logistic", "base_score": 0.3, "nthread": 1}
         return bytes(module.to_bytes(module.xgboost.train(parameters, data, 8)))
+    if family == "lightgbm":
+        parameters = {"objective": "binary", "boost_from_average": False, "num_threads": 1, "verbosity": -1}
+        return bytes(module.to_bytes(module.lightgbm.train(parameters, module.lightgbm.Dataset(X, Y), 8)))
+    if family == "random_forest":
+        return bytes(module.to_bytes(module.RandomForestClassifier(8, max_depth=4, random_state=0).fit(X, Y)))
+    if family == "logistic_regression":
+        return bytes(module.to_bytes(X.mean(axis=0), X.std(axis=0), RANDOM.normal(size=WIDTH), -2.0))
     if family == "torch_mlp":
         return bytes(module.to_bytes(module.Network(encoding, [16, 8], 0.1)))
     return bytes(module.to_bytes(module.build(encoding, [16, 8], 0.1, seed=0), encoding))
@@ -48,13 +57,12 @@ def small(family: str) -> bytes:
 def members(ray_session: None) -> dict[str, tuple[bytes, bytes]]:
     """Native file and ONNX graph of each family, each made in a process of its own as in training."""
     alone = ray.remote(max_calls=1)(made)
-    families = ("xgboost", "torch_mlp", "keras_mlp")
-    return dict(zip(families, ray.get([alone.remote(family) for family in families]), strict=True))
+    return dict(zip(FAMILIES, ray.get([alone.remote(family) for family in FAMILIES]), strict=True))
 
 
 @pytest.fixture(scope="module")
 def merged(members: dict[str, tuple[bytes, bytes]]) -> bytes:
-    return graph.merge({name: one[1] for name, one in members.items()}, [0.5, 0.3, 0.2], 0.1, WIDTH)
+    return graph.merge({name: one[1] for name, one in members.items()}, WEIGHTS, 0.1, WIDTH)
 
 
 def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes, bytes]], merged: bytes) -> None:
@@ -89,7 +97,7 @@ def test_a_network_trains_on_the_log_odds_that_it_scores(
 
 def test_the_ensemble_is_linear_in_log_odds(merged: bytes) -> None:
     scores = Scorer(merged).score(X)
-    np.testing.assert_allclose(scores.logit_N, scores.member_logits_NM @ [0.5, 0.3, 0.2] + 0.1, atol=1e-4)
+    np.testing.assert_allclose(scores.logit_N, scores.member_logits_NM @ WEIGHTS + 0.1, atol=1e-4)
     np.testing.assert_allclose(scores.score_N, 1 / (1 + np.exp(-scores.logit_N)), atol=1e-6)
 
 

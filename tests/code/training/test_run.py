@@ -14,16 +14,17 @@ import pyarrow.compute as pc
 import pytest
 import ray
 
-from workbench.config import NetworkConfig, ScalingConfig, TrainConfig, XGBoostConfig
+from workbench.config import ScalingConfig, TrainConfig
 from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
+from workbench.families import LightGBMConfig, NetworkConfig, XGBoostConfig
 from workbench.training import run as training
 from workbench.training import shards
 from workbench.training.fits import Fitted, Fold
 from workbench.training.run import Trained
 
-FAMILIES = ["xgboost", "torch_mlp"]
+FAMILIES = ["xgboost", "lightgbm", "torch_mlp"]
 NAMES = ["amount", "count", "risk"]
 FOLDS = [
     Fold("select", pc.field("part") == "train", pc.field("part") == "valid"),
@@ -32,11 +33,13 @@ FOLDS = [
 CFG = TrainConfig(
     families=FAMILIES,
     xgboost=XGBoostConfig(rounds=80, max_bin=64),
+    lightgbm=LightGBMConfig(rounds=80, max_bin=63, bagging_fraction=0.8),
     torch_mlp=NetworkConfig(epochs=8, hidden=[8], bins=8, leaves=4, dropout=0.2, batch_size=64),
 )
 TWO = ScalingConfig(name="tests", workers=2, cpus_per_worker=0.5)
 DIES_AT = {  # after these steps of these fits the first worker is killed; checkpoints are at 50 rounds and 5 epochs
     "xgboost": [("select-seed0", 70), ("test-seed0", 10)],
+    "lightgbm": [("select-seed0", 70)],
     "torch_mlp": [("select-seed0", 7)],
 }
 SEEN_S = 3.0  # a checkpoint counts once Ray's controller has seen it; it looks every tenth of a second
@@ -132,10 +135,10 @@ def same(one: Trained, other: Trained) -> None:
 def test_a_family_is_fitted_on_every_fold_and_scored_where_it_selects(
     undisturbed: dict[str, Trained], family: str
 ) -> None:
-    one, every = undisturbed[family], {"xgboost": 10, "torch_mlp": 1}[family]
+    one, every = undisturbed[family], 1 if family == "torch_mlp" else 10
     assert set(one.fits) == {("select", 0), ("test", 0)}
     selecting, final = one.fits["select", 0], one.fits["test", 0]
-    assert selecting.steps == list(range(every, 81 if family == "xgboost" else 9, every))
+    assert selecting.steps == list(range(every, 9 if family == "torch_mlp" else 81, every))
     assert final.steps == [step for step in selecting.steps if step <= one.steps]
     assert len(selecting.average_precision) == len(selecting.logits_SN) == len(selecting.steps)
     assert final.average_precision == [], "what a model is judged on is not scored in training"
@@ -163,7 +166,8 @@ def test_workers_that_die_change_nothing_but_the_time(
     for one, family in zip(found, FAMILIES, strict=True):
         assert len(list(tmp_path.glob(f"{family} *"))) == len(DIES_AT[family]), "the workers did die"
         same(one, undisturbed[family])
-    assert dying["xgboost"].steps("select-seed0") == [10, 20, 30, 40, 50, 60, 70, 60, 70, 80]
+    for family in ("xgboost", "lightgbm"):
+        assert dying[family].steps("select-seed0") == [10, 20, 30, 40, 50, 60, 70, 60, 70, 80]
     assert dying["torch_mlp"].steps("select-seed0") == [1, 2, 3, 4, 5, 6, 7, 6, 7, 8]
     assert dying["xgboost"].steps("test-seed0")[:2] == [10, 10], "and the finished fit before it is not repeated"
 
