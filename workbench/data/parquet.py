@@ -112,13 +112,12 @@ def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryvie
 
 def share(filesystem: fs.FileSystem, path: str, other: str) -> None:
     """Give a file that never changes a second path: a link on a disk that has them, else a copy."""
-    folder = other.rpartition("/")[0]
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        filesystem.copy_file(path, other)
-        return
     try:
-        filesystem.create_dir(folder, recursive=True)
-        os.link(path, other)
+        filesystem.create_dir(other.rpartition("/")[0], recursive=True)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            os.link(path, other)
+        else:
+            filesystem.copy_file(path, other)  # within the object store, without a way through here
     except FileExistsError:
         pass  # left by an attempt that was cut off: a link is whole
     except OSError:
