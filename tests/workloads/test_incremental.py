@@ -15,6 +15,7 @@ from tests.workloads.samples import benchmark_config
 from workbench.config import BenchmarkConfig, ColumnConfig, Config, LabelConfig, SourceConfig
 from workbench.data import benchmark, snapshots
 from workbench.data.store import Artifact, Store
+from workbench.features import incremental
 from workloads import featurize, validate
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
@@ -201,6 +202,17 @@ def test_the_same_rows_under_another_contract_keep_all_features(shop: Shop) -> N
     assert (features.figures["kept"], features.figures["why"]) == (features.rows, "nothing changed")
     assert features.key != earlier_of(shop).key
     assert snapshots.read(features).equals(snapshots.read(earlier_of(shop)))
+
+
+def test_many_small_files_are_made_few_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = len(earlier_of(shop).files)
+    monkeypatch.setattr(incremental, "MOST_FILES", files - 1)
+    shop.write(f"{DAYS - 1}", days_of(shop.rows, DAYS - 1, DAYS))
+    features = featurize.run(shop.cfg)
+    assert (features.figures["kept"], features.figures["why"][-24:]) == (
+        0,
+        f"{files} files, more than {files - 1}"[-24:],
+    )
 
 
 def test_parts_that_depend_on_all_rows_are_dealt_anew(shop: Shop) -> None:

@@ -25,6 +25,7 @@ from workbench.features.labels import NEVER_US
 from workbench.progress import say
 
 MOST = 0.75  # of the rows: where more lie in files that must be read, all are computed
+MOST_FILES = 1000  # of an earlier snapshot: every update adds some small ones, and every reader has a task for each
 FOOTERS_AT_ONCE = 16  # each is a round trip where the store is remote
 Schema = list[list[str]]
 
@@ -101,6 +102,8 @@ def plan(
     if (found := _earlier(rows, name_of)) is None:
         return Anew(rows, "no earlier features of these definitions share their rows")
     features, before = found
+    if len(features.files) > MOST_FILES:
+        return Anew(rows, f"those of {features.key} lie in {len(features.files):,} files, more than {MOST_FILES:,}")
     came, gone = (_apart(one, other, feature_set) for one, other in ((rows, before), (before, rows)))
     cut = Cut.of(feature_set, came, gone, ledger_of(before), ledger)
     spans = _spans(rows, feature_set.event_time)
