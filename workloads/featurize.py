@@ -6,6 +6,7 @@ Writes: feature snapshot: id, times, entities, label and its known time, part (s
 Run:    python -m workloads.featurize features=payments
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,12 @@ VERSION = 3
 
 def key(cfg: Config) -> str:
     """The name of the feature snapshot."""
-    return _named(cfg, validate.key(cfg))
+    return _named(validate.key(cfg), inputs(cfg))
+
+
+def _named(validated: str, depends_on: dict[str, Any]) -> str:
+    """The name of the features of a validated snapshot."""
+    return digest("featurize", VERSION, validated, depends_on)
 
 
 def inputs(cfg: Config) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def run(cfg: Config) -> Artifact:
     rows = validate.run(cfg)
     cluster.up(cfg)
     feature_set = FeatureSet.of(cfg.features, cfg.data)
-    history = _ledger(rows)
+    history = _ledger(cfg, rows)
     plan = _plan(cfg, feature_set, rows, history)
     history = plan.said(history)
     positives = PositiveIntervals.of(history, cfg.data.id)
@@ -69,14 +75,10 @@ def table(artifact: Artifact, columns: list[str], rows: pc.Expression | None = N
     return found.sort_by(columns[0])
 
 
-def _named(cfg: Config, validated: str) -> str:
-    """The name of the features of a validated snapshot."""
-    return digest("featurize", VERSION, validated, inputs(cfg))
-
-
-def _ledger(rows: Artifact) -> pa.Table:
+def _ledger(cfg: Config, rows: Artifact) -> pa.Table:
     """The labels that belong to a validated snapshot: what its key names; feedback comes later."""
-    return labels.read(rows.store, rows.manifest["parents"]["raw"], channel="source")
+    columns = [cfg.data.id, "label", "event_time", "known_time", "recorded_at"]
+    return labels.read(rows.store, rows.manifest["parents"]["raw"], channel="source", columns=columns)
 
 
 def _plan(
@@ -85,7 +87,8 @@ def _plan(
     """All rows, or those that an earlier snapshot's features do not hold for."""
     if cfg.data.split.kind == "stratified":
         return incremental.Anew(rows, "data.split.kind=stratified deals all rows to the parts anew")
-    return incremental.plan(rows, feature_set, history, lambda key: _named(cfg, key), _ledger)
+    name_of, ledger_of = functools.partial(_named, depends_on=inputs(cfg)), functools.partial(_ledger, cfg)
+    return incremental.plan(rows, feature_set, history, name_of, ledger_of)
 
 
 def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:

@@ -72,7 +72,7 @@ def relabelled(before: pa.Table, now: pa.Table, id_column: str, came: pa.Chunked
     columns, sides = [id_column, *SAID], []
     for ledger in (before, now):
         old = ledger.select(columns).filter(pa.array(micros(ledger["event_time"]) < until_us))
-        sides.append(old.filter(pa.array(~_among(old[id_column], came))))
+        sides.append(old.filter(pa.array(~_among(old[id_column], came))).sort_by(id_column))
     if sides[0].equals(sides[1]):
         return np.empty(0, np.int64)
     signs = pa.array(np.repeat([1, -1], [len(one) for one in sides]))
