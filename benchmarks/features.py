@@ -122,7 +122,7 @@ def inputs(cfg: Config, size: BenchmarkConfig, copies: int, store: Store) -> Inp
     stage, labelled, histories = store.stage("validated", f"{copies}x"), Path(store.root, f"peers-{copies}x"), []
     labelled.mkdir(parents=True)
     for copy in range(copies):
-        rows = _copied(
+        rows = copied(
             events,
             copy,
             {"transaction_id": events.num_rows, "customer_id": size.customers, "terminal_id": size.terminals},
@@ -143,7 +143,8 @@ def _apart(events: pa.Table) -> pa.Table:
     return events.set_column(place, "event_time", micros.cast(events.schema.field(place).type))
 
 
-def _copied(rows: pa.Table, copy: int, ids: dict[str, int]) -> pa.Table:
+def copied(rows: pa.Table, copy: int, ids: dict[str, int]) -> pa.Table:
+    """The rows with the ids (by name, how many there are) of another copy."""
     for name, distance in ids.items():
         rows = rows.set_column(rows.column_names.index(name), name, pc.add(rows[name], copy * distance))
     return rows

@@ -6,6 +6,7 @@ Writes: feature snapshot: id, times, entities, label and its known time, part (s
 Run:    python -m workloads.featurize features=payments
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,22 @@ from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import split
-from workbench.features import distributed, tables
+from workbench.features import distributed, incremental, tables
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
-from workloads import door, ingest, validate
+from workloads import door, validate
 
 VERSION = 3
 
 
 def key(cfg: Config) -> str:
     """The name of the feature snapshot."""
-    return digest("featurize", VERSION, validate.key(cfg), inputs(cfg))
+    return _named(validate.key(cfg), inputs(cfg))
+
+
+def _named(validated: str, depends_on: dict[str, Any]) -> str:
+    """The name of the features of a validated snapshot."""
+    return digest("featurize", VERSION, validated, depends_on)
 
 
 def inputs(cfg: Config) -> dict[str, Any]:
@@ -48,13 +54,15 @@ def run(cfg: Config) -> Artifact:
     rows = validate.run(cfg)
     cluster.up(cfg)
     feature_set = FeatureSet.of(cfg.features, cfg.data)
-    history = labels.read(store, ingest.key(cfg), channel="source")  # what the key names; feedback comes later
+    history = _ledger(cfg, rows)
+    plan = _plan(cfg, feature_set, rows, history)
+    history = plan.said(history)
     positives = PositiveIntervals.of(history, cfg.data.id)
     finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
     stage = store.stage("features", name)
     loaded = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
-    schema = distributed.chain(rows, feature_set, positives, loaded, finish).write(stage)
-    figures = {"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest}
+    schema, way = plan.write(distributed.chain(plan.source, feature_set, positives, loaded, finish), stage)
+    figures = {"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest, **way}
     parents = {"validated": rows.key} | {f"dimension {name}": one.key for name, one in looked_up.items()}
     artifact = stage.commit(parents, inputs(cfg), figures, schema)
     assert artifact.rows == rows.rows, f"{rows.rows} rows went in, {artifact.rows} came out"
@@ -65,6 +73,22 @@ def table(artifact: Artifact, columns: list[str], rows: pc.Expression | None = N
     """Chosen rows of a feature snapshot in the order of their ids, whatever partition they came from."""
     found = snapshots.read(artifact, columns, rows)
     return found.sort_by(columns[0])
+
+
+def _ledger(cfg: Config, rows: Artifact) -> pa.Table:
+    """The labels that belong to a validated snapshot: what its key names; feedback comes later."""
+    columns = [cfg.data.id, "label", "event_time", "known_time", "recorded_at"]
+    return labels.read(rows.store, rows.manifest["parents"]["raw"], channel="source", columns=columns)
+
+
+def _plan(
+    cfg: Config, feature_set: FeatureSet, rows: Artifact, history: pa.Table
+) -> incremental.Anew | incremental.Update:
+    """All rows, or those that an earlier snapshot's features do not hold for."""
+    if cfg.data.split.kind == "stratified":
+        return incremental.Anew(rows, "data.split.kind=stratified deals all rows to the parts anew")
+    name_of, ledger_of = functools.partial(_named, depends_on=inputs(cfg)), functools.partial(_ledger, cfg)
+    return incremental.plan(rows, feature_set, history, name_of, ledger_of)
 
 
 def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:

@@ -1,5 +1,6 @@
 """The benchmarks can be believed: equal inputs, equal outputs, and a measure of the whole process tree."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import feature_check, feature_peers, features
+from benchmarks import feature_check, feature_peers, features, incremental
 from benchmarks.usage import Usage, tree
 from workbench.config import BenchmarkConfig, Config
 from workbench.data import snapshots
@@ -145,3 +146,21 @@ def test_a_side_that_writes_other_numbers_is_refused(cfg: Config, source: featur
         InputError, match=r"unlike does not compute what we do(.|\n)*- terminal_risk_7d: [\d,]+ rows differ"
     ):
         features.agree(ours, other)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_an_added_day_is_measured_on_top_of_the_others_and_alone(tmp_path: Path) -> None:
+    size = dataclasses.replace(SMALL, days=100)
+    rows = incremental.compared(door.composed(["experiment=payments", "tracker=disabled"]), size, tmp_path, 2, 1)
+    assert [row.case.rpartition(": ")[2] for row in rows] == ["time", "CPU time", "peak memory"]
+    updated, whole = (Store(str(tmp_path / name)) for name in ("store", "alone"))
+    (key,) = whole.keys("features")
+    made = updated.get("features", key), whole.get("features", key)
+    last_day = made[0].rows - made[0].figures["kept"]
+    assert 0 < last_day < made[0].rows / 50
+    incremental.agree(*made)
+    with pytest.raises(InputError, match="neither case or in both"):
+        incremental.agree(made[1], made[1])
+    with pytest.raises(InputError, match="- customer_id"):
+        incremental.agree(updated.get("features", made[0].figures["kept_from"]), made[1])

@@ -6,6 +6,7 @@ recorded_at. Of several rows for one id the one with the greatest (known_time, r
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,7 +50,13 @@ def rows(
     )
 
 
-def read(store: Store, raw_key: str, known_at: dt.datetime | None = None, channel: str | None = None) -> pa.Table:
+def read(
+    store: Store,
+    raw_key: str,
+    known_at: dt.datetime | None = None,
+    channel: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
     """All ledger rows (the history of corrections included) that were known by `known_at` (None: whenever)."""
     chosen: pc.Expression | None = None
     if known_at is not None:
@@ -57,7 +64,7 @@ def read(store: Store, raw_key: str, known_at: dt.datetime | None = None, channe
     if channel is not None:
         said = pc.field("channel") == channel
         chosen = said if chosen is None else chosen & said
-    return ledger(store, raw_key).read(rows=chosen)
+    return ledger(store, raw_key).read(columns, chosen)
 
 
 def newest(history: pa.Table, id_column: str) -> pa.Table:

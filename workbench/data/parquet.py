@@ -61,9 +61,28 @@ def read_table(
     if len(content) != entry.bytes or digest.sha256(content) != entry.sha256:
         raise StoreError(
             f"{folder}/{entry.name} is not the file in its manifest ({len(content)} bytes, {entry.bytes} expected)."
-            f" Delete {folder} and run the step again."
+            f" Delete {folder} (and every other folder that shares this file) and run the step again."
         )
     return choose(pq.read_table(pa.BufferReader(content), use_threads=False), columns, rows)
+
+
+def span(filesystem: fs.FileSystem, folder: str, entry: FileEntry, column: str) -> tuple[int, int] | None:
+    """The least and greatest of a column's times (us) or whole numbers, from the footer alone; None: it says none."""
+    path = f"{folder}/{entry.name}"
+    try:
+        with filesystem.open_input_file(path) as stream:
+            footer = pq.read_metadata(stream)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} has no readable footer: {error}. Delete {folder} and run the step again.") from error
+    columns = [
+        footer.row_group(group).column(n) for group in range(footer.num_row_groups) for n in range(footer.num_columns)
+    ]
+    told = [one.statistics for one in columns if one.path_in_schema == column]
+    if not told or not all(one is not None and one.has_min_max for one in told):
+        return None
+    return min(one.min_raw for one in told), max(one.max_raw for one in told)
 
 
 def choose(table: pa.Table, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
@@ -91,12 +110,30 @@ def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryvie
         raise EnvironmentFault(f"{path} could not be written: {error}. Free space or correct storage.root.") from error
 
 
+def share(filesystem: fs.FileSystem, path: str, other: str) -> None:
+    """Give a file that never changes a second path: a link on a disk that has them, else a copy."""
+    try:
+        filesystem.create_dir(other.rpartition("/")[0], recursive=True)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            os.link(path, other)
+        else:
+            filesystem.copy_file(path, other)  # within the object store, without a way through here
+    except FileExistsError:
+        pass  # left by an attempt that was cut off: a link is whole
+    except OSError:
+        write_bytes(filesystem, other, read_bytes(filesystem, path))
+
+
 def read_bytes(filesystem: fs.FileSystem, path: str) -> bytes:
     """The content of one file of the store."""
     try:
         with filesystem.open_input_stream(path) as stream:
             return bytes(stream.read())
     except FileNotFoundError as error:
-        raise StoreError(f"{path} is listed but missing. Delete its folder and run the step again.") from error
+        raise _missing(path) from error
     except OSError as error:
         raise EnvironmentFault(f"{path} could not be read: {error}. Check storage.root and its permissions.") from error
+
+
+def _missing(path: str) -> StoreError:
+    return StoreError(f"{path} is listed but missing. Delete its folder and run the step again.")

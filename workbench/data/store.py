@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import json
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from pyarrow import fs
 
 from workbench import digest
-from workbench.data.parquet import FileEntry, read_bytes, write_bytes
+from workbench.data.parquet import FileEntry, read_bytes, share, write_bytes
 from workbench.errors import ConfigError, StoreError
 
 FORMAT = 1
@@ -108,6 +109,11 @@ class Artifact:
         """The Parquet files that hold its rows, in the order of the rows."""
         return [FileEntry(**entry) for entry in self.manifest["files"]]
 
+    def only(self, entries: Iterable[FileEntry]) -> "Artifact":
+        """The same artifact as if it held these of its files alone, to read from."""
+        listed = [dataclasses.asdict(entry) for entry in entries]
+        return dataclasses.replace(self, manifest={**self.manifest, "files": listed})
+
     @property
     def rows(self) -> int:
         """The number of rows in its Parquet files."""
@@ -153,6 +159,11 @@ class Stage:
     def write_json(self, name: str, value: Any) -> None:
         """Add a file of readable JSON."""
         self.write_bytes(name, json.dumps(value, indent=1, default=str).encode())
+
+    def adopt(self, artifact: Artifact, entry: FileEntry) -> None:
+        """Add a file of another artifact of this store as it is, without reading it."""
+        share(self.store.fs, f"{artifact.folder}/{entry.name}", f"{self.folder}/{entry.name}")
+        self.files.append(entry)
 
     def commit(
         self,

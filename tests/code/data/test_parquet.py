@@ -1,18 +1,21 @@
 """A file comes back as it was written, under a name that its content gives it, or not at all."""
 
 import datetime as dt
+import functools
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import fs
 
 from workbench import digest
-from workbench.data.parquet import choose, read_bytes, read_table, write_bytes, write_table
+from workbench.data.parquet import choose, read_bytes, read_table, share, span, write_bytes, write_table
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, StoreError
 
@@ -111,3 +114,56 @@ def test_whole_numbers_come_back_at_their_limits_and_with_nulls(store: Store, ki
     table = pa.table({"a": pa.array([least, None, most, 0, most, least], kind)})
     entry = write_table(store.fs, store.path("limits"), table)
     assert read_table(store.fs, store.path("limits"), entry).equals(table)
+
+
+class TestSpan:
+    def test_least_and_greatest_are_those_of_all_row_groups(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times = pa.array([5, None, 2**60, 3, -7], pa.timestamp("us", "UTC"))
+        rows = pa.table({"list": pa.array([[1, 99]] * 5), "at": times, "number": [4, 1, -(2**62), 2, 3]})
+        monkeypatch.setattr(pq, "write_table", functools.partial(pq.write_table, row_group_size=2))
+        entry = write_table(store.fs, store.path("x"), rows)
+        assert span(store.fs, store.path("x"), entry, "at") == (-7, 2**60)
+        assert span(store.fs, store.path("x"), entry, "number") == (-(2**62), 4)
+
+    def test_it_is_none_where_a_row_group_has_only_nulls_and_where_there_is_no_such_column(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = pa.table({"at": pa.array([5, 6, None, None], pa.timestamp("us", "UTC"))})
+        monkeypatch.setattr(pq, "write_table", functools.partial(pq.write_table, row_group_size=2))
+        entry = write_table(store.fs, store.path("x"), rows)
+        assert span(store.fs, store.path("x"), entry, "at") is None
+        assert span(store.fs, store.path("x"), entry, "other") is None
+
+    def test_a_file_that_is_missing_or_no_parquet_is_named(self, store: Store) -> None:
+        entry = write_table(store.fs, store.path("x"), TABLE)
+        path = Path(store.path("x", entry.name))
+        path.write_bytes(b"PAR1 nothing PAR1")
+        with pytest.raises(StoreError, match=f"{entry.name} has no readable footer"):
+            span(store.fs, store.path("x"), entry, "at")
+        path.unlink()
+        with pytest.raises(StoreError, match=f"{entry.name} is listed but missing"):
+            span(store.fs, store.path("x"), entry, "at")
+
+
+class TestShare:
+    def test_on_a_disk_it_is_the_same_file_and_outlives_the_first_name(self, store: Store) -> None:
+        entry = write_table(store.fs, store.path("x"), TABLE)
+        one, other = Path(store.path("x", entry.name)), Path(store.path("y", entry.name))
+        share(store.fs, str(one), str(other))
+        share(store.fs, str(one), str(other))  # as after a crash
+        assert one.samefile(other)
+        one.unlink()
+        assert read_table(store.fs, store.path("y"), entry).equals(TABLE)
+
+    def test_elsewhere_it_is_a_copy(self, store: Store) -> None:
+        apart = fs.SubTreeFileSystem(store.base, store.fs)
+        entry = write_table(apart, "x", TABLE)
+        share(apart, f"x/{entry.name}", f"y/{entry.name}")
+        assert read_table(apart, "y", entry).equals(TABLE)
+        assert not Path(store.path("x", entry.name)).samefile(store.path("y", entry.name))
+
+    def test_a_file_that_is_missing_is_named(self, store: Store) -> None:
+        with pytest.raises(StoreError, match=r"none\.parquet is listed but missing"):
+            share(store.fs, store.path("x", "none.parquet"), store.path("y", "none.parquet"))

@@ -27,6 +27,21 @@ def test_columns_and_rows_can_be_chosen(store: Store) -> None:
     assert snapshots.read(written(store), ["name"], pc.field("id") > 1).to_pydict() == {"name": ["b", None]}
 
 
+def test_it_can_be_read_as_if_it_held_some_of_its_files(store: Store) -> None:
+    artifact = written(store)
+    some = artifact.only(artifact.files[1:])
+    assert (some.rows, snapshots.read(some)["id"].to_pylist(), artifact.rows) == (1, [3], 3)
+
+
+def test_an_adopted_file_is_listed_and_read_like_its_own(store: Store) -> None:
+    first, stage = written(store), store.stage("raw", "other")
+    for entry in first.files:
+        stage.adopt(first, entry)
+    second = stage.commit({}, {}, {}, first.manifest["schema"])
+    assert second.files == first.files
+    assert snapshots.read(second).equals(ROWS)
+
+
 def test_a_folder_without_manifest_does_not_exist(store: Store) -> None:
     stage = store.stage("models", "half")
     stage.write_bytes("model.onnx", b"half")
