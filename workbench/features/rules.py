@@ -1,6 +1,7 @@
 """What may be wrong with feature definitions: each fault says key, value, rule and remedy; all are told at once."""
 
 import datetime as dt
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import available_timezones
@@ -126,10 +127,13 @@ def _filter(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[st
             yield f".where compares {one.column}, an entity, which the endpoint knows by a token. Use another column."
 
 
+_zones = functools.cache(available_timezones)  # it walks through all zone files
+
+
 def _calendar(feature: FeatureConfig) -> Iterator[str]:
     if feature.kind in WINDOWED:
         return
-    if feature.zone not in available_timezones():
+    if feature.zone not in _zones():
         yield f".zone={feature.zone} is no time zone. Use a name such as Europe/Berlin."
     if not 0 <= feature.last_hour <= 23:
         yield f".last_hour={feature.last_hour} is no hour. Use 0 to 23."
