@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
@@ -21,15 +20,12 @@ from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
-from workbench.families import NetworkConfig
-from workbench.models.encoding import Encoding
 from workbench.progress import say
-from workbench.training import shards
+from workbench.training.encode import encoding_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
+from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
-from workbench.training.shards import EvenShards, Gathered
-
-ENCODED_ROWS = 200_000  # rows that quantiles are estimated from, at the most
+from workbench.training.shards import EvenShards
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def train_each(
     """
     _check_room(scaling)
     trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
-    rows = shards.gather(features, names, order_by, chosen(folds))
+    rows = gather(features, names, order_by, chosen(folds))
     _check_classes(rows)
     waiting, done = list(cfg.families), {}
     running: dict[Any, tuple[str, float]] = {}
@@ -167,25 +163,10 @@ def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling:
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
     if not hyper.encoded:
         return config
-    encode = ray.remote(_encoding)
-    encodings = ray.get([encode.remote(fold, hyper) for fold in folds.values()])
+    encode = ray.remote(encoding_of)
+    encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
     counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
     return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
-
-
-def _encoding(fold: Gathered, hyper: NetworkConfig) -> Encoding:
-    """The encoding of every so many-th row, in the order of all."""
-    step = -(-fold.rows // ENCODED_ROWS)
-    *columns, label = (column.to_numpy() for column in _every(fold, step).columns)
-    return Encoding.of(np.stack(columns, axis=1), label, hyper.bins, hyper.leaves)
-
-
-def _every(fold: Gathered, step: int) -> pa.Table:
-    found, before = [], 0
-    for part in map(ray.get, fold.parts):
-        found.append(part.take(np.arange(-before % step, part.num_rows, step)))
-        before += part.num_rows
-    return pa.concat_tables(found)
 
 
 def _fit(

@@ -20,8 +20,8 @@ from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
 from workbench.families import LightGBMConfig, NetworkConfig, XGBoostConfig
 from workbench.training import run as training
-from workbench.training import shards
 from workbench.training.fits import Fitted, Fold
+from workbench.training.gather import gather
 from workbench.training.run import Trained
 
 FAMILIES = ["xgboost", "lightgbm", "torch_mlp"]
@@ -104,7 +104,7 @@ class Dying:
 def trained_by_the_dying(dying: Dying, features: Artifact) -> Trained:
     """The family with workers that die, in this process of its own."""
     training.entry = lambda _: replace(dying)
-    rows = shards.gather(features, NAMES, "id", training.chosen(FOLDS))
+    rows = gather(features, NAMES, "id", training.chosen(FOLDS))
     return training.train(dying.family, rows, FOLDS, CFG, TWO, features.store, "dying")
 
 
