@@ -20,19 +20,18 @@ class Plan:
     entity: tuple[str, ...]
     sums: list[Measure] = field(default_factory=list)
     values: list[Measure] = field(default_factory=list)
-    windows: list[tuple[Window, list[tuple[int, Aggregate]]]] = field(default_factory=list)
+    windows: dict[Window, list[tuple[int, Aggregate]]] = field(default_factory=dict)
     labelled: bool = False  # whether a feature sees labels
 
     @classmethod
     def of(cls, feature_set: FeatureSet, entity: tuple[str, ...]) -> "Plan":
         """The plan for the features of an entity."""
-        plan, windows = cls(entity), dict[Window, list[tuple[int, Aggregate]]]()
+        plan = cls(entity)
         for index, feature in enumerate(feature_set.features):
             if feature.entity == entity:
                 aggregate = AGGREGATES[feature.kind](plan, feature)
-                windows.setdefault(feature.window, []).append((index, aggregate))
+                plan.windows.setdefault(feature.window, []).append((index, aggregate))
                 plan.labelled |= feature.kind.startswith("known_positive")
-        plan.windows = list(windows.items())
         return plan
 
     def sum_of(self, what: str, feature: Feature) -> int:

@@ -1,7 +1,7 @@
 """What is remembered of one entity, and what one event may see of it: the scalar twin of `timeline.py`."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -86,19 +86,26 @@ class Asker(NamedTuple):
         return said[newest - 1][1] if newest else 0
 
 
+def end_of(history: History, asker: Asker, delay_us: int) -> tuple[int, bool]:
+    """Where the windows of a delay end: before which version, and whether that one is the event's own."""
+    if delay_us:
+        return bisect_right(history.time, asker.time - delay_us), False
+    row = _place(history, asker)
+    # an id that comes again with another entity or time is not there: it sees others only
+    return row, row < len(history.ids) and _is_at(history, row, asker)
+
+
 class Seen:
     """What an event sees through a window where all is simple: versions `low` to `high` - 1, `own` the last of them."""
 
-    __slots__ = ("asker", "count", "high", "history", "low", "own", "window")
+    __slots__ = ("asker", "count", "end", "high", "history", "low", "own", "window")
 
-    def __init__(self, history: History, window: Window, asker: Asker) -> None:
-        self.history, self.window, self.asker = history, window, asker
-        newest = asker.time - window.delay_us
-        self.low = bisect_right(history.time, newest - window.length_us)
-        row = bisect_right(history.time, newest) if window.delay_us else _place(history, asker)
-        # an id that comes again with another entity or time is not there: it sees others only
-        self.own = window.current_row and row < len(history.ids) and _is_at(history, row, asker)
-        self.high = max(self.low, row + self.own)
+    def __init__(self, history: History, window: Window, asker: Asker, end: tuple[int, bool]) -> None:
+        self.history, self.window, self.asker, (self.end, at_own) = history, window, asker, end
+        self.low = bisect_right(history.time, asker.time - window.delay_us - window.length_us)
+        self.own = window.current_row and at_own
+        high = self.end + self.own
+        self.high = high if high > self.low else self.low
         self.count = self.high - self.low
 
     def total(self, measure: int) -> int:
@@ -136,13 +143,11 @@ class Picked(Seen):
 
     __slots__ = ("picked",)
 
-    def __init__(self, history: History, window: Window, asker: Asker) -> None:
-        super().__init__(history, window, asker)
-        row = _place(history, asker)
-        behind = row if not window.delay_us else self.high
-        self.picked = [r for r in range(self.low, behind) if self._visible(r)]
+    def __init__(self, history: History, window: Window, asker: Asker, end: tuple[int, bool]) -> None:
+        super().__init__(history, window, asker, end)
+        self.picked = [row for row in range(self.low, self.end) if self._visible(row)]
         if self.own:
-            self.picked.append(row)
+            self.picked.append(self.end)
         self.count = len(self.picked)
 
     def total(self, measure: int) -> int:
@@ -170,9 +175,14 @@ class Picked(Seen):
         return history.known[row] <= asker.time < history.until[row] and history.ids[row] != asker.identity
 
 
-def seen(history: History, window: Window, asker: Asker) -> Seen:
-    """What an event, which is in the history, sees through a window."""
-    return (Picked if history.odd else Seen)(history, window, asker)
+def seen(history: History, windows: Iterable[Window], asker: Asker) -> Iterator[Seen]:
+    """What an event, which is in the history, sees through each window."""
+    kind: type[Seen] = Picked if history.odd else Seen
+    ends: dict[int, tuple[int, bool]] = {}
+    for window in windows:
+        if (end := ends.get(window.delay_us)) is None:
+            end = ends[window.delay_us] = end_of(history, asker, window.delay_us)
+        yield kind(history, window, asker, end)
 
 
 def place(times: list[int], ids: list[Any], time: int, identity: Any) -> int:

@@ -51,8 +51,8 @@ class Layout:
 
     def __init__(self, plan: Plan) -> None:
         self.labelled = plan.labelled
-        self.reach_us = max(window.delay_us + window.length_us for window, _ in plan.windows)
-        self.delay_us = min(window.delay_us for window, _ in plan.windows)
+        self.reach_us = max(window.delay_us + window.length_us for window in plan.windows)
+        self.delay_us = min(window.delay_us for window in plan.windows)
         self._values = plan.values
         self._sums = [one for one in plan.sums if one.what != "square"]
         self._made = [(FACTS + self._sums.index(one._replace(what=_kept(one.what))), one.what) for one in plan.sums]

@@ -36,8 +36,7 @@ class Vector:
         """The same vector with what the histories say: one per plan, None where nothing is remembered."""
         for plan, history in zip(self.plans, histories, strict=True):
             if history is not None:
-                for window, aggregates in plan.windows:
-                    found = seen(history, window, asker)
+                for found, aggregates in zip(seen(history, plan.windows, asker), plan.windows.values(), strict=True):
                     for index, aggregate in aggregates:
                         vector[index] = aggregate(found, event)
         return vector
