@@ -97,10 +97,15 @@ def facts(seed: int = 3) -> list[dict[str, Any]]:
 
 def expected(cfg: Config, rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
     """The features of every event by brute force; labels are what the ledger says of them."""
-    past = oracle.Past([{**row, "gone": row["op"] == "delete"} for row in rows], oracle.plain(told(cfg)))
-    first = {identity: versions[0] for identity, versions in past.versions.items()}
+    begun = {row["id"]: row["known_time"] for row in sorted(rows, key=lambda row: -row["known_time"]) if lives(row)}
+    said = [{**row, "gone": not lives(row)} for row in rows if row["known_time"] >= begun.get(row["id"], oracle.DAY**2)]
+    past = oracle.Past(said, oracle.plain(told(cfg)))
     names = FeatureSet.of(cfg.features, cfg.data)
-    return {identity: past.features(names, row) for identity, row in first.items() if not row["gone"]}
+    return {identity: past.features(names, versions[0]) for identity, versions in past.versions.items()}
+
+
+def lives(row: dict[str, Any]) -> bool:
+    return bool(row["op"] != "delete")
 
 
 def told(cfg: Config) -> pa.Table:

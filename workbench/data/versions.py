@@ -2,7 +2,8 @@
 
 A data set whose config has `versions` may name an id several times. Each version is known from its known time until
 the next one's, and id and known time together name a row. The first version that is known is the event that was asked:
-it alone has features, label and part; the others are what is known of it later. See `features/versions.py`.
+it alone has features, label and part; the others are what is known of it later. A deletion of what was not there says
+nothing. See `features/versions.py`.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.config import ColumnConfig, DataConfig
+from workbench.data import snapshots
+from workbench.data.store import Artifact
 
 Mask = NDArray[np.bool_]
 GONE = "__gone"
@@ -46,32 +49,46 @@ class Versions:
         says = pc.equal(rows[self.operation].cast(pa.string()), str(self.deleted))
         return pc.fill_null(says, False).to_numpy()
 
-    def first(self, rows: pa.Table) -> Mask:
-        """[N] which rows are their id's first version; `rows` must hold all versions of each id that occurs."""
+    def told(self, rows: pa.Table) -> tuple[Mask, Mask]:
+        """[N] which rows are events, and which say something of an event before them (or at once, further up).
+
+        `rows` must hold all versions of each id that occurs.
+        """
         ids, known = rows[self.id].to_numpy(), rows[self.known_time].cast(pa.int64()).to_numpy()
         order = np.lexsort((np.arange(len(ids)), known, ids))
-        found = np.ones(len(ids), bool)
-        found[order[1:][ids[order][1:] == ids[order][:-1]]] = False
-        return found
+        lives = (~self.gone(rows)[order]).astype(np.int64)
+        begins = np.append(True, ids[order][1:] != ids[order][:-1])[: len(ids)]
+        before = np.cumsum(lives) - lives
+        before -= np.maximum.accumulate(np.where(begins, before, 0))
+        event, later = np.empty(len(ids), bool), np.empty(len(ids), bool)
+        event[order], later[order] = (before == 0) & (lives == 1), before > 0
+        return event, later
 
     def events(self, rows: pa.Table) -> pa.Table:
-        """The rows that were asked: first versions, unless they are deletions already."""
-        return rows.filter(pa.array(self.first(rows) & ~self.gone(rows)))
+        """The rows that were asked."""
+        return rows.filter(pa.array(self.told(rows)[0]))
 
     def later(self, rows: pa.Table) -> pa.Table:
-        """All other versions, ascending by known time."""
-        others = rows.filter(pa.array(~self.first(rows)))
-        return others.take(pa.array(np.argsort(others[self.known_time].cast(pa.int64()).to_numpy(), kind="stable")))
+        """What is said of the events later, ascending by known time."""
+        later = rows.filter(pa.array(self.told(rows)[1]))
+        return later.take(pa.array(np.argsort(later[self.known_time].cast(pa.int64()).to_numpy(), kind="stable")))
 
     def counts(self, rows: pa.Table) -> dict[str, int]:
         """How many events, corrections and deletions the rows are; they add up to the rows."""
-        gone, first = self.gone(rows), self.first(rows)
-        events, deletions = int((first & ~gone).sum()), int(gone.sum())
-        return {"events": events, "corrections": len(gone) - events - deletions, "deletions": deletions}
+        events, deletions = int(self.told(rows)[0].sum()), int(self.gone(rows).sum())
+        return {"events": events, "corrections": rows.num_rows - events - deletions, "deletions": deletions}
 
     def marked(self, rows: pa.Table) -> pa.Table:
-        """The rows with a column `GONE`."""
-        return rows.append_column(GONE, pa.array(self.gone(rows)))
+        """The rows with a column `GONE`, without deletions of what was not there."""
+        event, later = self.told(rows)
+        return rows.append_column(GONE, pa.array(self.gone(rows))).filter(pa.array(event | later))
+
+    def read(self, validated: Artifact, asked: pc.Expression) -> pa.Table:
+        """All versions of the events that met a condition when they were asked."""
+        some = snapshots.read(validated, [self.id], asked)[self.id].unique()
+        rows = snapshots.read(validated, rows=pc.field(self.id).isin(some))
+        events = self.events(rows).filter(asked)[self.id].combine_chunks()
+        return rows.filter(pc.is_in(rows[self.id], value_set=events))
 
 
 def asked_columns(data: DataConfig) -> dict[str, ColumnConfig]:

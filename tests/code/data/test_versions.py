@@ -3,12 +3,14 @@
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from workbench.config import ColumnConfig, DataConfig, LabelConfig, SourceConfig, SplitConfig, VersionsConfig
-from workbench.data import declaration
+from workbench.data import declaration, snapshots
 from workbench.data.contracts import REASONS, Context, contract_of, with_reasons
-from workbench.data.versions import Versions, asked_columns
+from workbench.data.store import Store
+from workbench.data.versions import GONE, Versions, asked_columns
 
 COLUMNS = {
     "id": ColumnConfig("integer"),
@@ -39,21 +41,41 @@ def rows(*said: tuple[int, int, str | None]) -> pa.Table:
 SAID = rows((7, 3, None), (7, 1, "insert"), (8, 5, None), (7, 2, "delete"), (9, 4, "delete"), (9, 6, None))
 
 
-def test_the_first_known_version_is_the_event_unless_it_is_a_deletion() -> None:
-    assert VERSIONS.events(SAID).equals(SAID.take([1, 2]))
+def test_the_first_known_version_that_is_no_deletion_is_the_event() -> None:
+    assert VERSIONS.events(SAID).equals(SAID.take([1, 2, 5]))
 
 
 def test_what_is_known_later_comes_in_the_order_in_which_it_is_known() -> None:
-    assert VERSIONS.later(SAID).equals(SAID.take([3, 0, 5]))
+    assert VERSIONS.later(SAID).equals(SAID.take([3, 0]))
+
+
+def test_a_deletion_of_what_was_not_there_says_nothing() -> None:
+    marked = VERSIONS.marked(SAID)
+    assert marked.drop_columns([GONE]).equals(SAID.take([0, 1, 2, 3, 5]))
+    assert marked[GONE].to_pylist() == [False, False, False, True, False]
 
 
 def test_events_corrections_and_deletions_add_up_to_the_rows() -> None:
-    assert VERSIONS.counts(SAID) == {"events": 2, "corrections": 2, "deletions": 2}
+    assert VERSIONS.counts(SAID) == {"events": 3, "corrections": 1, "deletions": 2}
     assert VERSIONS.counts(rows()) == {"events": 0, "corrections": 0, "deletions": 0}
 
 
 def test_of_versions_that_are_known_at_once_the_first_row_is_the_event() -> None:
     assert VERSIONS.events(rows((7, 1, "a"), (7, 1, "b")))["op"].to_pylist() == ["a"]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_all_versions_are_read_of_the_events_that_met_a_condition_when_they_were_asked(store: Store) -> None:
+    said = rows(
+        (1, 1, None), (1, 5, None), (2, 2, None), (2, 9, "delete"), (3, 4, None), (3, 6, None), (4, 3, "delete")
+    )
+    validated = snapshots.write(store, "validated", "v", said, parents={}, config={}, rows_per_file=3)
+    until = pa.scalar(4, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    found = VERSIONS.read(validated, pc.field("at") < until)
+    assert found.equals(said.slice(0, 4)), "3 was asked later, 4 never was"
+    moved = said.set_column(1, "at", pa.array([1, 1, 9, 9, 9, 1, 1], pa.int64()).cast(pa.timestamp("us", "UTC")))
+    validated = snapshots.write(store, "validated", "moved", moved, parents={}, config={})
+    assert VERSIONS.read(validated, pc.field("at") < until).equals(moved.slice(0, 2)), "3 came into it later"
 
 
 def test_a_number_may_say_that_a_fact_is_deleted() -> None:

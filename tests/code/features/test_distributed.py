@@ -98,7 +98,7 @@ def test_a_million_rows_of_ties_late_repeated_corrected_and_deleted_facts(store:
     table = facts(random, ROWS)
     said = oracle.random_labels(random, table)
     found = distributed_numbers(store, names, table, said, ROWS // 10)
-    ids, expected = pairs.compute(names, table, said)
+    ids, expected = pairs.compute(names, pairs.begun(table), said)
     assert wrong(names, found, ids, expected) == {}
     versions = VERSIONS.counts(with_operations(table))
     assert versions["events"] == len(found)
