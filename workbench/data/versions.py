@@ -6,7 +6,9 @@ it alone has features, label and part; the others are what is known of it later.
 nothing. See `features/versions.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,6 +74,15 @@ class Versions:
         """What is said of the events later, ascending by known time."""
         later = rows.filter(pa.array(self.told(rows)[1]))
         return later.take(pa.array(np.argsort(later[self.known_time].cast(pa.int64()).to_numpy(), kind="stable")))
+
+    def corrections(self, rows: pa.Table) -> Iterator[tuple[Any, dict[str, Any] | None, int]]:
+        """The same one by one: id, the version (None: deleted), known time; times in us since 1970."""
+        later = self.later(rows)
+        gone = self.gone(later).tolist()
+        for name in (one.name for one in later.schema if pa.types.is_timestamp(one.type)):
+            later = later.set_column(later.schema.get_field_index(name), name, later[name].cast(pa.int64()))
+        for row, deleted in zip(later.to_pylist(), gone, strict=True):
+            yield row[self.id], None if deleted else row, row[self.known_time]
 
     def counts(self, rows: pa.Table) -> dict[str, int]:
         """How many events, corrections and deletions the rows are; they add up to the rows."""
