@@ -30,10 +30,12 @@ class Endpoint:
         self.service = Service(settings)
         self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
+        self._corrections = msgspec.json.Decoder(schemas.corrections_type(settings.data))
         self._openapi = openapi.document(settings.application, settings.data)
         self._routes = {
             "/v1/score": ("POST", self._score),
             "/v1/feedback": ("POST", self._feedback),
+            "/v1/corrections": ("POST", self._correct),
             "/healthz": ("GET", self._health),
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
@@ -93,6 +95,9 @@ class Endpoint:
 
     def _feedback(self, body: bytes, _: str) -> Any:
         return self.service.learn(_decoded(self._labels, body).labels)
+
+    def _correct(self, body: bytes, _: str) -> Any:
+        return self.service.correct(_decoded(self._corrections, body).corrections)
 
     def _health(self, *_: Any) -> Any:
         return {"status": "ok"}

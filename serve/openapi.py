@@ -44,15 +44,22 @@ READY_EXAMPLE = {
 
 def document(application: str, data: DataConfig) -> dict[str, Any]:
     """The whole description."""
-    (event, feedback), components = msgspec.json.schema_components(
-        [schemas.event_type(data), schemas.feedback_type(data)], ref_template=TEMPLATE
-    )
+    kinds = [schemas.event_type(data), schemas.feedback_type(data), schemas.corrections_type(data)]
+    (event, feedback, corrections), components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     told = {data.id: schemas.example(data).get(data.id, "1"), "label": 1, "known_time": "2018-08-22T00:00:00Z"}
     paths = {
         "/v1/score": {"post": _post("Score one event", event, schemas.example(data), DECISION_EXAMPLE)},
         "/v1/feedback": {
             "post": _post(
                 "Tell up to 1,000 late labels", feedback, {"labels": [told]}, {"accepted": 1, "in_feature_state": 1}
+            )
+        },
+        "/v1/corrections": {
+            "post": _post(
+                "Correct or delete up to 1,000 events",
+                corrections,
+                schemas.example_of_corrections(data),
+                {"accepted": 2, "in_feature_state": 2},
             )
         },
         "/healthz": {"get": _get("The process lives", {"status": "ok"})},

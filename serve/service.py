@@ -1,35 +1,29 @@
 """What the endpoint does, without HTTP: features from the state, a score from the bundle, a record in the journal."""
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from serve import feature_state
 from serve.answers import Refusal
 from serve.journal import Journal, set_aside
 from serve.schemas import micros
 from workbench.config import DataConfig
-from workbench.data import labels, snapshots
 from workbench.data.store import Store
 from workbench.digest import digest
-from workbench.features import tables
-from workbench.features.online import OnlineState
+from workbench.features.definitions import known_time_column
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
 from workbench.models.bundle import Bundle, open_bundle
-
-if TYPE_CHECKING:
-    from workbench.features.redis_state import RedisState
 
 DAY_US = 86_400_000_000
 log = logging.getLogger("ray.serve")
@@ -77,10 +71,11 @@ class Service:
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
+        self.corrections = Journal(folder, "corrections")
         self._compacting = threading.Lock()
         self.compact()
-        self.state = _state(self)
-        self.state.fill_once(lambda fresh: _fill(self, fresh))
+        self.state = feature_state.of(self)
+        self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
 
@@ -88,7 +83,7 @@ class Service:
         """The decision on an event, after it was recorded."""
         started, bundle = time.perf_counter_ns(), self.bundle
         values = self._values(event)
-        self._check_time(values[bundle.feature_set.event_time])
+        self._check([*self._ahead(values, "$")])
         features = self.state.observe(values)
         score, member_logits = bundle.scorer.one(features)
         flagged = score >= bundle.threshold
@@ -131,11 +126,28 @@ class Service:
             known += self.state.label(getattr(one, id_column), bool(one.label), micros(one.known_time))
         return {"accepted": len(told), "in_feature_state": known}
 
+    def correct(self, told: list[Any]) -> dict[str, int]:
+        """Take in what is known later of events, or that they are deleted: recorded first, then seen by features."""
+        said = [self._version(one) for one in told]
+        self._check([fault for number, one in enumerate(said) for fault in self._faults(number, *one)])
+        now, records = prediction_log.now_us(), []
+        for number, (identity, version, known_time) in enumerate(said):
+            event = None if version is None else msgspec.json.encode(version).decode()
+            in_state = self.state.known_from(identity) is not None
+            record = {"id": str(identity), "event": event, "known_time": known_time, "recorded_at": now}
+            records.append({**record, "position": number, "in_state": in_state})
+        self.corrections.append(records)
+        return {"accepted": len(told), "in_feature_state": sum(self.state.correct(*one) for one in said)}
+
     def compact(self) -> int:
         """Move what is in the journal into the tables; returns the number of records."""
         settings, moved = self.settings, 0
         with self._compacting:
-            for journal, move in ((self.predictions, self._move_predictions), (self.feedback, self._move_feedback)):
+            for journal, move in (
+                (self.predictions, self._move_predictions),
+                (self.feedback, self._move_feedback),
+                (self.corrections, self._move_corrections),
+            ):
                 journal.close_segment()
                 moved += sum(self._moved(move, segment) for segment in journal.closed())
         log.debug("%s: %d records moved", settings.application, moved)
@@ -149,17 +161,45 @@ class Service:
             set_aside(segment)
             return 0
 
-    def _check_time(self, time_us: int) -> None:
-        """Refuse what lies far ahead of all that was seen: it would make the whole state look expired."""
-        newest_us, state = time_us - round(self.settings.ahead_days * DAY_US), self.state
+    def _check(self, faults: list[dict[str, str]]) -> None:
+        if faults:
+            raise Refusal(422, "A time cannot be right.", faults)
+
+    def _ahead(self, values: dict[str, Any], where: str) -> Iterator[dict[str, str]]:
+        """A fault where an event lies far ahead of all that was seen: it would make the whole state look expired."""
+        field, days, state = self.bundle.feature_set.event_time, self.settings.ahead_days, self.state
+        newest_us = values[field] - round(days * DAY_US)
         # a shared state's clock is as of the last look, which `len` is: only then it is told from another replica's
         if newest_us > state.clock and len(state) and newest_us > state.clock:
-            field, days = self.bundle.feature_set.event_time, self.settings.ahead_days
-            rule = f"At most {days:g} days after the newest event"
-            raise Refusal(422, "The event lies too far in the future.", [{"field": f"$.{field}", "rule": rule}])
+            yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after the newest event"}
+
+    def _faults(
+        self, number: int, identity: Any, version: dict[str, Any] | None, known_time: int
+    ) -> Iterator[dict[str, str]]:
+        """What is wrong with a correction."""
+        where = f"$.corrections[{number}]"
+        if version is not None:
+            yield from self._ahead(version, f"{where}.event")
+        if (known_from := self.state.known_from(identity)) is not None and known_time < known_from:
+            yield {"field": f"{where}.known_time", "rule": "Not before the event itself was known"}
+
+    def _version(self, told: Any) -> tuple[Any, dict[str, Any] | None, int]:
+        """An event as it is known to be later, with its id and since when; None where it is deleted."""
+        data, known_time = self.settings.data, micros(told.known_time)
+        identity = getattr(told, data.id)
+        if told.event is None:
+            return identity, None, known_time
+        return (
+            identity,
+            {data.id: identity, **self._values(told.event), known_time_column(data): known_time},
+            known_time,
+        )
 
     def _move_predictions(self, segment: Path) -> int:
         return prediction_log.move_predictions(self.store, self.settings.log, segment)
+
+    def _move_corrections(self, segment: Path) -> int:
+        return prediction_log.move_corrections(self.store, self.settings.log, segment)
 
     def _move_feedback(self, segment: Path) -> int:
         data = self.settings.data
@@ -184,46 +224,3 @@ class Service:
             if values[entity] is not None:
                 values[entity] = self.token(entity, values[entity])
         return values
-
-
-def _state(service: Service) -> "OnlineState | RedisState":
-    """The state, in this process or shared; whatever it is filled from is part of a shared one's name."""
-    settings, feature_set = service.settings, service.bundle.feature_set
-    looked_up = tables.load(service.store, feature_set, settings.dimensions, settings.data.entities, service.token)
-    if settings.redis_url is None:
-        return OnlineState(feature_set, looked_up)
-    from workbench.features.redis_state import RedisState
-
-    rows = (settings.log, settings.validated_key, settings.history_until_us)
-    source = digest(settings.store, *rows, service.token("state", ""))
-    return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}", looked_up)
-
-
-def _fill(service: Service, state: OnlineState) -> None:
-    """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
-    settings, names = service.settings, service.bundle.feature_set
-    if settings.history_until_us is not None and names.entities:
-        time_us = pa.scalar(settings.history_until_us, pa.int64()).cast(labels.TIME)
-        since = pa.scalar(settings.history_until_us - names.memory_us, pa.int64()).cast(labels.TIME)
-        chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < time_us)
-        events = snapshots.read(service.store.get("validated", settings.validated_key), rows=chosen)
-        events = tokens.tokenised(events, settings.data.entities, service.token)
-        history = labels.read(service.store, settings.raw_key, time_us.as_py())
-        state.load(events, history)
-    _replay_log(service, state)
-
-
-def _replay_log(service: Service, state: OnlineState) -> None:
-    table = prediction_log.predictions(service.store, service.settings.log)
-    if not table.exists():
-        return
-    seen = table.read(["event", "event_time"]).sort_by("event_time")
-    for text in seen["event"].to_pylist():
-        state.observe(json.loads(text))
-    told = labels.read(service.store, service.settings.raw_key, channel="feedback")
-    told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
-    known = told["known_time"].cast(pa.int64()).to_pylist()
-    for identity, label, at in zip(
-        told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True
-    ):
-        state.label(identity, bool(label), at)

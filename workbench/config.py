@@ -80,6 +80,14 @@ class ClockConfig:
 
 
 @dataclass
+class VersionsConfig:
+    """Several rows of one id are versions of one fact, each known from its `known_time` until the next one's."""
+
+    operation: str | None = None  # column that says what became of the fact; null: it is never deleted
+    deleted: str | None = None  # the value of that column which says that the fact is deleted
+
+
+@dataclass
 class SplitConfig:
     """Which rows train, select and test a model."""
 
@@ -107,6 +115,7 @@ class DataConfig:
     event_time: str = REQUIRED  # column of the event time; made from `clock` where that is set
     known_time: str | None = None  # column of the known time; the event time when null
     clock: ClockConfig | None = None
+    versions: VersionsConfig | None = None
     entities: list[str] = field(default_factory=list)  # columns that name a customer, terminal, ...
     label: LabelConfig = field(default_factory=LabelConfig)
     bad_rows_limit: float = 0.001  # largest share of rows that may break the contract

@@ -1,4 +1,4 @@
-"""Compute the features of every row as they could have been known at its time.
+"""Compute the features of every event as they could have been known at its time.
 
 Reads:  validated snapshot; label ledger; the files of `features.tables`
 Writes: feature snapshot: id, times, entities, label and its known time, part (stratified split), features (float64);
@@ -17,6 +17,7 @@ from workbench import cluster
 from workbench.config import Config
 from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
+from workbench.data.versions import Versions
 from workbench.digest import digest
 from workbench.evaluation import split
 from workbench.features import distributed, incremental, tables
@@ -61,11 +62,14 @@ def run(cfg: Config) -> Artifact:
     finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
     stage = store.stage("features", name)
     loaded = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
-    schema, way = plan.write(distributed.chain(plan.source, feature_set, positives, loaded, finish), stage)
-    figures = {"rows": rows.rows, "features": len(feature_set.names), "feature_set": feature_set.digest, **way}
+    versions = Versions.of(cfg.data)
+    chain = distributed.chain(plan.source, feature_set, positives, loaded, finish, versions)
+    schema, way = plan.write(chain, stage)
+    events = rows.figures["events"] if versions else rows.rows  # corrections and deletions are facts, but no rows
+    figures = {"rows": events, "features": len(feature_set.names), "feature_set": feature_set.digest, **way}
     parents = {"validated": rows.key} | {f"dimension {name}": one.key for name, one in looked_up.items()}
     artifact = stage.commit(parents, inputs(cfg), figures, schema)
-    assert artifact.rows == rows.rows, f"{rows.rows} rows went in, {artifact.rows} came out"
+    assert artifact.rows == events, f"{events} events went in, {artifact.rows} came out"
     return artifact
 
 
@@ -87,6 +91,8 @@ def _plan(
     """All rows, or those that an earlier snapshot's features do not hold for."""
     if cfg.data.split.kind == "stratified":
         return incremental.Anew(rows, "data.split.kind=stratified deals all rows to the parts anew")
+    if cfg.data.versions is not None:
+        return incremental.Anew(rows, "with data.versions a new row may replace any earlier one")
     name_of, ledger_of = functools.partial(_named, depends_on=inputs(cfg)), functools.partial(_ledger, cfg)
     return incremental.plan(rows, feature_set, history, name_of, ledger_of)
 

@@ -32,6 +32,7 @@ def inputs(data: DataConfig) -> dict[str, Any]:
     """What the raw snapshot depends on."""
     columns = {name: [column.type, column.source, column.decimals] for name, column in data.columns.items()}
     roles = [data.id, data.numbered, data.event_time, data.known_time, data.clock, data.label]
+    roles += [data.versions] if data.versions else []
     content: Any = data.source.benchmark
     if data.source.kind == "file":
         content = [[file.name, file.format, file.stamp] for file in sources.list_files(data)]
@@ -54,24 +55,42 @@ def run(cfg: Config) -> Artifact:
 
 
 def _ledger_rows(data: DataConfig, source: Source) -> pa.Table:
-    """A ledger row for every row that has id, event time and label; it becomes known after the configured delay."""
+    """A ledger row for every row that has id, event time and label; it becomes known after the configured delay.
+
+    What a later version says is not known before that version is.
+    """
     known = pc.is_valid(source.labels)
-    for role in (data.id, data.event_time):
+    for role in source.keys.column_names:
         known = pc.and_(known, pc.is_valid(source.keys[role]))
     keys = source.keys.filter(known)
     times = keys[data.event_time]
     delay = pa.scalar(round(data.label.delay_days * 86_400e6), pa.duration("us"))
-    return labels.rows(
+    known_times = pc.add(times, delay)
+    if data.versions:
+        versions = keys[str(data.known_time)]
+        known_times = pc.if_else(pc.greater(versions, known_times), versions, known_times)
+    seed = labels.rows(
         data.id,
         keys[data.id],
         source.labels.filter(known),
         times,
-        pc.add(times, delay),
+        known_times,
         source=data.name,
         channel="source",
         scenario=source.scenarios.filter(known),
         recorded_at=dt.datetime.now(dt.UTC),
     )
+    return _newest_at_once(data, seed, keys[str(data.known_time)]) if data.versions else seed
+
+
+def _newest_at_once(data: DataConfig, seed: pa.Table, versions: pa.ChunkedArray) -> pa.Table:
+    """Of what several versions say of one event at one time, the newest version's word."""
+    keys = pa.table({"id": seed[data.id], "known": seed["known_time"], "version": versions})
+    order = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])
+    ids, known = (keys[name].take(order).combine_chunks() for name in ("id", "known"))
+    again = pc.and_(pc.equal(ids[1:], ids[:-1]), pc.equal(known[1:], known[:-1]))
+    last = pa.concat_arrays([pc.invert(again), pa.array([True])])
+    return seed.take(order.filter(last[: len(order)]))
 
 
 def _counts(values: pa.ChunkedArray) -> dict[str, int]:

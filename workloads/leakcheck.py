@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from workbench.config import Config
 from workbench.data import dimensions, labels, snapshots, sources
 from workbench.data.store import Artifact, Store
+from workbench.data.versions import Versions
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workbench.features import tables
@@ -90,6 +91,7 @@ def rewritten(cfg: Config) -> list[Finding]:
     """What the product's own features do when the future is rewritten, on up to 50,000 events of whole histories."""
     store, data = Store(cfg.storage.root), cfg.data
     events = snapshots.read(validate.run(cfg))
+    events = versions.events(events) if (versions := Versions.of(data)) else events
     said = labels.read(store, ingest.key(cfg), channel="source")
     history = History(events, said, data.id, data.event_time, known_time_column(data), tuple(data.entities)).sample()
     feature_set = FeatureSet.of(cfg.features, data)

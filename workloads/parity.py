@@ -1,6 +1,6 @@
 """Compute again offline what the endpoint served, and compare every feature of every logged row bit for bit.
 
-Reads:  prediction log; validated snapshot; label ledger; dimension snapshots
+Reads:  prediction log and corrections; validated snapshot; label ledger; dimension snapshots
 Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any)
 Run:    python -m workloads.parity
 """
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from workbench.config import Config
 from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
+from workbench.data.versions import Versions
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workbench.features import parity, tables
@@ -91,16 +92,19 @@ def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) 
     ledger = _ledger(store, cfg, until)
     positives = PositiveIntervals.of(ledger, cfg.data.id)
     looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables), cfg.data.entities, _token(cfg))
-    found = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives, looked_up)
+    history, name = _history(cfg, feature_set, until), prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    told = parity.corrections_of(prediction_log.told_corrections(store, name, cfg.data), cfg.data)
+    found = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
     offline_NF = np.stack([found[name] for name in feature_set.names], axis=1)
     return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
 
 
 def _history(cfg: Config, feature_set: FeatureSet, until_us: int | None) -> pa.Table:
-    """The snapshot's events that the endpoint began with, entities as tokens."""
+    """The snapshot's events that the endpoint began with, in all their versions, entities as tokens."""
     time = pc.field(cfg.data.event_time)
     since, until = (_time((until_us or 0) - back) for back in (feature_set.memory_us, 0))
-    events = snapshots.read(validate.run(cfg), rows=(time >= since) & (time < until))
+    chosen, validated, versions = (time >= since) & (time < until), validate.run(cfg), Versions.of(cfg.data)
+    events = versions.marked(versions.read(validated, chosen)) if versions else snapshots.read(validated, rows=chosen)
     return tokens.tokenised(events, cfg.data.entities, _token(cfg))
 
 

@@ -24,6 +24,7 @@ import uvloop
 from workbench.config import Config
 from workbench.data import labels, snapshots
 from workbench.data.store import Artifact, Store
+from workbench.data.versions import Versions, asked_columns
 from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
@@ -85,10 +86,12 @@ def events_of(cfg: Config) -> pa.Table:
     validated = validate.run(cfg)
     if cfg.data.split.kind == "time":
         start = dt.date.fromisoformat(str(cfg.replay.start))
-        events = snapshots.read(validated, rows=protocol.between(cfg.data.event_time, start, cfg.replay.days))
+        chosen = protocol.between(cfg.data.event_time, start, cfg.replay.days)
     else:
         held_out = snapshots.read(featurize.run(cfg), [cfg.data.id], pc.field("part") == "test")[cfg.data.id]
-        events = snapshots.read(validated, rows=pc.field(cfg.data.id).isin(held_out.unique()))
+        chosen = pc.field(cfg.data.id).isin(held_out.unique())
+    versions = Versions.of(cfg.data)
+    events = versions.events(versions.read(validated, chosen)) if versions else snapshots.read(validated, rows=chosen)
     return _in_order(cfg, events)
 
 
@@ -212,7 +215,7 @@ def _after_their_events(cfg: Config, events: pa.Table, told: pa.Table, sent_in: 
 
 def bodies(cfg: Config, rows: pa.Table) -> list[bytes]:
     """The request bodies of some events."""
-    listed = rows.select(list(cfg.data.columns)).to_pylist()
+    listed = rows.select(list(asked_columns(cfg.data))).to_pylist()
     return [json.dumps(row, default=_text).encode() for row in listed]
 
 

@@ -18,6 +18,7 @@ from workbench.data import checks, contracts, distributed
 from workbench.data.contracts import Violation
 from workbench.data.store import Artifact, Store
 from workbench.data.tables import Table
+from workbench.data.versions import Versions
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workloads import door, ingest
@@ -37,10 +38,11 @@ def key(cfg: Config) -> str:
 def contract(data: DataConfig) -> dict[str, Any]:
     """The part of the data set's config that rows are held to."""
     columns = contracts.contract_of(data).items()
-    return {
+    held_to: dict[str, Any] = {
         "limit": data.bad_rows_limit,
         "columns": {name: {rule: getattr(column, rule) for rule in RULES} for name, column in columns},
     }
+    return held_to | ({"versions": data.versions} if data.versions else {})
 
 
 def run(cfg: Config) -> Artifact:
@@ -52,7 +54,8 @@ def run(cfg: Config) -> Artifact:
         _refuse_above_limit(cfg.data, earlier)
     raw = ingest.run(cfg)
     cluster.up(cfg)
-    rows = checks.checked(raw, contracts.contract_of(cfg.data)).materialize()
+    versions = Versions.of(cfg.data)
+    rows = checks.checked(raw, contracts.contract_of(cfg.data), versions).materialize()
     violations, quarantined = _quarantine(store, name, rows, cfg.data.id)
     figures = {
         "rows": raw.rows - quarantined,
@@ -61,8 +64,10 @@ def run(cfg: Config) -> Artifact:
     }
     report = store.stage("validations", name).commit({"raw": raw.key}, contract(cfg.data), figures)
     _refuse_above_limit(cfg.data, report)
+    good = rows.map_batches(contracts.good, batch_size=None, batch_format="pyarrow")
+    figures |= checks.counted(good, versions) if versions else {}
     return distributed.write(
-        store, "validated", name, rows.map_batches(contracts.good, batch_size=None, batch_format="pyarrow"),
+        store, "validated", name, good,
         parents={"raw": raw.key}, config=contract(cfg.data), figures=figures,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ LABEL = {"id": 1, "label": 1, "known_time": "2018-08-15T10:00:00Z"}
 ROUTES = {
     "/v1/score": "POST",
     "/v1/feedback": "POST",
+    "/v1/corrections": "POST",
     "/healthz": "GET",
     "/readyz": "GET",
     "/openapi.json": "GET",
@@ -271,7 +272,7 @@ BAD_KEYS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback"])
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback", "/v1/corrections"])
 @pytest.mark.parametrize("sent", BAD_KEYS.values(), ids=BAD_KEYS)
 async def test_without_the_key_the_body_is_not_even_read(refusing: Endpoint, path: str, sent: str | None) -> None:
     response = await call(refusing, path, [], authorization=sent)  # reading would fail: there is no part

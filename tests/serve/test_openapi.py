@@ -132,13 +132,17 @@ def test_it_describes_every_route_with_its_method_and_no_other(document: dict[st
 
 def test_the_routes_with_data_need_the_key_and_no_other(document: dict[str, Any]) -> None:
     assert {path for path, _, one in operations(document) if one.get("security") == [{"key": []}]} == {
-        "/v1/score", "/v1/feedback",
+        "/v1/score", "/v1/feedback", "/v1/corrections",
     }  # fmt: skip
     assert set(document["components"]["securitySchemes"]) == {"key"}
 
 
 def test_every_example_fits_its_schema_and_the_real_decoder(document: dict[str, Any], data: DataConfig) -> None:
-    types = {"/v1/score": schemas.event_type(data), "/v1/feedback": schemas.feedback_type(data)}
+    types = {
+        "/v1/score": schemas.event_type(data),
+        "/v1/feedback": schemas.feedback_type(data),
+        "/v1/corrections": schemas.corrections_type(data),
+    }
     for path, kind in types.items():
         schema, example = request_of(document, path)
         checker(document, schema).validate(example)
@@ -219,7 +223,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback"])
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback", "/v1/corrections"])
 @pytest.mark.parametrize(("status", "request_"), REFUSED.items(), ids=REFUSED)
 async def test_a_real_refusal_is_described_and_fits_the_schema_of_errors(
     endpoint: Endpoint, path: str, status: int, request_: dict[str, Any]

@@ -166,8 +166,8 @@ def test_feedback_names_events_as_the_data_set_does(name: str) -> None:
 
 
 def test_feedback_takes_a_thousand_labels_and_refuses_one_more() -> None:
-    assert len(feedback(DATA["payments"], schemas.LABELS_PER_CALL).labels) == 1000
-    for count in (0, schemas.LABELS_PER_CALL + 1):
+    assert len(feedback(DATA["payments"], schemas.PER_CALL).labels) == 1000
+    for count in (0, schemas.PER_CALL + 1):
         with pytest.raises(msgspec.ValidationError, match="`array` of length"):
             feedback(DATA["payments"], count)
 

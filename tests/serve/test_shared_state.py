@@ -15,6 +15,7 @@ from serve.endpoint import Endpoint
 from serve.service import Service, Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
+from tests.serve import test_corrections
 from tests.serve.small import EVENT, settings
 from tests.serve.test_endpoint import LABEL, call
 from tests.serve.test_service import features, score, tell
@@ -114,3 +115,20 @@ def test_a_deployment_is_refused_before_anything_starts(server: Server, monkeypa
     monkeypatch.delattr(workbench.features, "redis_link")
     with pytest.raises(EnvironmentFault, match=r"Run: pip install 'ray-ai-workbench\[redis\]'"):
         deploy._check_state(cfg)
+
+
+def test_corrections_are_seen_as_in_process_and_again_by_a_state_that_is_filled_anew(
+    store: Store, tmp_path: Path, server: Server
+) -> None:
+    given = dataclasses.replace(settings(store, tmp_path, features=test_corrections.FEATURES), redis_url=server.url)
+    service = Service(given)
+    for identity in range(6):
+        score(service, identity, identity, amount=10 * identity)
+    version = test_corrections.version(1, 7)
+    told = test_corrections.correct(service, (1, 10, version), (2, 10, None), (3, 12, version), (99, 12, None))
+    assert told == {"accepted": 4, "in_feature_state": 3}
+    found = [test_corrections.seen(service, hours)[1] for hours in (9, 10, 12)]
+    assert found == [150, 127, 104], "without 2 and 1's old amount, then without 3's"
+    assert test_corrections.seen(Service(given), 13)[1] == 104
+    server.client.flushall()
+    assert test_corrections.seen(Service(given), 14)[1] == 104

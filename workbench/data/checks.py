@@ -1,5 +1,7 @@
 """A contract on a whole snapshot: every file is checked where it is; what files must know of each other travels."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ from workbench.data.buckets import bucket_of
 from workbench.data.casting import ARROW_TYPES
 from workbench.data.contracts import Context, Contract, comparable, with_reasons
 from workbench.data.store import Artifact
+from workbench.data.versions import Versions
 from workbench.errors import InputError, raise_all
 
 if TYPE_CHECKING:
@@ -19,14 +22,32 @@ ROWS_PER_BUCKET = 1_000_000
 BUCKET = "__bucket"
 
 
-def checked(raw: Artifact, contract: Contract) -> "Dataset":
+def checked(raw: Artifact, contract: Contract, versions: Versions | None = None) -> "Dataset":
     """All rows of a snapshot with their reasons, file by file and in order; needs a running Ray."""
     _check_schema(raw, contract)
-    repeated = {name: _repeated(raw, name) for name, column in contract.items() if column.unique}
+    repeated = {name: _repeated(raw, [name])[name] for name, column in contract.items() if column.unique}
     before = _greatest_before(raw, [name for name, column in contract.items() if column.ordered])
+    twice = _repeated(raw, versions.keys) if versions else None
     return distributed.map_files(
-        raw, lambda index, table: with_reasons(table, contract, Context(before[index], repeated))
+        raw, lambda index, table: with_reasons(table, contract, Context(before[index], repeated, versions, twice))
     )
+
+
+def counted(rows: "Dataset", versions: Versions) -> dict[str, int]:
+    """How many events, corrections and deletions the rows of a data set with versions are."""
+    columns = [*versions.keys, *([versions.operation] if versions.operation else [])]
+    buckets, total = max(2, rows.count() // ROWS_PER_BUCKET), Counter[str]()
+
+    def hashed(table: pa.Table) -> pa.Table:
+        return table.select(columns).append_column(BUCKET, bucket_of(table[versions.id], buckets))
+
+    def found(group: pa.Table) -> pa.Table:
+        return pa.Table.from_pylist([versions.counts(group)])
+
+    grouped = rows.map_batches(hashed, batch_size=None, batch_format="pyarrow").groupby(BUCKET, num_partitions=buckets)
+    for row in grouped.map_groups(found, batch_format="pyarrow").take_all():
+        total.update(row)
+    return dict(total)
 
 
 def _check_schema(raw: Artifact, contract: Contract) -> None:
@@ -59,23 +80,21 @@ def _known(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _repeated(raw: Artifact, name: str) -> pa.Array:
-    """The values of a column that occur more than once, found per hash bucket so that no process sees all values."""
+def _repeated(raw: Artifact, names: Sequence[str]) -> pa.Table:
+    """The values of columns that occur together more than once, found per hash bucket: no process sees all values."""
     import ray
 
-    buckets = max(2, raw.rows // ROWS_PER_BUCKET)
+    buckets, names = max(2, raw.rows // ROWS_PER_BUCKET), list(names)
 
     def hashed(_: int, table: pa.Table) -> pa.Table:
-        values = table[name].drop_null()
-        return pa.table({name: values, BUCKET: bucket_of(values, buckets)})
+        values = table.select(names).drop_null()
+        return values.append_column(BUCKET, bucket_of(values[names[0]], buckets))
 
     def repeats(group: pa.Table) -> pa.Table:
-        counts = group[name].combine_chunks().value_counts()
-        return pa.table({name: counts.field("values").filter(pc.greater(counts.field("counts"), 1))})
+        counted = group.group_by(names, use_threads=False).aggregate([([], "count_all")])
+        return counted.filter(pc.greater(counted["count_all"], 1)).select(names)
 
     grouped = distributed.map_files(raw, hashed).groupby(BUCKET, num_partitions=buckets)
     blocks = ray.get(grouped.map_groups(repeats, batch_format="pyarrow").to_arrow_refs())
-    found = [block[name] for block in blocks if name in block.column_names]
-    return pa.chunked_array(
-        [chunk for column in found for chunk in column.chunks], found[0].type if found else pa.null()
-    )
+    found = [block for block in blocks if names[0] in block.column_names]
+    return pa.concat_tables(found) if found else pa.table({name: pa.nulls(0) for name in names})

@@ -3,7 +3,8 @@
 Rules per column (`ColumnConfig`): type, nulls, minimum, maximum, categories, unique, ordered; numbers must be finite,
 and an id is always unique. A row that breaks a rule goes to quarantine with the names of all rules that it breaks;
 nothing is repaired, nothing vanishes. A value that is not of its type came in as null with its text beside it (see
-`casting.py`): it breaks that rule and no other, and is shown as the file has it. See `checks.py` for a whole snapshot.
+`casting.py`): it breaks that rule and no other, and is shown as the file has it. Where rows are versions of facts, id
+and known time together are unique, and a deletion needs no other value. See `checks.py` for a whole snapshot.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from workbench.config import ColumnConfig, DataConfig
 from workbench.data.casting import UNFIT
 from workbench.data.labels import TIME
+from workbench.data.versions import Versions
 
 REASONS = "__reasons"
 Mask = NDArray[np.bool_]
@@ -29,10 +31,15 @@ Contract = Mapping[str, ColumnConfig]
 
 @dataclass(frozen=True)
 class Context:
-    """What a file must know of the others: the greatest value before it (ordered) and the repeated values (unique)."""
+    """What a file must know of the others: the greatest value before it (ordered) and the repeated values (unique).
+
+    Where rows are versions, `twice` holds id and known time of those that occur more than once.
+    """
 
     before: Mapping[str, Any] = field(default_factory=dict)
     repeated: Mapping[str, pa.Array] = field(default_factory=dict)
+    versions: Versions | None = None
+    twice: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,11 @@ class Violation:
 
 
 def contract_of(data: DataConfig) -> dict[str, ColumnConfig]:
-    """The contract of each column of a data set. Row numbers made at ingest need no check."""
+    """The contract of each column of a data set. Row numbers need no check; of versions see `Context`."""
     columns = dict(data.columns)
     if data.id in columns:
-        columns[data.id] = dataclasses.replace(columns[data.id], unique=not data.numbered)
+        unique = not data.numbered and data.versions is None
+        columns[data.id] = dataclasses.replace(columns[data.id], unique=unique)
     return columns
 
 
@@ -143,23 +151,40 @@ def _is_good(table: pa.Table) -> pa.ChunkedArray:
 
 def _broken(table: pa.Table, contract: Contract, context: Context) -> Iterator[tuple[str, Mask]]:
     """Each rule and the rows that break it. A null breaks the rule about nulls only, a misfit that about types."""
+    versions = context.versions
+    lives = pa.array(~versions.gone(table)) if versions else True
     for name, column in contract.items():
         values = table[name].combine_chunks()
         fits: pa.Array | bool = True
         if UNFIT + name in table.column_names:
             fits = pc.is_null(table[UNFIT + name].combine_chunks())
             yield f"{name}: not of type {column.type}", pc.invert(fits).to_numpy(zero_copy_only=False)
-        for rule, broken in _rules(values, column, fits):
+        needed = pc.and_(fits, lives) if versions and name not in versions.keys else fits
+        for rule, broken in _rules(values, column, needed):
             yield f"{name}: {rule}", pc.fill_null(broken, False).to_numpy(zero_copy_only=False)
         if (repeated := context.repeated.get(name)) is not None and len(repeated):
             yield f"{name}: not unique", pc.is_in(values, value_set=repeated).to_numpy(zero_copy_only=False)
         if column.ordered:
             yield f"{name}: out of order", _out_of_order(values, context.before.get(name))
+    if versions and context.twice:
+        yield f"{versions.id}: not unique at its known time", _twice(table, versions, context.twice)
 
 
-def _rules(values: pa.Array, column: ColumnConfig, fits: pa.Array | bool) -> Iterator[tuple[str, pa.Array]]:
+def _twice(table: pa.Table, versions: Versions, twice: pa.Table) -> Mask:
+    """Which rows have id and known time of one of these."""
+    names = list(versions.keys)
+    some = pc.is_in(table[versions.id], value_set=twice[versions.id].combine_chunks()).to_numpy()
+    pairs = set(zip(*(twice[name].to_pylist() for name in names), strict=True))
+    rows = table.select(names).filter(pa.array(some))
+    found = np.zeros(table.num_rows, bool)
+    found[some] = [pair in pairs for pair in zip(*(rows[name].to_pylist() for name in names), strict=True)]
+    return found
+
+
+def _rules(values: pa.Array, column: ColumnConfig, needed: pa.Array | bool) -> Iterator[tuple[str, pa.Array]]:
+    """`needed`: which rows must have a value, unless the column may be null."""
     if not column.nulls:
-        yield "null", pc.and_(pc.is_null(values), fits)
+        yield "null", pc.and_(pc.is_null(values), needed)
     if pa.types.is_floating(values.type):
         yield "not finite", pc.invert(pc.is_finite(values))
     if column.minimum is not None:

@@ -1,9 +1,10 @@
 """What the description of a data set must satisfy beyond its types: roles, rules, label and clock."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
-from workbench.config import ColumnConfig, DataConfig
+from workbench.config import ColumnConfig, DataConfig, VersionsConfig
 
 COLUMN_TYPES = ("integer", "number", "money", "string", "timestamp")
 NUMERIC = ("integer", "number", "money")
@@ -33,6 +34,8 @@ def faults(data: DataConfig) -> Iterator[str]:
         for name in names if isinstance(names, list) else [names]:
             if name is not None:
                 yield from role_faults(f"data.{role}", name, types, data.columns)
+    if data.versions is not None:
+        yield from _versions_faults(data, data.versions)
     if data.source.kind == "file":
         yield from _file_faults(data)
 
@@ -59,6 +62,22 @@ def role_faults(
         yield f"{key}={name} is of type {columns[name].type}. Use a column of type {' or '.join(types)}."
     elif columns[name].nulls:
         yield f"{declared}.{name}.nulls=true, but {key} needs a value in every row. Remove it."
+
+
+def _versions_faults(data: DataConfig, versions: VersionsConfig) -> Iterator[str]:
+    if data.known_time is None:
+        yield "data.versions needs data.known_time: it says from when on a version is known. Name its column."
+    if data.numbered:
+        yield "data.versions needs an id in the file, and data.numbered=true makes a new one for every row. Remove one."
+    if data.id in data.columns and data.columns[data.id].unique:
+        yield f"data.columns.{data.id}.unique=true, but data.versions lets an id come again. Remove one of them."
+    if (versions.operation is None) != (versions.deleted is None):
+        yield "data.versions: operation and deleted belong together. Say both, or none where nothing is ever deleted."
+    if versions.operation is not None:
+        columns = {name: dataclasses.replace(column, nulls=False) for name, column in data.columns.items()}
+        yield from role_faults("data.versions.operation", versions.operation, ("integer", "string"), columns)
+        if versions.operation in (data.id, data.known_time, data.event_time, *data.entities):
+            yield f"data.versions.operation={versions.operation} has another role already. Use a column of its own."
 
 
 def _file_faults(data: DataConfig) -> Iterator[str]:

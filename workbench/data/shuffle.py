@@ -53,14 +53,60 @@ class Chain:
 
     def read(self, entries: Sequence[FileEntry]) -> pa.Table:
         """The rows of some files of the source, after `first`."""
-        read = [read_table(self.source.store.fs, self.source.folder, entry) for entry in entries]
-        return self.first(pa.concat_tables(read))
+        return self.first(_read(self.source, entries))
 
     def _groups(self) -> list[list[FileEntry]]:
-        """The source's files as the first tasks take them: not more tasks than buckets, for every pair has a part."""
-        files = self.source.files
-        size = -(-len(files) // self.buckets) if self.passes else 1
-        return [files[start : start + size] for start in range(0, len(files), size)]
+        return _grouped(self.source.files, self.buckets if self.passes else len(self.source.files))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two snapshots that meet: what becomes of its rows as they are read, and the columns that they meet by."""
+
+    source: Artifact
+    first: Compute
+    columns: tuple[str, ...]  # equal values, of equal types on both sides, come into one bucket
+
+    def parts(self, buckets: int) -> list[list[Any]]:
+        """References to the parts of each bucket, in the order of the files."""
+        import ray
+
+        cut = ray.remote(_cut).options(num_returns=buckets)
+        groups = _grouped(self.source.files, buckets)
+        return [list(one) for one in zip(*(cut.remote(self, buckets, group) for group in groups), strict=True)]
+
+
+def write_together(
+    stage: Stage, left: Side, right: Side, compute: Callable[[pa.Table, pa.Table], pa.Table], buckets: int
+) -> list[list[str]]:
+    """Add a file per bucket to `stage`: what `compute` makes of both sides' rows there; returns the rows' schema."""
+    import ray
+
+    assert buckets > 1, "one bucket is one process"
+    work, shared = ray.remote(_together), ray.put((stage, compute))
+    pairs = zip(left.parts(buckets), right.parts(buckets), strict=True)
+    ends = ray.get([work.remote(shared, len(some), *some, *others) for some, others in pairs])
+    stage.files = [entry for entry, _ in ends if entry.rows]
+    return schema_of(pa.ipc.read_schema(pa.py_buffer(ends[0][1])))
+
+
+def _cut(side: Side, buckets: int, entries: Sequence[FileEntry]) -> list[pa.Table]:
+    return split(side.first(_read(side.source, entries)), side.columns, buckets)
+
+
+def _together(shared: tuple[Stage, Callable[..., pa.Table]], of_left: int, *parts: pa.Table) -> Any:
+    stage, compute = shared
+    return _written(stage, compute(_whole(parts[:of_left]), _whole(parts[of_left:])))
+
+
+def _read(source: Artifact, entries: Sequence[FileEntry]) -> pa.Table:
+    return pa.concat_tables([read_table(source.store.fs, source.folder, entry) for entry in entries])
+
+
+def _grouped(files: Sequence[FileEntry], most: int) -> list[list[FileEntry]]:
+    """Files as tasks take them: not more tasks than buckets, for every pair has a part."""
+    size = -(-len(files) // most)
+    return [list(files[start : start + size]) for start in range(0, len(files), size)]
 
 
 def _whole(parts: Sequence[pa.Table]) -> pa.Table:
@@ -74,5 +120,8 @@ def _step(shared: tuple[Chain, Stage], number: int, *parts: Any) -> Any:
     if number < len(chain.passes):
         pieces = split(rows, chain.passes[number].columns, chain.buckets)
         return pieces if chain.buckets > 1 else pieces[0]
-    done = chain.last(rows)
+    return _written(stage, chain.last(rows))
+
+
+def _written(stage: Stage, done: pa.Table) -> tuple[FileEntry, bytes]:
     return write_table(stage.store.fs, stage.folder, done), done.schema.serialize().to_pybytes()

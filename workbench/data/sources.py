@@ -45,7 +45,7 @@ class Source:
     """All rows of a source where they are, and of each row what the label ledger needs: id, event time, label."""
 
     events: "Dataset"
-    keys: pa.Table  # id, event time
+    keys: pa.Table  # id, event time; of versions the known time as well
     labels: pa.ChunkedArray  # int8, null: none
     scenarios: pa.ChunkedArray  # string, null: none
 
@@ -116,7 +116,7 @@ def generated(data: DataConfig) -> Source:
     events = finished(data, events, 0)
     blocks = [events.slice(start, ROWS_PER_BLOCK) for start in range(0, events.num_rows, ROWS_PER_BLOCK)]
     scenarios = pc.if_else(pc.greater(truth["scenario"], 0), truth["scenario"].cast(pa.string()), None)
-    keys = events.select([data.id, data.event_time])
+    keys = events.select(_keys(data))
     return Source(ray.data.from_arrow(blocks), keys, truth["label"], scenarios)
 
 
@@ -130,7 +130,11 @@ def _finish_block(
     data: DataConfig, events: pa.Table, offset: int, rows: int, first_row: int, unfit: list[str]
 ) -> tuple[pa.Table, pa.Table]:
     block = finished(data, events.slice(offset, rows), first_row, unfit)
-    return block.select([data.id, data.event_time]), block
+    return block.select(_keys(data)), block
+
+
+def _keys(data: DataConfig) -> list[str]:
+    return [data.id, data.event_time, *([str(data.known_time)] if data.versions else [])]
 
 
 def _blocks(rows_per_file: list[int]) -> Iterator[tuple[int, int, int, int]]:

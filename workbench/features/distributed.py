@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from workbench.data.shuffle import Chain, Compute, Pass
 from workbench.data.store import Artifact
+from workbench.data.versions import GONE, Versions
 from workbench.features import offline
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.tables import Tables
+from workbench.features.versions import ASKS, resolved
 
 PREFIX = "__feature_"  # a feature may be named like the column that it is made from
 ROWS_PER_BUCKET = 250_000  # what the processor's caches hold; but every pair of buckets exchanges a part, so
@@ -21,21 +23,38 @@ MANY, MOST_ROWS_PER_BUCKET = 8, 1_000_000  # where there are many already, they 
 
 
 def chain(
-    source: Artifact, feature_set: FeatureSet, positives: PositiveIntervals, tables: Tables, last: Compute
+    source: Artifact,
+    feature_set: FeatureSet,
+    positives: PositiveIntervals,
+    tables: Tables,
+    last: Compute,
+    versions: Versions | None = None,
 ) -> Chain:
-    """How the snapshot's rows get all features as float64 columns whose names begin with `PREFIX`, until `last`."""
+    """How the snapshot's rows get all features as float64 columns whose names begin with `PREFIX`, until `last`.
+
+    Where rows are `versions` of facts, those of one id meet first, and `last` gets the rows that ask.
+    """
     import ray
 
     shared, looked_up = ray.put(positives), ray.put(dict(tables))
+    alone = functools.partial(_with_rows, feature_set, looked_up)
     kernels = [
         Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities
     ]
-    return Chain(source, functools.partial(_with_rows, feature_set, looked_up), kernels, last, buckets_for(source.rows))
+    buckets = buckets_for(source.rows)
+    if versions is None:
+        return Chain(source, alone, kernels, last, buckets)
+    by_id = Pass((feature_set.id,), lambda rows: alone(resolved(feature_set, versions.marked(rows), GONE)))
+    return Chain(source, _as_read, [by_id, *kernels], lambda rows: last(rows.filter(rows[ASKS])), buckets)
 
 
 def buckets_for(rows: int) -> int:
     """How many partitions this many rows are cut into, the same on every cluster."""
     return max(2, min(MANY, -(-rows // ROWS_PER_BUCKET)), -(-rows // MOST_ROWS_PER_BUCKET))
+
+
+def _as_read(rows: pa.Table) -> pa.Table:
+    return rows
 
 
 def _with_rows(feature_set: FeatureSet, looked_up: object, rows: pa.Table) -> pa.Table:

@@ -4,7 +4,7 @@ A right row holds from its `valid_from` until its `valid_until` (a null: for eve
 from its `known_time` on. Of several that hold and are known the one with the greatest (valid_from, known_time,
 position) counts; a correction is a later row with the same `valid_from`. A row whose key is null finds nothing.
 
-Shapes: N left rows, M right rows.
+Both sides are in this process; see `distributed_join.py` for snapshots of any size. Shapes: N left rows, M right rows.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,11 @@ class AsOf:
     valid_from: str
     valid_until: str | None = None
     known_time: str | None = None
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """The columns of the right side that say when a row holds and is known."""
+        return tuple(name for name in (self.valid_from, self.valid_until, self.known_time) if name)
 
     def join(self, left: pa.Table, right: pa.Table, columns: Sequence[str], prefix: str = "") -> pa.Table:
         """The left rows, in their order, with the chosen columns of the right rows that they find (else null)."""

@@ -54,6 +54,11 @@ class OnlineState:
         event = self._remembered(identity)
         return None if event is None else event[0]
 
+    def known_from(self, identity: Any) -> int | None:
+        """Since when an event is known; None when it is unknown here."""
+        event = self._remembered(identity)
+        return None if event is None else event[1]
+
     def observe(self, event: Event) -> list[float]:
         """The features of this event in model order; afterwards the event is in the state.
 
@@ -84,7 +89,10 @@ class OnlineState:
         return True
 
     def correct(self, identity: Any, event: Event | None, known_time_us: int) -> bool:
-        """Take in a later version of an event, or its deletion (None); False when the event is unknown here."""
+        """Take in a later version of an event, or its deletion (None); False when the event is unknown here.
+
+        `known_time_us` must not be before the event was known. Of two known at one time the one told last counts.
+        """
         asked = self._remembered(identity)
         if asked is None:
             return False
@@ -123,7 +131,7 @@ class OnlineState:
 
     def _remembered(self, identity: Any) -> tuple[int, int, Entities] | None:
         event = self._events.get(identity)
-        return None if event is None or event[0] < self.clock - self._memory_us else event
+        return None if event is None or self._last(identity) < self.clock - self._memory_us else event
 
     def _insert(self, event: Event, time: int, identity: Any) -> None:
         known = event.get(self.feature_set.known_time)
@@ -155,12 +163,16 @@ class OnlineState:
 
     def _expire(self) -> None:
         oldest = self.clock - self._memory_us
-        while self._arrival and self._events[self._arrival[0]][0] < oldest:
+        while self._arrival and self._last(self._arrival[0]) < oldest:
             identity = self._arrival.popleft()
             _, _, entities = self._events.pop(identity)
             self._labels.pop(identity, None)
             self._versions.pop(identity, None)
             self._forget(entities, at_least=SWEEP)
+
+    def _last(self, identity: Any) -> int:
+        """The latest time that any version of an event has: until it is forgotten, its labels and versions count."""
+        return max(self._events[identity][0], *(time for _, time, _ in self._versions.get(identity, ((0, 0, ()),))))
 
     def _forget(self, entities: Entities, at_least: int) -> None:
         """Forget what these entities did before all memory, if that is all of it or so many events."""

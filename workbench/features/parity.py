@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.config import DataConfig
 from workbench.data.casting import ARROW_TYPES
+from workbench.data.versions import GONE, asked_columns
 from workbench.features import offline
 from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.features.labels import PositiveIntervals
 from workbench.features.tables import NO_TABLES, Tables
+from workbench.features.versions import resolved
 
 Floats = NDArray[np.float64]
 EXAMPLES = 10
@@ -33,12 +36,25 @@ class Parity:
 
 def events_of(log: pa.Table, data: DataConfig) -> pa.Table:
     """The events of a prediction log as they were asked, entities as tokens: one row per id, of its first request."""
-    rows = [json.loads(text) for text in log["event"].to_pylist()]
-    types = {name: pa.string() if name in data.entities else ARROW_TYPES[c.type] for name, c in data.columns.items()}
-    listed = {name: pa.array([row.get(name) for row in rows], _plain(kind)).cast(kind) for name, kind in types.items()}
+    asked = _typed([json.loads(text) for text in log["event"].to_pylist()], data)
     known = known_time_column(data)
-    listed.setdefault(known, listed[data.event_time])
-    return pa.table(listed)
+    return asked if known in asked.column_names else asked.append_column(known, asked[data.event_time])
+
+
+def corrections_of(told: pa.Table, data: DataConfig) -> pa.Table:
+    """What the endpoint was told later (id, event, known time; see `prediction_log`) as versions, `GONE` or not."""
+    rows = [json.loads(text or "{}") for text in told["event"].to_pylist()]
+    found, known = _typed(rows, data), known_time_column(data)
+    said = {**{name: found[name] for name in found.column_names}, data.id: told["id"], known: told["known_time"]}
+    return pa.table({**said, GONE: pc.is_null(told["event"])})
+
+
+def _typed(rows: list[dict[str, Any]], data: DataConfig) -> pa.Table:
+    columns = asked_columns(data).items()
+    types = {name: pa.string() if name in data.entities else ARROW_TYPES[c.type] for name, c in columns}
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], _plain(kind)).cast(kind) for name, kind in types.items()}
+    )
 
 
 def recomputed(
@@ -47,14 +63,25 @@ def recomputed(
     asked: pa.Table,
     positives: PositiveIntervals,
     tables: Tables = NO_TABLES,
+    corrections: pa.Table | None = None,
 ) -> dict[str, Floats]:
-    """The features of the asked events, offline, after a history that they are no part of; by name."""
+    """The features of the asked events, offline, after a history that they are no part of; by name.
+
+    What is `GONE` in the history or the corrections is a deletion; corrections of other events are left out.
+    """
     columns = [name for name in asked.column_names if name in history.column_names]
-    both = pa.concat_tables([history.select(columns), asked.select(columns)], promote_options="permissive")
-    found = offline.row_features(feature_set, both, tables)
+    kept = [*columns, GONE]
+    parts = [asked.select(columns), history.select([name for name in kept if name in history.column_names])]
+    if corrections is not None and corrections.num_rows:
+        ids = pa.concat_tables([part.select([feature_set.id]) for part in parts])[feature_set.id].combine_chunks()
+        parts.append(corrections.filter(pc.is_in(corrections[feature_set.id], value_set=ids)).select(kept))
+    facts = pa.concat_tables(parts, promote_options="permissive")
+    if GONE in facts.column_names:
+        facts = resolved(feature_set, facts, GONE)  # drops deletions, and an asked event is none: they stay the first
+    found = offline.row_features(feature_set, facts, tables)
     for entity in feature_set.entities:
-        found |= offline.entity_features(feature_set, entity, both, positives)
-    return {name: values[history.num_rows :] for name, values in found.items()}
+        found |= offline.entity_features(feature_set, entity, facts, positives)
+    return {name: values[: asked.num_rows] for name, values in found.items()}
 
 
 def compare(names: tuple[str, ...], ids: list[Any], served_NF: Floats, offline_NF: Floats) -> Parity:

@@ -42,6 +42,11 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
         """Where its versions lie: time and entities."""
         return {(self.time, self.entities)} | {(time, entities) for _, time, entities in self.versions}
 
+    @property
+    def last(self) -> int:
+        """The latest time that any of its versions has: until then it is remembered."""
+        return max(time for time, _ in self.places)
+
 
 read_record = msgspec.msgpack.Decoder(Record).decode
 

@@ -63,6 +63,11 @@ class RedisState:
         held = self._held(identity)
         return None if held is None else held[1].time
 
+    def known_from(self, identity: Any) -> int | None:
+        """Since when an event is known; None when it is unknown here."""
+        held = self._held(identity)
+        return None if held is None else held[1].known
+
     def observe(self, event: Event) -> list[float]:
         """The features of this event in model order; afterwards the event is in the state.
 
@@ -154,17 +159,16 @@ class RedisState:
     def _held(self, identity: Any) -> tuple[bytes, Record] | None:
         """The record of an event that is remembered."""
         _, read = self._look(identity)
-        if read is None or (record := read_record(read)).time < self.clock - self.feature_set.memory_us:
+        if read is None or (record := read_record(read)).last < self.clock - self.feature_set.memory_us:
             return None
         return read, record
 
     def _swapped(self, identity: Any, read: bytes, after: Record, changes: Iterable[Change]) -> bool:
         """Whether the record was still what was read, and so all changes were made."""
-        latest = max(time for time, _ in after.places)
         listed = [(self._link.key(key), score, member) for key, score, member in changes]
         said = [one for _, *pair in listed for one in pair]
         keys = [key for key, *_ in listed]
-        return self._link.run(scripts.SWAP, keys, encode(identity), read, encode(after), latest, *said) == 1
+        return self._link.run(scripts.SWAP, keys, encode(identity), read, encode(after), after.last, *said) == 1
 
     def _marks(self, identity: Any, before: Record, after: Record) -> Iterator[Change]:
         """The labels of an event that was ever called positive, at all of its places."""
@@ -194,11 +198,11 @@ class RedisState:
                     marks = zip(history.positive_time, history.positive_ids, strict=True)
                     members = (encode((time, identity, labels[identity])) for time, identity in marks)
                     yield from _added(key(name + "+"), history.positive_time, members)
-        for identity, (time, *_) in filled._events.items():
-            if time >= oldest:
-                record = _record(filled, identity)
+        for identity in filled._events:
+            record = _record(filled, identity)
+            if record.last >= oldest:
                 yield ["HSET", key("events"), encode(identity), encode(record)]
-                yield ["ZADD", key("times"), max(at for at, _ in record.places), encode(identity)]
+                yield ["ZADD", key("times"), record.last, encode(identity)]
         yield ["HSET", key("meta"), "clock", filled.clock]
 
 

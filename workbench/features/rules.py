@@ -1,5 +1,6 @@
 """What may be wrong with feature definitions: each fault says key, value, rule and remedy; all are told at once."""
 
+import dataclasses
 import datetime as dt
 import functools
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import available_timezones
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
+from workbench.data.versions import asked_columns
 from workbench.features import definitions, functions, lookups, where
 from workbench.features.kinds import KINDS, WINDOWED, Kind
 
@@ -15,6 +17,7 @@ LONGEST_DAYS = 180  # what a feature state is asked to remember
 
 def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
     """Everything that is wrong with the views."""
+    data = dataclasses.replace(data, columns=asked_columns(data))  # what becomes of an event is known later only
     if not features.views:
         yield "features.views is empty. Define at least one view, or choose one: features=payments."
     for name, times in Counter(view.name for view in features.views).items():

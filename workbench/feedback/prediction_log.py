@@ -1,12 +1,18 @@
-"""The prediction log: every acknowledged decision, as a Delta table, with what it was made from."""
+"""The prediction log: every acknowledged decision, as a Delta table, with what it was made from.
+
+Beside it lie the corrections that the endpoint was told: what was known later of the events that it was asked.
+"""
 
 import datetime as dt
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 
+from workbench.config import DataConfig
 from workbench.data import labels
+from workbench.data.casting import ARROW_TYPES
 from workbench.data.store import Store
 from workbench.data.tables import Table
 
@@ -38,6 +44,16 @@ FEEDBACK = pa.schema(
         ("recorded_at", pa.int64()),
     ]
 )
+CORRECTIONS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("event", pa.string()),  # the version as JSON, entities as tokens; null: the event is deleted
+        ("known_time", pa.int64()),
+        ("recorded_at", pa.int64()),
+        ("position", pa.int64()),  # in its call
+        ("in_state", pa.bool_()),  # whether the event was remembered when this was told; else it changes nothing
+    ]
+)
 
 
 def log_name(application: str, raw_key: str) -> str:
@@ -54,6 +70,28 @@ def move_predictions(store: Store, name: str, segment: Path) -> int:
     """Move a closed journal segment into the table, once, and remove it; returns the number of records."""
     rows = _parse(segment, PREDICTIONS)
     predictions(store, name).append(rows, app_id=segment.stem, version=1)
+    segment.unlink()
+    return rows.num_rows
+
+
+def corrections(store: Store, name: str) -> Table:
+    """The corrections beside the prediction log of that name."""
+    return Table(store, f"corrections/{name}")
+
+
+def told_corrections(store: Store, name: str, data: DataConfig) -> pa.Table:
+    """What changed a feature state: id, event and known time, ascending by it, of one time in the order of telling."""
+    table = corrections(store, name)
+    told = table.read(rows=pc.field("in_state")) if table.exists() else CORRECTIONS.empty_table()
+    told = told.sort_by([(one, "ascending") for one in ("known_time", "recorded_at", "position")])
+    ids, known = told["id"].cast(ARROW_TYPES[data.columns[data.id].type]), told["known_time"].cast(TIME)
+    return pa.table({"id": ids, "event": told["event"], "known_time": known})
+
+
+def move_corrections(store: Store, name: str, segment: Path) -> int:
+    """Move a closed segment of corrections into their table, once, and remove it."""
+    rows = _parse(segment, CORRECTIONS)
+    corrections(store, name).append(rows, app_id=segment.stem, version=1)
     segment.unlink()
     return rows.num_rows
 

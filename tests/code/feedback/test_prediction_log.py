@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from workbench.config import ColumnConfig, DataConfig
 from workbench.data import labels
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
@@ -92,3 +93,21 @@ def test_a_line_longer_than_most_is_read_whole(store: Store, tmp_path: Path) -> 
     prediction_log.move_predictions(store, "app", segment(tmp_path, *[long] * 9))
     sizes = [len(text) for text in prediction_log.predictions(store, "app").read(["event"])["event"].to_pylist()]
     assert sizes == [300_000] * 9
+
+
+def test_corrections_come_in_the_order_in_which_they_are_known_and_were_told(store: Store, tmp_path: Path) -> None:
+    said = {"id": "7", "event": "{}", "recorded_at": 3, "in_state": True}
+    records = [
+        {**said, "known_time": 5, "position": 1, "event": "last"},
+        {**said, "known_time": 5, "position": 0, "event": None},
+        {**said, "known_time": 9, "position": 2, "recorded_at": 1, "id": "8", "event": "later"},
+        {**said, "known_time": 5, "position": 2, "recorded_at": 2, "event": "first"},
+        {**said, "known_time": 1, "position": 0, "in_state": False},
+    ]
+    data = DataConfig(id="id", columns={"id": ColumnConfig("integer")})
+    assert prediction_log.told_corrections(store, "app", data).num_rows == 0
+    prediction_log.move_corrections(store, "app", segment(tmp_path, *records, name="corrections-1"))
+    told = prediction_log.told_corrections(store, "app", data)
+    assert told["event"].to_pylist() == ["first", None, "last", "later"]
+    assert told["id"].to_pylist() == [7, 7, 7, 8]
+    assert told["known_time"].cast(pa.int64()).to_pylist() == [5, 5, 5, 9]

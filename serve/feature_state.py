@@ -1,0 +1,88 @@
+"""The feature state of an endpoint: where it lives, and what it begins with."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.data import labels, snapshots
+from workbench.data.versions import Versions
+from workbench.digest import digest
+from workbench.features import tables
+from workbench.features.online import OnlineState
+from workbench.feedback import prediction_log
+from workbench.governance import tokens
+
+if TYPE_CHECKING:
+    from serve.service import Service
+    from workbench.features.redis_state import RedisState
+
+
+def of(service: "Service") -> "OnlineState | RedisState":
+    """The state, in this process or shared; whatever it is filled from is part of a shared one's name."""
+    settings, feature_set = service.settings, service.bundle.feature_set
+    looked_up = tables.load(service.store, feature_set, settings.dimensions, settings.data.entities, service.token)
+    if settings.redis_url is None:
+        return OnlineState(feature_set, looked_up)
+    from workbench.features.redis_state import RedisState
+
+    rows = (settings.log, settings.validated_key, settings.history_until_us)
+    source = digest(settings.store, *rows, service.token("state", ""))
+    return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}", looked_up)
+
+
+def fill(service: "Service", state: OnlineState) -> None:
+    """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
+    if service.settings.history_until_us is not None and service.bundle.feature_set.entities:
+        _load_history(service, state, service.settings.history_until_us)
+    _replay_log(service, state)
+
+
+def _load_history(service: "Service", state: OnlineState, until_us: int) -> None:
+    settings, names, versions = service.settings, service.bundle.feature_set, Versions.of(service.settings.data)
+    since, until = (pa.scalar(us, pa.int64()).cast(labels.TIME) for us in (until_us - names.memory_us, until_us))
+    chosen = (pc.field(names.event_time) >= since) & (pc.field(names.event_time) < until)
+    validated = service.store.get("validated", settings.validated_key)
+    rows = versions.read(validated, chosen) if versions else snapshots.read(validated, rows=chosen)
+    rows = tokens.tokenised(rows, settings.data.entities, service.token)
+    state.load(versions.events(rows) if versions else rows, labels.read(service.store, settings.raw_key, until.as_py()))
+    for identity, version, known_time_us in versions.corrections(rows) if versions else ():
+        state.correct(identity, version, known_time_us)
+
+
+def _replay_log(service: "Service", state: OnlineState) -> None:
+    """What was asked, each event with its corrections before the next one may make it forgotten; then the labels."""
+    corrections = _corrections(service)
+    for identity in [one for one in corrections if state.time_of(one) is not None]:  # of history
+        _correct(state, identity, corrections.pop(identity))
+    table = prediction_log.predictions(service.store, service.settings.log)
+    if not table.exists():
+        return
+    seen = table.read(["event", "event_time"]).sort_by("event_time")
+    for text in seen["event"].to_pylist():
+        event = json.loads(text)
+        state.observe(event)
+        _correct(state, event[service.settings.data.id], corrections.pop(event[service.settings.data.id], []))
+    told = labels.read(service.store, service.settings.raw_key, channel="feedback")
+    told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
+    known = told["known_time"].cast(pa.int64()).to_pylist()
+    for identity, label, at in zip(
+        told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True
+    ):
+        state.label(identity, bool(label), at)
+
+
+def _corrections(service: "Service") -> dict[Any, list[tuple[str | None, int]]]:
+    """What this endpoint was told of events later: version as JSON (None: deleted) and known time, ascending, by id."""
+    found: dict[Any, list[tuple[str | None, int]]] = {}
+    told = prediction_log.told_corrections(service.store, service.settings.log, service.settings.data)
+    known = told["known_time"].cast(pa.int64()).to_pylist()
+    for identity, event, at in zip(told["id"].to_pylist(), told["event"].to_pylist(), known, strict=True):
+        found.setdefault(identity, []).append((event, at))
+    return found
+
+
+def _correct(state: OnlineState, identity: Any, said: list[tuple[str | None, int]]) -> None:
+    for event, known_time_us in said:
+        state.correct(identity, None if event is None else json.loads(event), known_time_us)
