@@ -40,7 +40,7 @@ def set_defaults() -> None:
     """Set what Ray reads from the environment when it is imported; what the user has set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if "RAY_ADDRESS" not in os.environ:
+    if not joined():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
@@ -64,19 +64,24 @@ def session() -> Iterator[None]:
 def up(cfg: Config) -> None:
     """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so."""
     if not _running():
-        _start(cfg, joined="RAY_ADDRESS" in os.environ)
+        _start(cfg)
+
+
+def joined() -> bool:
+    """Whether the Ray that is used is another's, which RAY_ADDRESS names."""
+    return "RAY_ADDRESS" in os.environ
 
 
 def _running() -> bool:
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
-def _start(cfg: Config, joined: bool) -> None:
-    if not joined:
+def _start(cfg: Config) -> None:
+    if not joined():
         use_token(cfg.keys.folder)
     import ray
 
-    options = {} if joined else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
     try:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     except (ConnectionError, RuntimeError) as error:
@@ -85,7 +90,7 @@ def _start(cfg: Config, joined: bool) -> None:
         ) from error
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
-    say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+    say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
 
 
 def ours(error: BaseException) -> WorkbenchError | None:
