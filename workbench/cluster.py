@@ -84,10 +84,10 @@ def _start(cfg: Config) -> None:
     options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
     try:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
-    except (ConnectionError, RuntimeError) as error:
-        raise EnvironmentFault(
-            f"No Ray: {error}. Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
-        ) from error
+    except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
+        cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
+        cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
+        raise EnvironmentFault(f"No Ray: {str(error).rstrip('.')}. {cure}") from error
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
