@@ -4,7 +4,9 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 from workbench import errors
@@ -82,12 +84,15 @@ def _start(cfg: Config) -> None:
     import ray
 
     options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
         cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
         cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
         raise EnvironmentFault(f"No Ray: {str(error).rstrip('.')}. {cure}") from error
+    if threading.current_thread() is threading.main_thread():  # Ray's handler prints a stack of its own and exits
+        signal.signal(signal.SIGTERM, on_terminate)
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")

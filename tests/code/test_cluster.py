@@ -113,6 +113,30 @@ def test_a_ray_that_cannot_be_had_is_a_fault_of_the_environment(
     assert "RAY_AUTH_TOKEN" in done.stderr.splitlines()[-1]
 
 
+TERMINATED = """
+import os, signal, sys, time
+from workbench import cluster
+from workbench.config import Config, KeysConfig, ScalingConfig
+from workloads import door
+
+def work():
+    with cluster.session():
+        cluster.up(Config(scaling=ScalingConfig(name="x", ray_cpus=1), keys=KeysConfig(folder=sys.argv[1])))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+
+sys.exit(door.guarded(work))
+"""
+
+
+def test_a_request_to_terminate_ends_like_ctrl_c_while_ray_runs(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TERMINATED, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].startswith("interrupted: ")
+    assert "SIGTERM" not in done.stderr, "Ray's own handler prints a stack"
+
+
 @pytest.mark.usefixtures("ray_session")
 def test_a_ray_that_was_there_before_a_step_is_used_and_stays() -> None:
     before = ray.get_runtime_context().get_node_id()
