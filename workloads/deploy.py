@@ -42,6 +42,7 @@ SERVE_PORTS = {  # that Ray Serve takes beside serve.port: the variable that mov
     "RAY_SERVE_HAPROXY_METRICS_PORT": ("0.0.0.0", 9101),  # noqa: S104
     "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": ("127.0.0.1", 8500),
 }
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy that the environment names is not asked
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
     url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
     endpoint = Live(url, keys.api(), settings.folder)
-    if _answers(url, settings):
+    if answers(url, settings):
         yield endpoint
         return
     _check_version(cfg, version)
@@ -242,16 +243,16 @@ def _check_state(cfg: Config) -> None:
 
 def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
     until = time.monotonic() + timeout_s
-    while not _answers(url, settings):
+    while not answers(url, settings):
         if time.monotonic() > until:
             raise EnvironmentFault(f"{url} did not become ready within {timeout_s:g} s. See Ray Serve's logs.")
         time.sleep(0.2)
 
 
-def _answers(url: str, settings: "Settings") -> bool:
+def answers(url: str, settings: "Settings") -> bool:
     """Whether what answers there is this very endpoint: the same version, store, data and history."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - our own http URL
+        with DIRECT.open(f"{url}/readyz", timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
         return False

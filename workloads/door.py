@@ -19,6 +19,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from workbench import cluster
 from workbench.config import Config
@@ -80,7 +81,7 @@ def composed(arguments: Sequence[str]) -> Config:
             cfg = compose("config", overrides=list(arguments))
             missing = sorted(OmegaConf.missing_keys(cfg))
             typed = None if missing else OmegaConf.to_object(cfg)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to a number: a bare ValueError
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # ValueError: train=5
         raise ConfigError(_reason(error)) from error
     if missing:
         raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")

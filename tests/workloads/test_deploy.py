@@ -1,7 +1,11 @@
 """Which version goes live, and what is refused before anything starts."""
 
+import json
 import socket
+import threading
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from tests.loop.commands import free_port
 from tests.serve import small
 from workbench.data.store import Store
+from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, StoreError
 from workbench.release import ledger
 from workloads import deploy, door
@@ -75,3 +80,22 @@ def test_the_ports_of_a_cluster_that_is_joined_are_its_own(taken: int, monkeypat
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
     deploy.check_ports(door.composed([f"serve.port={free_port()}"]))
+
+
+def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small.settings(store, tmp_path)
+
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"settings": digest(settings)}).encode())
+
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies of its first request
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert deploy.answers(f"http://127.0.0.1:{server.server_port}", settings)

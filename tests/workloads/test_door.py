@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -126,6 +127,25 @@ def test_a_wrong_key_or_type_is_told_with_what_would_be_right(override: str, wor
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         door.composed([override])
     assert "+" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [orders\nid: order\n", "line 2"),
+        ("columns: {total: {minimun: 0}}\n", "data.columns.total.minimun"),
+        ("label: {delay_days: soon}\n", "data.label.delay_days"),
+    ],
+)
+def test_a_data_set_that_is_written_wrong_is_told_with_the_place(
+    text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(door.CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "data" / "orders.yaml").write_text(text)
+    monkeypatch.setattr(door, "CONF", tmp_path / "conf")
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        door.composed(["data=orders"])
+    assert "orders" in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["storage.root", "keys.folder", "serve.host"])
