@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",  # else every shutdown drains for 30 s
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # after 5 s, the default, a busy machine's proxy is killed unborn
     "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY": "sort_shuffle_pull_based",  # ~1 s; the default costs 5-9 s on two cores
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
