@@ -4,7 +4,9 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 from workbench import errors
@@ -20,6 +22,7 @@ ENVIRONMENT = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",  # else every shutdown drains for 30 s
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # after 5 s, the default, a busy machine's proxy is killed unborn
     "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY": "sort_shuffle_pull_based",  # ~1 s; the default costs 5-9 s on two cores
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
@@ -40,7 +43,7 @@ def set_defaults() -> None:
     """Set what Ray reads from the environment when it is imported; what the user has set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if "RAY_ADDRESS" not in os.environ:
+    if not joined():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
@@ -64,28 +67,36 @@ def session() -> Iterator[None]:
 def up(cfg: Config) -> None:
     """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so."""
     if not _running():
-        _start(cfg, joined="RAY_ADDRESS" in os.environ)
+        _start(cfg)
+
+
+def joined() -> bool:
+    """Whether the Ray that is used is another's, which RAY_ADDRESS names."""
+    return "RAY_ADDRESS" in os.environ
 
 
 def _running() -> bool:
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
-def _start(cfg: Config, joined: bool) -> None:
-    if not joined:
+def _start(cfg: Config) -> None:
+    if not joined():
         use_token(cfg.keys.folder)
     import ray
 
-    options = {} if joined else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
-    except (ConnectionError, RuntimeError) as error:
-        raise EnvironmentFault(
-            f"No Ray: {error}. Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
-        ) from error
+    except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
+        cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
+        cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
+        raise EnvironmentFault(f"No Ray: {str(error).rstrip('.')}. {cure}") from error
+    if threading.current_thread() is threading.main_thread():  # Ray's handler prints a stack of its own and exits
+        signal.signal(signal.SIGTERM, on_terminate)
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
-    say(f"  Ray {ray.__version__} {'joined' if joined else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+    say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
 
 
 def ours(error: BaseException) -> WorkbenchError | None:

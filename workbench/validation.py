@@ -22,6 +22,10 @@ CHOICES = {
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
+TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is every address
+    "name", "data.name", "serve.host", "serve.journal", "tracker.project", "tracker.folder", "storage.root",
+    "keys.folder",
+)  # fmt: skip
 REDIS = re.compile(r"rediss?://([\w.-]+@)?[\w.-]+(:\d{1,5})?(/\d*)?(\?.*)?|unix://.+")
 NETWORKS = ("train.torch_mlp", "train.keras_mlp")
 Limit = tuple[str, Callable[[float], bool], tuple[str, ...]]
@@ -100,6 +104,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     for key, allowed in CHOICES.items():
         if (value := lookup(cfg, key)) not in allowed:
             yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
+    yield from (f"{key} is empty. Give it a value, or leave it out." for key in TEXTS if not lookup(cfg, key).strip())
     yield from _limit_faults(cfg)
     if sorted(set(cfg.train.families) & set(FAMILIES)) != sorted(cfg.train.families) or not cfg.train.families:
         yield f"train.families={cfg.train.families} must name some of {', '.join(FAMILIES)}, each once."

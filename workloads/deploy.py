@@ -25,7 +25,7 @@ from workbench.config import Config
 from workbench.data import dimensions
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
-from workbench.errors import ConfigError, EnvironmentFault
+from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
@@ -36,6 +36,13 @@ from workloads import door, ingest, register, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
+
+SERVE_PORTS = {  # that Ray Serve takes beside serve.port: the variable that moves each, and where it listens by default
+    "RAY_SERVE_HAPROXY_STATS_PORT": ("0.0.0.0", 8404),  # noqa: S104 - HAProxy's own; it cannot be told otherwise
+    "RAY_SERVE_HAPROXY_METRICS_PORT": ("0.0.0.0", 9101),  # noqa: S104
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": ("127.0.0.1", 8500),
+}
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy that the environment names is not asked
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,11 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
     url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
     endpoint = Live(url, keys.api(), settings.folder)
-    if _answers(url, settings):
+    if answers(url, settings):
         yield endpoint
         return
     _check_version(cfg, version)
-    _check_port(cfg)
+    check_ports(cfg)
     _check_state(cfg)
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
@@ -111,7 +118,14 @@ def _start(cfg: Config, settings: "Settings") -> None:
 
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
-    serve.start(http_options={"host": cfg.serve.host, "port": cfg.serve.port}, logging_config={"log_level": "ERROR"})
+    options = {"host": cfg.serve.host, "port": cfg.serve.port}
+    try:
+        serve.start(http_options=options, logging_config={"log_level": "ERROR"})
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        said = " ".join(str(error).split())[-400:]
+        raise EnvironmentFault(
+            f"Ray Serve did not start: {said} See its logs, then run the same command again."
+        ) from error
     deployment = serve.deployment(
         Endpoint,
         name="endpoint",
@@ -190,16 +204,30 @@ def _unmoved(journal: Path) -> bool:
         return True
 
 
-def _check_port(cfg: Config) -> None:
+def check_ports(cfg: Config) -> None:
+    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own."""
+    serve = cfg.serve
+    needed = [(serve.host, serve.port, f"serve.port={serve.port}", f"serve.port={serve.port + 1}")]
+    for name, (host, default) in SERVE_PORTS.items() if not cluster.joined() else ():
+        port = int(os.environ.get(name, default))
+        needed.append((host, port, f"port {port} of Ray Serve", f"{name}={port + 1} in the environment"))
+    faults = [
+        f"{what} on {host} cannot be used ({why}). Stop what uses it, or choose another: {remedy}."
+        for host, port, what, remedy in needed
+        if (why := _unusable(host, port))
+    ]
+    raise_all(EnvironmentFault, "The endpoint cannot listen:", faults)
+
+
+def _unusable(host: str, port: int) -> str | None:
+    """Why nothing can listen there now; None: something can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((cfg.serve.host, cfg.serve.port))
+            probe.bind((host, port))
         except OSError as error:
-            raise EnvironmentFault(
-                f"serve.port={cfg.serve.port} on {cfg.serve.host} cannot be used ({error.strerror})."
-                " Stop what uses it, or choose another: serve.port=8001."
-            ) from None
+            return str(error.strerror)
+    return None
 
 
 def _check_state(cfg: Config) -> None:
@@ -215,16 +243,16 @@ def _check_state(cfg: Config) -> None:
 
 def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
     until = time.monotonic() + timeout_s
-    while not _answers(url, settings):
+    while not answers(url, settings):
         if time.monotonic() > until:
             raise EnvironmentFault(f"{url} did not become ready within {timeout_s:g} s. See Ray Serve's logs.")
         time.sleep(0.2)
 
 
-def _answers(url: str, settings: "Settings") -> bool:
+def answers(url: str, settings: "Settings") -> bool:
     """Whether what answers there is this very endpoint: the same version, store, data and history."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - our own http URL
+        with DIRECT.open(f"{url}/readyz", timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
         return False

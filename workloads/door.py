@@ -6,6 +6,7 @@ environment is; 70 our own mistake, with its traceback; 130 interrupted.
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -17,7 +18,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from workbench import cluster
 from workbench.config import Config
@@ -27,6 +29,7 @@ from workbench.validation import validate
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
+KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
 
@@ -67,17 +70,34 @@ def _told(error: WorkbenchError) -> int:
 
 
 def composed(arguments: Sequence[str]) -> Config:
-    """The typed config for these overrides; raises `ConfigError` with Hydra's own words when they do not fit."""
+    """The typed config for these overrides; raises `ConfigError`, with Hydra's reason where it is Hydra that refuses.
+
+    Hydra's own +KEY, ++KEY and ~KEY are refused: they add what no schema knows or drop what must be there, in silence.
+    """
+    if odd := [one for one in arguments if not KEY_VALUE.match(one)]:
+        raise ConfigError(f"{', '.join(odd)}: not of the form KEY=VALUE. The keys are in conf/README.md.")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose("config", overrides=list(arguments))
-            if missing := sorted(OmegaConf.missing_keys(cfg)):
-                raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")
-            typed = OmegaConf.to_object(cfg)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join((str(error) or str(error.__cause__)).split())) from error
+            missing = sorted(OmegaConf.missing_keys(cfg))
+            typed = None if missing else OmegaConf.to_object(cfg)
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # ValueError: train=5
+        raise ConfigError(_reason(error)) from error
+    if missing:
+        raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")
     assert isinstance(typed, Config)
     return validate(typed)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in one line: Hydra's first words leave out why, and advise to add an unknown key with +."""
+    cause = error.__cause__
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
+        keys = sorted(str(key) for key in cause.parent_node if key != "hydra")
+        return f"{cause.full_key} is no key of the configuration. Use one of: {', '.join(keys)}; see conf/README.md."
+    if isinstance(cause, OmegaConfBaseException):
+        return f"{error}: {str(cause).splitlines()[0]}."
+    return " ".join((str(error) or str(cause)).split())
 
 
 def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> None:

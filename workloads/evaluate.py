@@ -25,7 +25,7 @@ from workbench.progress import say
 from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 3
+VERSION = 4
 
 
 def key(cfg: Config) -> str:
@@ -48,7 +48,7 @@ def run(cfg: Config) -> Artifact:
         return done
     trained, features = train.run(cfg), featurize.run(cfg)
     scored = [_score_fold(cfg, trained, features, fold) for fold in protocol.of(cfg, features).test]
-    rows = [row for one in scored for row in _judged(one)]
+    rows = [row for one in scored for row in _judged(one, cfg.train.seeds)]
     stage = store.stage("evaluations", name)
     stage.files = [write_table(store.fs, stage.folder, one["table"], one["fold"]) for one in scored]
     stage.write_json("folds.json", rows)
@@ -86,7 +86,7 @@ def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
 def first_seed(evaluated: Artifact) -> dict[str, float | None]:
     """The ensemble's figures with the first seed: those of the model that can be registered."""
     rows = evaluated.read_json("folds.json")
-    found = next(row for row in rows if row["model"] == "ensemble" and row["seed"] == 0)
+    found = next(row for row in rows if row["model"] == "ensemble")  # they lie seed by seed
     return {name: found[name] for name in metrics.NAMES}
 
 
@@ -116,8 +116,8 @@ def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) 
     }
 
 
-def _judged(one: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for seed, by_model in enumerate(one["scores"]):
+def _judged(one: dict[str, Any], seeds: list[int]) -> Iterator[dict[str, Any]]:
+    for seed, by_model in zip(seeds, one["scores"], strict=True):
         for model, score_N in by_model.items():
             figures = metrics.figures(one["label"], score_N, one["time"], one["card"])
             yield {"fold": one["fold"], "seed": seed, "model": model, **figures}

@@ -117,13 +117,13 @@ def _card(cfg: Config) -> bool:
 
 
 def _without_known(cfg: Config, rows: pa.Table) -> pa.Table:
-    """Leave out customers who were known to be defrauded, as the evaluation does: two weeks to one week before."""
+    """Leave out customers who were known to be defrauded, as the evaluation does."""
     if not _card(cfg) or rows.num_rows == 0:
         return rows
     events = replay.events_of(cfg)
     first, _ = replay.span(cfg, events)
-    weeks = dt.timedelta(cfg.data.split.train_days + cfg.data.split.delay_days)
-    start = (first - weeks).replace(hour=0, minute=0, second=0)
+    before = dt.timedelta(cfg.data.split.train_days + cfg.data.split.delay_days)
+    start = (first - before).replace(hour=0, minute=0, second=0)
     seen = replay.positives_by_day(cfg, start, first)
     key, entity = Keys(cfg.keys.folder).pseudonym(), cfg.data.entities[0]
     known_from = {token(key, entity, value): day for value, day in seen.items()}

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,45 @@ def test_of_several_errors_in_a_traceback_the_last_is_the_one_that_was_raised() 
 @pytest.mark.parametrize("text", ["", "ValueError: no", "x workbench.errors.InputError: in the middle of a line"])
 def test_what_is_not_ours_is_not_made_ours(text: str) -> None:
     assert cluster.ours(OfATask(text)) is None
+
+
+@pytest.mark.parametrize(("variable", "value"), [("RAY_ADDRESS", "nonsense"), ("RAY_AUTH_TOKEN_PATH", "/nowhere")])
+def test_a_ray_that_cannot_be_had_is_a_fault_of_the_environment(
+    tmp_path: Path, bare: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    bare.setenv(variable, value)
+    program = (
+        "from workbench import cluster; from workbench.config import Config, KeysConfig, ScalingConfig\n"
+        "cluster.set_defaults()\n"
+        f"cluster.up(Config(scaling=ScalingConfig(name='x', ray_cpus=1), keys=KeysConfig(folder={str(tmp_path)!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert "workbench.errors.EnvironmentFault: No Ray: " in done.stderr, done.stderr
+    assert "RAY_AUTH_TOKEN" in done.stderr.splitlines()[-1]
+
+
+TERMINATED = """
+import os, signal, sys, time
+from workbench import cluster
+from workbench.config import Config, KeysConfig, ScalingConfig
+from workloads import door
+
+def work():
+    with cluster.session():
+        cluster.up(Config(scaling=ScalingConfig(name="x", ray_cpus=1), keys=KeysConfig(folder=sys.argv[1])))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+
+sys.exit(door.guarded(work))
+"""
+
+
+def test_a_request_to_terminate_ends_like_ctrl_c_while_ray_runs(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TERMINATED, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].startswith("interrupted: ")
+    assert "SIGTERM" not in done.stderr, "Ray's own handler prints a stack"
 
 
 @pytest.mark.usefixtures("ray_session")

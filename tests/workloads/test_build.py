@@ -28,6 +28,7 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> Config:
     cfg = benchmark_config(tmp_path_factory.mktemp("build") / "store", days=60, customers=150)
     cfg.data.split.select_start, cfg.data.split.train_start = "2018-04-20", "2018-05-05"
     cfg.train.families, cfg.train.xgboost.rounds, cfg.tracker.mode = ["xgboost"], 20, "disabled"
+    cfg.train.seeds = [7]
     return cfg
 
 
@@ -55,7 +56,7 @@ class TestTrain:
         run = train.run(cfg)
         assert run.manifest["weights"] == {"xgboost": 1.0}
         assert 0 < run.manifest["steps"]["xgboost"] <= 20
-        assert {"xgboost/test-seed0.native", "xgboost/test-seed0.onnx"} <= set(run.manifest["blobs"])
+        assert {"xgboost/test-seed7.native", "xgboost/test-seed7.onnx"} <= set(run.manifest["blobs"])
         history = snapshots.read_file(run, next(file for file in run.files if file.name.startswith("history")))
         steps = history.filter(pc.field("metric") == "average_precision")["step"].to_pylist()
         assert steps == sorted(set(steps)), "every step once"
@@ -84,6 +85,12 @@ class TestEvaluate:
         known = set(trained_on.filter(pc.field("label") == 1)["customer_id"].to_pylist())
         assert known, "the rule has something to exclude"
         assert not known & set(scored.filter(day)["customer_id"].to_pylist())
+
+    def test_every_figure_names_the_seed_that_it_is_of(self, cfg: Config) -> None:
+        artifact = evaluate.run(cfg)
+        rows = artifact.read_json("folds.json")
+        assert [(row["model"], row["seed"]) for row in rows] == [("xgboost", 7), ("ensemble", 7)]
+        assert evaluate.first_seed(artifact) == artifact.figures["ensemble"]
 
     def test_the_figures_are_those_of_the_scored_rows(self, cfg: Config) -> None:
         artifact = evaluate.run(cfg)

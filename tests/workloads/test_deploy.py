@@ -1,12 +1,20 @@
 """Which version goes live, and what is refused before anything starts."""
 
+import json
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.loop.commands import free_port
 from tests.serve import small
 from workbench.data.store import Store
-from workbench.errors import ConfigError, StoreError
+from workbench.digest import digest
+from workbench.errors import ConfigError, EnvironmentFault, StoreError
 from workbench.release import ledger
 from workloads import deploy, door
 
@@ -45,3 +53,49 @@ def test_a_champion_whose_features_the_data_cannot_give_starts_nothing(store: St
 def test_an_unknown_choice_of_version_is_refused(store: Store) -> None:
     with pytest.raises(ConfigError, match=r"serve.version=newest is unknown. Use one of: configured, champion"):
         door.composed(["serve.version=newest"])
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of loopback at which another program listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def test_every_taken_port_is_told_with_what_moves_it(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in deploy.SERVE_PORTS:
+        monkeypatch.setenv(name, str(taken))
+    with pytest.raises(EnvironmentFault) as caught:
+        deploy.check_ports(door.composed([f"serve.port={taken}"]))
+    said = str(caught.value)
+    assert all(f"{name}={taken + 1} in the environment" in said for name in deploy.SERVE_PORTS)
+    assert f"serve.port={taken} on 127.0.0.1 cannot be used" in said
+    assert f"another: serve.port={taken + 1}." in said
+
+
+def test_the_ports_of_a_cluster_that_is_joined_are_its_own(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
+    deploy.check_ports(door.composed([f"serve.port={free_port()}"]))
+
+
+def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small.settings(store, tmp_path)
+
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"settings": digest(settings)}).encode())
+
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies of its first request
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert deploy.answers(f"http://127.0.0.1:{server.server_port}", settings)

@@ -26,7 +26,7 @@ FORMAT = 1
 
 
 class Store:
-    """Opens (and at first use creates) the store at `root`; raises `StoreError` when it is of another format."""
+    """Opens the store at `root`, which the first write makes; raises `StoreError` when it is of another format."""
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
@@ -36,7 +36,7 @@ class Store:
             raise ConfigError(
                 f"storage.root={root} cannot be opened: {error}. Use a folder or an s3:// URI."
             ) from error
-        self._check_format()
+        self._begun = self._check_format()
 
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return Store, (self.root,)
@@ -72,17 +72,26 @@ class Store:
 
     def stage(self, kind: str, key: str) -> "Stage":
         """A place to write a new artifact's files; nobody sees it before `commit`."""
+        self.begin()
         return Stage(self, kind, key)
 
-    def _check_format(self) -> None:
+    def begin(self) -> None:
+        """Write down the format, once, before anything is kept: what only looks, or refuses, leaves nothing behind."""
+        if not self._begun:
+            write_bytes(self.fs, self.path("FORMAT"), f"{FORMAT}\n".encode())
+            self._begun = True
+
+    def _check_format(self) -> bool:
+        """Whether there is a store."""
         path = self.path("FORMAT")
         if self.fs.get_file_info(path).type == fs.FileType.NotFound:
-            write_bytes(self.fs, path, f"{FORMAT}\n".encode())
-        elif (found := read_bytes(self.fs, path).decode(errors="replace").strip()) != str(FORMAT):
+            return False
+        if (found := read_bytes(self.fs, path).decode(errors="replace").strip()) != str(FORMAT):
             raise StoreError(
                 f"{self.root} holds a store of format {found[:20]!r}; this version reads format {FORMAT}."
                 " Use another storage.root, or the version that wrote it."
             )
+        return True
 
 
 @dataclass(frozen=True)

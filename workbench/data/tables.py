@@ -17,7 +17,7 @@ class Table:
     """One Delta table under `<root>/tables/<name>`."""
 
     def __init__(self, store: Store, name: str) -> None:
-        self.uri = store.uri("tables", name)
+        self.store, self.uri = store, store.uri("tables", name)
 
     def exists(self) -> bool:
         """Whether anything was ever appended."""
@@ -30,6 +30,7 @@ class Table:
         """
         if self._applied(app_id) >= version:
             return False
+        self.store.begin()
         properties = CommitProperties(app_transactions=[Transaction(app_id, version)])
         try:
             write_deltalake(

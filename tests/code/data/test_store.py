@@ -87,6 +87,14 @@ def test_a_store_of_another_format_is_refused(tmp_path: Path) -> None:
         Store(str(tmp_path))
 
 
+def test_a_store_is_made_by_what_is_first_kept_in_it_not_by_looking(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    assert Store(str(root)).find("raw", "k") is None
+    assert not root.exists()
+    Store(str(root)).stage("raw", "k")
+    assert [path.name for path in root.iterdir()] == ["FORMAT"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"no": "format"}', '{"format": 2}'])
 def test_a_manifest_that_is_none_is_refused(store: Store, text: str) -> None:
     path = Path(written(store).folder) / "manifest.json"
@@ -96,6 +104,7 @@ def test_a_manifest_that_is_none_is_refused(store: Store, text: str) -> None:
 
 
 def test_a_folder_that_cannot_be_written_says_which_and_what_to_do(store: Store) -> None:
+    store.begin()
     Path(store.path("models")).write_text("a file where a folder must be")
     with pytest.raises(EnvironmentFault, match=r"could not be written.*storage\.root"):
         store.stage("models", "m").write_bytes("x", b"x")

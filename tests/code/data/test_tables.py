@@ -103,6 +103,7 @@ def test_a_full_disk_is_no_fault_of_the_rows(store: Store) -> None:
 
 
 def test_a_folder_that_cannot_be_made_names_the_root(store: Store) -> None:
+    store.begin()
     (Path(store.root) / "tables").write_text("in the way")
     with pytest.raises(EnvironmentFault, match=r"(?s)could not be appended to: .*correct storage.root"):
         Table(store, "labels/x").append(ROWS, "ingest", 1)
