@@ -45,6 +45,7 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
     if not joined():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process per training, for spot machines
 
 
 def use_token(keys_folder: str) -> None:
