@@ -1,7 +1,7 @@
 """Look for leaks: features that change when the future is rewritten, and columns that know the label.
 
 Reads:  feature snapshot, validated snapshot, label ledger; or any CSV, Parquet or JSON lines with a label
-Writes: leak report: every leak and note with column, numbers and remedy; exit code 1 where there is a leak
+Writes: leak report (report.html): every leak and note with column, numbers, remedy; exit code 1 where there is a leak
 Run:    python -m workloads.leakcheck leakcheck.path=loans.csv leakcheck.label=defaulted
 """
 
@@ -21,15 +21,16 @@ from workbench.digest import digest
 from workbench.errors import GateRefused
 from workbench.features import tables
 from workbench.features.definitions import FeatureSet, known_time_column
-from workbench.leakage import files, functions, rewrite
+from workbench.leakage import files, functions, questions, rewrite
 from workbench.leakage.audit import audit
 from workbench.leakage.findings import Finding, table_of
 from workbench.leakage.rewrite import History
 from workbench.leakage.table import Audited, Column
 from workbench.progress import say
+from workbench.report.templates import filled
 from workloads import door, featurize, ingest, validate
 
-VERSION = 1
+VERSION = 2
 WORDS = {  # how a file is named where it is the data set: `data=file data.source.path=F data.label.column=C`
     "data.source.path": "leakcheck.path",
     "data.source.format": "leakcheck.format",
@@ -65,9 +66,9 @@ def _report(cfg: Config, store: Store, name: str) -> Artifact:
     if cfg.leakcheck.path is None:
         snapshot = featurize.run(cfg)
         table, parents, unread = _snapshot(cfg, snapshot), {"features": snapshot.key}, list[str]()
-        found = rewritten(cfg)
+        found, on = rewritten(cfg)
     else:
-        (table, unread), parents, found = files.audited(cfg.leakcheck), {}, []
+        (table, unread), parents, found, on = files.audited(cfg.leakcheck), {}, [], ""
     check = cfg.leakcheck
     found += audit(table, check.false_alarm_rate, check.sample_rows, tuple(check.accept))
     rows = len(table.label_N)
@@ -78,23 +79,28 @@ def _report(cfg: Config, store: Store, name: str) -> Artifact:
         "columns": len(table.columns),
         "unread": unread,
         "tested_rows": min(rows, check.sample_rows),
+        "checks": questions.asked(table, min(rows, check.sample_rows), on),
         "false_alarm_rate": check.false_alarm_rate,
         "leaks": [dataclasses.asdict(one) for one in found if one.leak],
         "notes": [dataclasses.asdict(one) for one in found if not one.leak],
     }
     say(f"  leak check of {rows:,} rows and {len(table.columns)} columns; tests on {figures['tested_rows']:,} rows")
-    return store.stage("leakchecks", name).commit(parents, check, figures)
+    stage = store.stage("leakchecks", name)
+    stage.write_bytes("report.html", filled("leakcheck.html", leak=figures).encode())
+    return stage.commit(parents, check, figures)
 
 
-def rewritten(cfg: Config) -> list[Finding]:
-    """What the product's own features do when the future is rewritten, on up to 50,000 events of whole histories."""
+def rewritten(cfg: Config) -> tuple[list[Finding], str]:
+    """What the product's own features do when the future is rewritten, and on what: up to 50,000 events."""
     store, data = Store(cfg.storage.root), cfg.data
     events = snapshots.read(validate.run(cfg))
     said = labels.read(store, ingest.key(cfg), channel="source")
     history = History(events, said, data.id, data.event_time, known_time_column(data), tuple(data.entities)).sample()
     feature_set = FeatureSet.of(cfg.features, data)
     looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
-    return rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
+    found = rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
+    ways = f"{cfg.leakcheck.cuts} times, {len(rewrite.REWRITES)} ways"
+    return found, f"{history.events.num_rows:,} events of whole histories, {ways}"
 
 
 def _snapshot(cfg: Config, snapshot: Artifact) -> Audited:
@@ -123,10 +129,11 @@ def _refuse_leaks(report: Artifact) -> None:
     leaks: list[dict[str, Any]] = report.figures["leaks"]
     if leaks:
         count = len({one["column"] for one in leaks})
+        page = f"{report.uri}/report.html"
         raise GateRefused(
             f"{report.figures['table']} leaks in {count} of its {report.figures['columns']} columns: a model that"
             f" learns from it would look better than it is. Do what stands beside each, or, where a person made sure"
-            f" that a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {report.uri}\n\n"
+            f" that a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {page}\n\n"
             f"{table_of(Finding(**one) for one in leaks)}"
         )
 
