@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from workbench.leakage.table import Audited
+from workbench.leakage.table import EQUAL, Audited
 
 Asked = dict[str, str]  # question, on, skipped ("": it was asked)
 NO_PARTS, NO_TIME = "not asked: no column says which rows train and which test", "not asked: the rows have no time"
@@ -12,7 +12,12 @@ def asked(table: Audited, tested_rows: int, rewritten: str) -> list[Asked]:
     """Every question in the order of a report; `rewritten`: on what the future was rewritten, or ""."""
     file = "not asked: the features came ready-made"
     first = _one("Do features of the past change when the future is rewritten?", rewritten, "" if rewritten else file)
-    return [first, *_of_columns(table, f"{tested_rows:,} rows"), *_of_parts(table, f"all {len(table.label_N):,} rows")]
+    every = f"all {len(table.label_N):,} rows"
+    if table.kept:
+        every = (
+            f"a sample of {len(table.whole(EQUAL).label_N):,} rows that keeps equal ones (those of an entity) together"
+        )
+    return [first, *_of_columns(table, f"{tested_rows:,} rows"), *_of_parts(table, every)]
 
 
 def _of_columns(table: Audited, some: str) -> Iterator[Asked]:
