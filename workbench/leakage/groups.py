@@ -153,8 +153,9 @@ def _exact(groups: Groups, value_G: Floats) -> str:
         smooth_G = (positive_G + weight * prior) / (count_G + weight)
         if equal(value_G, smooth_G):
             return f"equals the positive share, smoothed by {weight:.4g} rows, in {len(value_G):,} groups"
-    if len(np.unique(share_G)) >= 4 and np.corrcoef(value_G, share_G)[0, 1] ** 2 >= 1 - 1e-9:
-        return f"is a straight line of the positive share in {len(value_G):,} groups"
+    for words, stat_G in (("the positive share", share_G), ("the log-odds", np.log(odds))):
+        if len(np.unique(share_G)) >= 4 and np.corrcoef(value_G, stat_G)[0, 1] ** 2 >= 1 - 1e-9:
+            return f"is a straight line of {words} in {len(value_G):,} groups"
     return ""
 
 
