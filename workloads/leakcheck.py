@@ -22,7 +22,8 @@ from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.leakage import bounded, files, functions, questions, rewrite
 from workbench.leakage.audit import audit
 from workbench.leakage.findings import Finding, table_of
-from workbench.leakage.rewrite import History
+from workbench.leakage.futures import REWRITES
+from workbench.leakage.history import History
 from workbench.leakage.snapshot import Snapshot
 from workbench.progress import say
 from workbench.report.templates import filled
@@ -113,7 +114,7 @@ def rewritten(cfg: Config) -> tuple[list[Finding], str]:
     feature_set = FeatureSet.of(cfg.features, data)
     looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
     found = rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
-    ways = f"{cfg.leakcheck.cuts} times, {len(rewrite.REWRITES)} ways"
+    ways = f"{cfg.leakcheck.cuts} times, {len(REWRITES)} ways"
     return found, f"{history.events.num_rows:,} events of whole histories, {ways}"
 
 
