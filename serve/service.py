@@ -1,5 +1,6 @@
 """What the endpoint does, without HTTP: features from the state, a score from the bundle, a record in the journal."""
 
+import json
 import logging
 import threading
 import time
@@ -69,6 +70,7 @@ class Service:
         public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
         self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
+        self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
@@ -101,6 +103,7 @@ class Service:
             "flagged": flagged,
             "model_version": bundle.version,
             "feature_view_version": names.digest,
+            "dimensions": self._dimensions,
             "latency_us": (time.perf_counter_ns() - started) // 1000,
         }
         self.predictions.append([record])

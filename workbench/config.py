@@ -271,6 +271,7 @@ class LeakcheckConfig:
     delay_days: float = 0.0  # file: how long after the row's time its label is known
     accept: list[str] = field(default_factory=list)  # columns that a person has looked at: their leaks become notes
     cuts: int = 5  # times after which the future is rewritten
+    driver_rows: int = 500_000  # rows of a snapshot that one process holds; of a larger one it takes samples by hash
     sample_rows: int = 200_000  # rows, drawn with a fixed seed, that the statistical tests look at
     false_alarm_rate: float = 0.01  # of all tests together: chance that a table without a leak is refused
 

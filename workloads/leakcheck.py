@@ -1,7 +1,7 @@
 """Look for leaks: features that change when the future is rewritten, and columns that know the label.
 
 Reads:  feature snapshot, validated snapshot, label ledger; or any CSV, Parquet or JSON lines with a label
-Writes: leak report: every leak and note with column, numbers and remedy; exit code 1 where there is a leak
+Writes: leak report (report.html): every leak and note with column, numbers, remedy; exit code 1 where there is a leak
 Run:    python -m workloads.leakcheck leakcheck.path=loans.csv leakcheck.label=defaulted
 """
 
@@ -10,27 +10,27 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.config import Config
-from workbench.data import dimensions, labels, snapshots, sources
+from workbench.data import dimensions, labels, sources
 from workbench.data.store import Artifact, Store
 from workbench.data.versions import Versions
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workbench.features import tables
 from workbench.features.definitions import FeatureSet, known_time_column
-from workbench.leakage import files, functions, rewrite
+from workbench.leakage import bounded, files, functions, questions, rewrite
 from workbench.leakage.audit import audit
 from workbench.leakage.findings import Finding, table_of
-from workbench.leakage.rewrite import History
-from workbench.leakage.table import Audited, Column
+from workbench.leakage.futures import REWRITES
+from workbench.leakage.history import History
+from workbench.leakage.snapshot import Snapshot
 from workbench.progress import say
+from workbench.report.templates import filled
 from workloads import door, featurize, ingest, validate
 
-VERSION = 1
+VERSION = 2
 WORDS = {  # how a file is named where it is the data set: `data=file data.source.path=F data.label.column=C`
     "data.source.path": "leakcheck.path",
     "data.source.format": "leakcheck.format",
@@ -63,72 +63,72 @@ def run(cfg: Config) -> Artifact:
 
 
 def _report(cfg: Config, store: Store, name: str) -> Artifact:
-    if cfg.leakcheck.path is None:
-        snapshot = featurize.run(cfg)
-        table, parents, unread = _snapshot(cfg, snapshot), {"features": snapshot.key}, list[str]()
-        found = rewritten(cfg)
-    else:
-        (table, unread), parents, found = files.audited(cfg.leakcheck), {}, []
     check = cfg.leakcheck
+    if check.path is None:
+        features = featurize.run(cfg)
+        names = FeatureSet.of(cfg.features, cfg.data).names
+        table, rows, positives = Snapshot(features, cfg.data, names, check).audited()
+        parents, unread = {"features": features.key}, list[str]()
+        found, on = rewritten(cfg)
+    else:
+        (table, unread), parents, found, on = files.audited(check), {}, [], ""
+        rows, positives = len(table.label_N), int(table.label_N.sum())
     found += audit(table, check.false_alarm_rate, check.sample_rows, tuple(check.accept))
-    rows = len(table.label_N)
+    tested = min(len(table.label_N), check.sample_rows)
     figures = {
         "table": check.path or cfg.data.name,
         "rows": rows,
-        "positives": int(table.label_N.sum()),
+        "held_rows": len(table.label_N),
+        "positives": positives,
         "columns": len(table.columns),
         "unread": unread,
-        "tested_rows": min(rows, check.sample_rows),
+        "tested_rows": tested,
+        "checks": questions.asked(table, tested, on),
         "false_alarm_rate": check.false_alarm_rate,
         "leaks": [dataclasses.asdict(one) for one in found if one.leak],
         "notes": [dataclasses.asdict(one) for one in found if not one.leak],
     }
-    say(f"  leak check of {rows:,} rows and {len(table.columns)} columns; tests on {figures['tested_rows']:,} rows")
-    return store.stage("leakchecks", name).commit(parents, check, figures)
+    say(f"  leak check of {rows:,} rows and {len(table.columns)} columns; {_looked_at(figures)}")
+    stage = store.stage("leakchecks", name)
+    stage.write_bytes("report.html", filled("leakcheck.html", leak=figures).encode())
+    return stage.commit(parents, check, figures)
 
 
-def rewritten(cfg: Config) -> list[Finding]:
-    """What the product's own features do when the future is rewritten, on up to 50,000 events of whole histories."""
+def _looked_at(figures: dict[str, Any]) -> str:
+    """On how many rows; a snapshot beyond leakcheck.driver_rows is sampled."""
+    tested = f"tests on {figures['tested_rows']:,} rows"
+    if figures["held_rows"] == figures["rows"]:
+        return tested
+    return f"{tested}, comparisons on samples of up to {figures['held_rows']:,} that keep together what is compared"
+
+
+def rewritten(cfg: Config) -> tuple[list[Finding], str]:
+    """What the product's own features do when the future is rewritten, and on what: up to 50,000 events."""
     store, data = Store(cfg.storage.root), cfg.data
-    events = snapshots.read(validate.run(cfg))
+    by = data.entities[0] if data.entities else data.id
+    sample = bounded.Sample([by], cfg.leakcheck.driver_rows)
+    events = bounded.samples(bounded.blocks_of(validate.run(cfg)), {by: sample})[by]
     events = versions.events(events) if (versions := Versions.of(data)) else events
-    said = labels.read(store, ingest.key(cfg), channel="source")
+    said = labels.ledger(store, ingest.key(cfg)).read(
+        rows=(pc.field("channel") == "source") & pc.field(data.id).isin(events[data.id].combine_chunks())
+    )
     history = History(events, said, data.id, data.event_time, known_time_column(data), tuple(data.entities)).sample()
     feature_set = FeatureSet.of(cfg.features, data)
     looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
-    return rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
-
-
-def _snapshot(cfg: Config, snapshot: Artifact) -> Audited:
-    """The feature snapshot as a table to audit; a stratified split has parts, and no time that means anything."""
-    data, names = cfg.data, FeatureSet.of(cfg.features, cfg.data).names
-    timed = data.split.kind == "time"
-    roles = list(dict.fromkeys([data.id, data.event_time, *data.entities, "label", *([] if timed else ["part"])]))
-    rows = featurize.table(snapshot, [*roles, *(name for name in names if name not in roles)])
-    rows = rows.filter(pc.is_valid(rows["label"]))
-    entities = tuple(one for name in data.entities if (one := Column.of(name, rows[name])) is not None)
-    identity = Column.of(data.id, rows[data.id])
-    return Audited(
-        columns=tuple(one for name in names if (one := Column.of(name, rows[name])) is not None),
-        label_N=rows["label"].to_numpy().astype(np.int64),
-        time_N=rows[data.event_time].cast(pa.int64()).to_numpy() if timed else None,
-        entities=entities,
-        part=None if timed else Column.of("part", rows["part"]),
-        split="time" if timed else cfg.leakcheck.split or "random",
-        delay=data.label.delay_days * files.DAY_US,
-        ids=() if identity is None else (identity,),
-        row_N=np.arange(rows.num_rows),
-    )
+    found = rewrite.changed(functions.of_feature_set(feature_set, looked_up), history, cfg.leakcheck.cuts)
+    ways = f"{cfg.leakcheck.cuts} times, {len(REWRITES)} ways"
+    return found, f"{history.events.num_rows:,} events of whole histories, {ways}"
 
 
 def _refuse_leaks(report: Artifact) -> None:
     leaks: list[dict[str, Any]] = report.figures["leaks"]
     if leaks:
         count = len({one["column"] for one in leaks})
+        page = f"{report.uri}/report.html"
         raise GateRefused(
             f"{report.figures['table']} leaks in {count} of its {report.figures['columns']} columns: a model that"
             f" learns from it would look better than it is. Do what stands beside each, or, where a person made sure"
-            f" that a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {report.uri}\n\n"
+            f" that a column is known before the outcome, say leakcheck.accept=[COLUMN]. The report: {page}\n\n"
             f"{table_of(Finding(**one) for one in leaks)}"
         )
 

@@ -19,13 +19,13 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import metrics
 from workbench.features.timeline import micros
-from workbench.feedback import drift, prediction_log, verdict
+from workbench.feedback import drift, prediction_log, shapes, verdict
 from workbench.governance.keys import Keys, token
 from workbench.models.bundle import Bundle, open_bundle
 from workbench.progress import say
 from workloads import door, ingest, label, register, replay
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -45,6 +45,7 @@ def run(cfg: Config) -> Artifact:
     findings = {
         "rows": log.num_rows,
         "drift": [dataclasses.asdict(one) for one in _drift(cfg, bundle, features)],
+        "shapes": shapes.counted(bundle.reference["shapes"], features),
         "latency_ms": _latency(log),
         "performance": _performance(cfg, store, log, dt.datetime.fromisoformat(told.figures["clock"])),
         "promised": bundle.reference["figures"],

@@ -1,16 +1,19 @@
 """Compute again offline what the endpoint served, and compare every feature of every logged row bit for bit.
 
-Reads:  prediction log and corrections; validated snapshot; label ledger; dimension snapshots
+Reads:  prediction log and corrections; validated snapshot; label ledger; the dimension snapshots that the log names
 Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any)
 Run:    python -m workloads.parity
 """
 
 import dataclasses
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from workbench.config import Config
 from workbench.data import dimensions, labels, snapshots
@@ -28,7 +31,7 @@ from workbench.governance.keys import Keys
 from workbench.progress import say
 from workloads import deploy, door, ingest, label, validate
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -80,7 +83,8 @@ def _asked(store: Store, cfg: Config, feature_set: FeatureSet) -> pa.Table:
     """What the endpoint was asked under this feature view: the first request of each event."""
     name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
     chosen = pc.field("feature_view_version") == feature_set.digest
-    log = prediction_log.predictions(store, name).read(["id", "received_at", "event", "features"], rows=chosen)
+    columns = ["id", "received_at", "event", "features", "dimensions"]
+    log = prediction_log.predictions(store, name).read(columns, rows=chosen)
     log = log.sort_by([("id", "ascending"), ("received_at", "ascending")])
     ids = log["id"].to_numpy(zero_copy_only=False)
     return log.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
@@ -91,12 +95,21 @@ def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) 
     asked, until = parity.events_of(log, cfg.data), deploy.history_until(cfg)
     ledger = _ledger(store, cfg, until)
     positives = PositiveIntervals.of(ledger, cfg.data.id)
-    looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables), cfg.data.entities, _token(cfg))
-    history, name = _history(cfg, feature_set, until), prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    history, offline_NF = _history(cfg, feature_set, until), np.empty_like(served_NF)
+    name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
     told = parity.corrections_of(prediction_log.told_corrections(store, name, cfg.data), cfg.data)
-    found = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
-    offline_NF = np.stack([found[name] for name in feature_set.names], axis=1)
+    for keys, row_N in _by_dimensions(cfg, log):
+        looked_up = tables.load(store, feature_set, keys, cfg.data.entities, _token(cfg))
+        found = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
+        offline_NF[row_N] = np.stack([found[name] for name in feature_set.names], axis=1)[row_N]
     return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
+
+
+def _by_dimensions(cfg: Config, log: pa.Table) -> Iterator[tuple[dict[str, str], NDArray[np.bool_]]]:
+    """The dimension snapshots that decisions were made from, and which; the config's where a record does not say."""
+    said = pc.fill_null(log["dimensions"], json.dumps(dimensions.keys(cfg.features.tables)))
+    for text in pc.unique(said).to_pylist():
+        yield json.loads(text), pc.equal(said, text).to_numpy()
 
 
 def _history(cfg: Config, feature_set: FeatureSet, until_us: int | None) -> pa.Table:

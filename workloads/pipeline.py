@@ -1,7 +1,7 @@
 """The main job: from raw events all the way round the loop to a live, monitored endpoint, and a report of it.
 
 Reads:  the configured source
-Writes: everything that the steps write; report.html
+Writes: everything that the steps write; report.html, features.html
 Run:    python -m workloads.pipeline experiment=payments
 """
 
@@ -15,7 +15,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import published
 from workbench.progress import say
-from workbench.report import page
+from workbench.report import catalogue, page
 from workbench.validation import check_learning
 from workloads import (
     deploy,
@@ -33,7 +33,7 @@ from workloads import (
     validate,
 )
 
-VERSION = 3
+VERSION = 4
 Step = Callable[[Config], Artifact]
 BUILD: dict[str, Step] = {
     "ingest": ingest.run,
@@ -100,6 +100,8 @@ def _report(cfg: Config, done: dict[str, Artifact], seconds: dict[str, float]) -
     stage = store.stage("reports", key)
     beside = published.table(cfg.evaluate.published)
     stage.write_bytes("report.html", page.render(cfg.name, done, seconds, beside).encode())
+    features = catalogue.render(cfg.name, done["register"], done["monitor"].read_json("findings.json"))
+    stage.write_bytes("features.html", features.encode())
     return stage.commit(parents, {"experiment": cfg.name}, done["evaluate"].figures, seconds=seconds)
 
 

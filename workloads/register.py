@@ -17,10 +17,10 @@ from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import ConfigError
-from workbench.evaluation import metrics, protocol
+from workbench.evaluation import importance, metrics, protocol
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
-from workbench.feedback import drift
+from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
 from workbench.models import bundle, graph, native
 from workbench.models.scorer import Scorer
@@ -28,7 +28,7 @@ from workbench.progress import say
 from workbench.release import gates
 from workloads import door, evaluate, featurize, train
 
-VERSION = 2
+VERSION = 3
 
 
 def key(cfg: Config) -> str:
@@ -56,11 +56,12 @@ def run(cfg: Config) -> Artifact:
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
     threshold = _threshold(cfg, trained, weights)
     about = {"members": list(weights), "weights": list(weights.values()), "threshold": threshold}
+    reference = _reference(cfg, features, model, evaluated) | _inputs(cfg, features, model, tested)
     files = {
         bundle.MODEL: model,
         **{f"members/{family}": content for family, content in natives.items()},
         "features.json": json.dumps(feature_set.to_json(), indent=1).encode(),
-        "reference.json": json.dumps(_reference(cfg, features, model, evaluated)).encode(),
+        "reference.json": json.dumps(reference).encode(),
         "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences), indent=1).encode(),
     }
     signing = Keys(cfg.keys.folder).signing()
@@ -133,8 +134,21 @@ def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifac
     table = table.append_column("score", [Scorer(model).score(x_NF).score_N])
     return {
         "profile": drift.profile(table, [*names, "score"]),
+        "shapes": shapes.profile(table, names),
         "figures": evaluated.figures["ensemble"],
         "intervals": evaluated.read_json("intervals.json")["ensemble"],
+    }
+
+
+def _inputs(cfg: Config, features: Artifact, model: bytes, tested: dict[str, Any]) -> dict[str, Any]:
+    """What a catalogue says of the features besides: how much rests on each, and how often its source has no value."""
+    feature_set = FeatureSet.of(cfg.features, cfg.data)
+    falls = importance.permuted(Scorer(model), tested["x"], tested["label"])
+    events = Store(cfg.storage.root).get("validated", features.manifest["parents"]["validated"])
+    nulls = {name: snapshots.read(events, [name])[name].null_count for name in sorted(feature_set.columns)}
+    return {
+        "importance": dict(zip(feature_set.names, falls, strict=True)),
+        "source_missing": {name: count / max(events.rows, 1) for name, count in nulls.items()},
     }
 
 

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import feature_check, feature_peers, features, incremental
+from benchmarks import feature_check, feature_peers, features, incremental, leak_clean, leak_plants, leakcheck
 from benchmarks.usage import Usage, tree
 from workbench.config import BenchmarkConfig, Config
 from workbench.data import snapshots
@@ -164,3 +165,37 @@ def test_an_added_day_is_measured_on_top_of_the_others_and_alone(tmp_path: Path)
         incremental.agree(made[1], made[1])
     with pytest.raises(InputError, match="- customer_id"):
         incremental.agree(updated.get("features", made[0].figures["kept_from"]), made[1])
+
+
+def test_planted_leaks_are_counted_by_their_column(capsys: pytest.CaptureFixture[str]) -> None:
+    real = {name: one for name, one in leak_clean.published(None) if name in ("lending_club", "diabetes")}
+    rows = {row.case: (row.ours, row.peer) for row in leakcheck.planted(real, 1, ["target encoding", "class median"])}
+    assert rows == {
+        "leak: target encoding": (2, 2),
+        "leak: class median": (1, 2),
+        "named in a note only": (0, 4),
+        "another column blamed": (0, 4),
+    }
+    assert "class median in diabetes: nothing" in capsys.readouterr().err, "and what was missed is told"
+
+
+def test_there_are_many_kinds_of_leaks_and_of_clean_tables() -> None:
+    assert (len(leak_plants.PLANTS), len(leak_clean.KINDS)) == (26, 12)
+
+
+def test_a_clean_table_that_is_refused_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = leak_clean.KINDS["small"]
+    leaking = lambda random: leak_plants.PLANTS["inverted"]((one := small(random)).frame, one.label_N, random)  # noqa: E731
+    monkeypatch.setattr(leak_clean, "KINDS", {"small": small, "leaking": leaking})
+    assert [(row.case, row.ours, row.peer) for row in leakcheck.simulated(1, 2)] == [
+        ("clean: small", 0, 2),
+        ("clean: leaking", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize("kind", leak_clean.KINDS)
+def test_a_clean_table_has_both_classes_and_its_roles(kind: str) -> None:
+    case = leak_clean.KINDS[kind](np.random.default_rng(3))
+    assert 0 < case.label_N.sum() < len(case.label_N) == len(case.frame)
+    named = [one for role in ("time", "part") if (one := case.roles.get(role))] + case.roles.get("entities", [])
+    assert set(named) <= set(case.frame.columns)

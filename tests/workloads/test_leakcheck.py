@@ -35,6 +35,7 @@ class TestAFile:
         report = leakcheck.run(config(tmp_path, path=str(loans(tmp_path, None)), label="bad"))
         assert (report.figures["leaks"], report.figures["notes"]) == ([], [])
         assert (report.figures["rows"], report.figures["columns"], report.figures["positives"]) == (9857, 22, 517)
+        assert "Nothing found" in report.read_bytes("report.html").decode()
 
     def test_with_a_leak_is_refused_with_its_column_numbers_and_remedy(self, tmp_path: Path) -> None:
         with pytest.raises(GateRefused, match=r"leaks in 1 of its 23 columns") as refused:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from omegaconf import OmegaConf
@@ -27,6 +28,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.feedback import prediction_log
 from workloads import deploy, door, featurize, validate
+from workloads import parity as parity_step
 
 README = (Path(door.CONF) / "features" / "README.md").read_text()
 NAMES = ["terminal_class", "terminal_floors", "roundness"]
@@ -119,7 +121,8 @@ class TestServing:
         events = parity.events_of(log, cfg.data)
         assert all(len(token) == 32 for token in events["terminal_id"].to_pylist()), "the log holds no terminal"
         token, nobody = service.token, PositiveIntervals.of(labels.read(store, "raw"), "id")
-        loaded = tables.load(store, service.bundle.feature_set, service.settings.dimensions, cfg.data.entities, token)
+        (named,) = set(log["dimensions"].to_pylist())
+        loaded = tables.load(store, service.bundle.feature_set, json.loads(named), cfg.data.entities, token)
         found = parity.recomputed(service.bundle.feature_set, events.slice(0, 0), events, nobody, loaded)
         assert served == np.stack([found[name] for name in NAMES], axis=1).tolist()
 
@@ -137,3 +140,11 @@ class TestServing:
             less = dataclasses.replace(cfg, features=dataclasses.replace(cfg.features, tables=other))
             with pytest.raises(ConfigError, match=r"needs .*features\.tables\.terminals\.columns\.floors"):
                 deploy._check_version(less, version)
+
+    def test_parity_finds_the_tables_that_a_decision_was_made_from(self, cfg: Config) -> None:
+        """Also where the file has another content since; a record of a version that did not say takes the config's."""
+        first, other = '{"terminals": "d1"}', '{"terminals": "d2"}'
+        log = pa.table({"dimensions": pa.array([first, None, first, other])})
+        found = [(keys["terminals"], rows.tolist()) for keys, rows in parity_step._by_dimensions(cfg, log)]
+        now = dimensions.keys(cfg.features.tables)["terminals"]
+        assert found == [("d1", [1, 0, 1, 0]), (now, [0, 1, 0, 0]), ("d2", [0, 0, 0, 1])]

@@ -25,6 +25,12 @@ def split(table: pa.Table, columns: Sequence[str], buckets: int) -> list[pa.Tabl
     return [sorted_.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def below(table: pa.Table, columns: Sequence[str], share: float) -> NDArray[np.bool_]:
+    """[N] whether the hash of some columns of a row lies in the lowest share of all: rows with equal values agree."""
+    mixed = (_mixed([table[name] for name in columns]) + MIX) * MIX  # once more: the hash of 0 is 0, below any share
+    return mixed >> np.uint64(33) < np.uint64(share * 2**31)
+
+
 def _taken(column: pa.ChunkedArray, order: NDArray[np.int64]) -> pa.Array:
     """The values in another order; plain 64-bit ones by NumPy, which is several times as fast as Arrow."""
     values = column.combine_chunks()
@@ -34,16 +40,23 @@ def _taken(column: pa.ChunkedArray, order: NDArray[np.int64]) -> pa.Array:
 
 
 def _buckets(columns: Sequence[pa.ChunkedArray], buckets: int) -> NDArray[np.int64]:
+    return (_mixed(columns) >> np.uint64(33)).astype(np.int64) % buckets
+
+
+def _mixed(columns: Sequence[pa.ChunkedArray]) -> NDArray[np.uint64]:
     mixed = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
         mixed = (mixed ^ _hash(column)) * MIX
-    return (mixed >> np.uint64(33)).astype(np.int64) % buckets
+    return mixed
 
 
 def _hash(values: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """Integers are their own hash, others have the CRC of their text; a null is the same value everywhere."""
+    """Integers and the bits of numbers are their own hash, others have the CRC of their text; nulls are all equal."""
     if pa.types.is_integer(values.type):
         return pc.fill_null(values.cast(pa.int64()), 0).to_numpy().astype(np.uint64)
+    if pa.types.is_floating(values.type):  # + 0.0: -0.0 is 0.0
+        bits = (pc.fill_null(values.cast(pa.float64()), np.nan).to_numpy() + 0.0).view(np.uint64)
+        return bits ^ (bits >> np.uint64(32))  # whole numbers differ in high bits only, which a product pushes out
     encoded = values.combine_chunks().dictionary_encode("encode")  # a null gets a code of its own
     hashes = [zlib.crc32(str(value).encode()) for value in encoded.dictionary.to_pylist()]
     return np.asarray(hashes, np.uint64)[encoded.indices.to_numpy()]

@@ -46,6 +46,6 @@ def empty(artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
     return pa.table({name: pa.nulls(0) for name in names})
 
 
-def read_file(artifact: Artifact, entry: FileEntry) -> pa.Table:
-    """One of the files of an artifact that holds several tables."""
-    return read_table(artifact.store.fs, artifact.folder, entry)
+def read_file(artifact: Artifact, entry: FileEntry, columns: Sequence[str] | None = None) -> pa.Table:
+    """The chosen columns of one of the files of an artifact."""
+    return read_table(artifact.store.fs, artifact.folder, entry, columns)

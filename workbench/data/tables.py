@@ -23,10 +23,11 @@ class Table:
         """Whether anything was ever appended."""
         return DeltaTable.is_deltatable(self.uri, storage_options=_storage_options())
 
-    def append(self, rows: pa.Table, app_id: str, version: int) -> bool:
+    def append(self, rows: pa.Table, app_id: str, version: int, widen: bool = False) -> bool:
         """Append `rows` as transaction `version` of `app_id`; False when that transaction is in the table already.
 
         A writer that repeats itself after a crash gives the same `app_id` and `version`: nothing is lost or doubled.
+        `widen`: columns that the table has not yet are added to it, null in the rows before.
         """
         if self._applied(app_id) >= version:
             return False
@@ -37,6 +38,7 @@ class Table:
                 self.uri,
                 plain_strings(rows),
                 mode="append",
+                schema_mode="merge" if widen else None,
                 commit_properties=properties,
                 storage_options=_storage_options(),
             )

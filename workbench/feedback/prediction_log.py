@@ -31,6 +31,7 @@ PREDICTIONS = pa.schema(
         ("flagged", pa.bool_()),
         ("model_version", pa.string()),
         ("feature_view_version", pa.string()),
+        ("dimensions", pa.string()),  # JSON: the snapshot of each table that features were looked up in; null: not said
         ("latency_us", pa.int64()),
     ]
 )
@@ -69,7 +70,7 @@ def predictions(store: Store, name: str) -> Table:
 def move_predictions(store: Store, name: str, segment: Path) -> int:
     """Move a closed journal segment into the table, once, and remove it; returns the number of records."""
     rows = _parse(segment, PREDICTIONS)
-    predictions(store, name).append(rows, app_id=segment.stem, version=1)
+    predictions(store, name).append(rows, app_id=segment.stem, version=1, widen=True)
     segment.unlink()
     return rows.num_rows
 

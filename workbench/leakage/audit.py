@@ -7,7 +7,7 @@ table without a leak is refused is at most the rate. Checks that compare values 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from workbench.leakage import collapse, determined, groups, later, order, overlap
+from workbench.leakage import collapse, corroborated, determined, groups, later, order, overlap
 from workbench.leakage.findings import Finding, once
 from workbench.leakage.table import Audited
 
@@ -32,6 +32,6 @@ def audit(table: Audited, false_alarm_rate: float, limit: int, accept: tuple[str
     for check in TESTED:
         found += check(table if check in WHOLE else some, level)
     leaking = {one.column for one in found if one.leak}
-    found += determined.judged(some, determined.suspects(some, level), leaking)
+    found += corroborated.judged(some, determined.suspects(some, level), leaking)
     told = [replace(one, leak=one.leak and one.column not in accept) for one in found]
     return once(sorted(told, key=lambda one: not one.leak))

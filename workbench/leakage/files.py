@@ -142,7 +142,7 @@ def config_faults(check: LeakcheckConfig) -> None:
         faults.append(f"leakcheck.split={check.split} is unknown. Use one of: random, time, entity.")
     if not 0 < check.false_alarm_rate < 1:
         faults.append(f"leakcheck.false_alarm_rate={check.false_alarm_rate} must be greater than 0 and less than 1.")
-    for key in ("cuts", "sample_rows"):
+    for key in ("cuts", "driver_rows", "sample_rows"):
         if getattr(check, key) < 1:
             faults.append(f"leakcheck.{key}={getattr(check, key)} must be greater than 0.")
     raise_all(ConfigError, "The configuration is wrong:", faults)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.leakage.findings import Finding
-from workbench.leakage.table import Audited, Column, Floats, Ints, Mask
+from workbench.leakage.table import FIRST, Audited, Column, Floats, Ints, Mask
 
 LIMIT = 200_000  # rows of whole groups that are looked at
 DAY_US = 86_400_000_000
@@ -64,9 +64,9 @@ def statistics(table: Audited) -> Iterator[Finding]:
     """The columns that equal one of the statistics that look ahead."""
     if table.time_N is None:
         return
-    everything = Column("(all rows)", np.zeros(len(table.label_N)))
+    everything = Column(FIRST, np.zeros(len(table.label_N)))
     for by in (*table.entities, everything):
-        some = table.groups(by, LIMIT) if by is not everything else table.take(slice(LIMIT))
+        some = table.groups(by, LIMIT) if by is not everything else table.whole(FIRST).take(slice(LIMIT))
         key = next((one for one in some.entities if one.name == by.name), None)
         yield from _of_group(some, by.name, None if key is None else key.coded[1])
 

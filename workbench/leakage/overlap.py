@@ -6,26 +6,40 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workbench.leakage.findings import Finding
-from workbench.leakage.table import Audited, Column, Ints
+from workbench.leakage.table import EQUAL, Audited, Column, Ints
 
 FEW_COPIES = 0.01  # a smaller share of copied rows is a note
+TIME = "(time)"
 TELLING = 0.5  # of the row pairs equal in all columns but the most telling one, the share equal in that too
 
 
 def copies(table: Audited) -> Iterator[Finding]:
     """Rows that occur twice: on both sides of the split, or anywhere where no parts are declared."""
-    inputs = [*table.columns, *table.entities]
-    if table.time_N is not None and table.split == "time":
-        inputs.append(Column("time", table.time_N.astype(float)))
+    apart = telling(table)
+    some = table.whole(EQUAL)
+    inputs = inputs_of(some)
     name_N = row_names(inputs)
-    twin_N, where = _twins(name_N, table.part)
+    twin_N, where = _twins(name_N, some.part)
     share = float(twin_N.mean())
     if share == 0:
         return
-    text = f"{int(twin_N.sum()):,} rows ({share:.2%}) have an equal one {where}"
-    leak = share >= FEW_COPIES and _are_copies(inputs, name_N)
+    sampled = f" of a sample of {len(name_N):,}" if some is not table else ""
+    text = f"{int(twin_N.sum()):,} rows{sampled} ({share:.2%}) have an equal one {where}"
+    leak = share >= FEW_COPIES and _are_copies(inputs, name_N, apart)
     words = "Remove the copies before the split, or keep equal rows in one part." if leak else "Few, or coincidences."
     yield Finding("copied rows", "(rows)", text, words, leak)
+
+
+def inputs_of(table: Audited) -> list[Column]:
+    """What must be equal in rows that are copies."""
+    timed = table.time_N is not None and table.split == "time"
+    time = [Column(TIME, table.time_N.astype(float))] if table.time_N is not None and timed else []
+    return [*table.columns, *table.entities, *time]
+
+
+def telling(table: Audited) -> str:
+    """The input that tells rows apart best: a sample that keeps equal rows together must not look at it."""
+    return max(inputs_of(table), key=lambda one: len(one.coded[0])).name
 
 
 def row_names(columns: Sequence[Column]) -> Ints:
@@ -42,8 +56,11 @@ def shared_entities(table: Audited) -> Iterator[Finding]:
     """Entities that occur in more than one part of a split that claims to separate them; otherwise a note."""
     if table.part is None or table.split == "time":
         return
-    for entity in table.entities:
-        pair = np.unique(np.stack([entity.coded[1], table.part.coded[1]]), axis=1)
+    for name in [one.name for one in table.entities]:
+        some = table.whole(name)
+        assert some.part is not None
+        entity = some.column(name)
+        pair = np.unique(np.stack([entity.coded[1], some.part.coded[1]]), axis=1)
         both = int((np.bincount(pair[0][pair[0] >= 0]) > 1).sum())
         if both:
             text = f"{both:,} of {len(entity.coded[0]):,} values occur in more than one part"
@@ -81,11 +98,11 @@ def _twins(name_N: Ints, part: Column | None) -> tuple[np.ndarray, str]:
     return (low < high)[code_N], "in another part"
 
 
-def _are_copies(inputs: Sequence[Column], name_N: Ints) -> bool:
+def _are_copies(inputs: Sequence[Column], name_N: Ints, apart: str) -> bool:
     """Whether equal rows were copied. Coincidences would mostly differ in the column that tells rows apart best."""
-    telling = max(inputs, key=lambda one: len(one.coded[0]))
-    chance = float(np.sum((np.bincount(telling.coded[1] + 1) / len(name_N)) ** 2))
-    rest_N = row_names([one for one in inputs if one is not telling])
+    best = next(one for one in inputs if one.name == apart)
+    chance = float(np.sum((np.bincount(best.coded[1] + 1) / len(name_N)) ** 2))
+    rest_N = row_names([one for one in inputs if one is not best])
     if not len(rest_N) or chance > 0.1:
         return False
     return _pairs(name_N) >= TELLING * _pairs(rest_N)

@@ -8,7 +8,7 @@ Shapes: N rows, B bins, K folds.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -92,6 +92,9 @@ def _text_views(column: Column) -> Iterator[tuple[str, Ints]]:
     forms = {f"its first {n} characters": [text[:n] for text in texts] for n in (1, 2, 3)}
     forms |= {f"its last {n} characters": [text[-n:] for text in texts] for n in (1, 2, 3)}
     forms["its length"] = [str(len(text)) for text in texts]
+    yield "its alphabetical place", binned(replace(column, categories=None))
+    numbers = np.array([int("0" + "".join(filter(str.isdigit, text))[:15]) for text in texts], np.float64)
+    yield "the number in it", binned(Column(column.name, np.where(codes_N < 0, np.nan, numbers[at_N]), whole=True))
     for words, form in forms.items():
         distinct, code_T = np.unique(np.array(form), return_inverse=True)
         yield words, np.where(codes_N < 0, len(distinct), code_T[at_N])

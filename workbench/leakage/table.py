@@ -4,7 +4,7 @@ Shapes: N rows, V distinct values of a column, K folds.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+EQUAL, FIRST = "(equal rows)", "(all rows)"
 SEED = 71_828_182  # no seed that made the data: folds drawn with the same 0 followed a column drawn with it
 
 
@@ -89,6 +90,9 @@ class Audited:
     delay: float = 0.0  # how long after the row's time its label is known, in the unit of the time
     ids: tuple[Column, ...] = ()  # names of rows: no inputs, but their order must not tell the label
     row_N: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # the row's number in the file
+    # Of a table that is too large to hold, this is a sample; `kept` are others that leave together what is compared:
+    # the rows of an entity (by its name), equal rows (EQUAL), the first rows in time (FIRST).
+    kept: Mapping[str, "Audited"] = field(default_factory=dict)
 
     def take(self, rows: Any) -> "Audited":
         """The same table of some rows."""
@@ -101,7 +105,12 @@ class Audited:
             part=None if self.part is None else self.part.take(rows),
             ids=tuple(one.take(rows) for one in self.ids),
             row_N=self.row_N[rows],
+            kept={},
         )
+
+    def whole(self, name: str) -> "Audited":
+        """The sample that keeps together what `name` says, or this very table where it is no sample."""
+        return self.kept.get(name, self)
 
     def sample(self, limit: int, seed: int = SEED) -> "Audited":
         """At most `limit` rows, drawn with a fixed seed, in their order."""
@@ -112,6 +121,8 @@ class Audited:
 
     def groups(self, by: Column, limit: int, seed: int = SEED) -> "Audited":
         """About `limit` rows in whole groups that share a value of `by`; single rows where every group is larger."""
+        if by.name in self.kept:
+            return (one := self.kept[by.name]).groups(one.column(by.name), limit, seed)
         if len(self.label_N) <= limit:
             return self
         distinct_V, code_N = by.coded

@@ -1,20 +1,17 @@
 """The pipeline's report as one self-contained HTML page, and as a dozen lines for the terminal."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from workbench.data.store import Artifact
 from workbench.evaluation import published
+from workbench.report.templates import filled
 
 
 def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], beside: published.Figures) -> str:
     """The page; everything in it comes from the artifacts, and `beside` stands beside our figures."""
-    template = resources.files("workbench.report").joinpath("page.html").read_text()
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    return filled(
+        "page.html",
         name=name,
         done=done,
         seconds=seconds,
@@ -22,6 +19,7 @@ def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], besi
         curves=done["evaluate"].read_bytes("curves.svg").decode().partition("<svg")[2],
         version=done["register"],
         card=done["register"].read_json("card.json"),
+        leak=done["leakcheck"].figures,
         findings=done["monitor"].read_json("findings.json"),
         verdict=done["monitor"].figures,
     )

@@ -16,7 +16,7 @@ from workbench.feedback.prediction_log import FEEDBACK, PREDICTIONS, TIME
 RECORD = {
     "request_id": "r", "id": "7", "event_time": 1, "received_at": 2, "entities": ["t-1", "t-2"], "event": "{}",
     "features": [1.5], "score": 0.25, "member_logits": [-1.0, 2.0], "flagged": True, "model_version": "m",
-    "feature_view_version": "f", "latency_us": 40,
+    "feature_view_version": "f", "dimensions": "{}", "latency_us": 40,
 }  # fmt: skip
 TOLD = {"id": "7", "label": 1, "scenario": None, "event_time": 1, "known_time": 2, "recorded_at": 3}
 
@@ -111,3 +111,20 @@ def test_corrections_come_in_the_order_in_which_they_are_known_and_were_told(sto
     assert told["event"].to_pylist() == ["first", None, "last", "later"]
     assert told["id"].to_pylist() == [7, 7, 7, 8]
     assert told["known_time"].cast(pa.int64()).to_pylist() == [5, 5, 5, 9]
+
+
+def test_a_log_that_does_not_name_dimensions_yet_gets_the_column(store: Store, tmp_path: Path) -> None:
+    """A store of a version that did not record them goes on: its rows say nothing, later ones do."""
+    old = pa.schema([column for column in PREDICTIONS if column.name != "dimensions"])
+    typed = pa.schema([pa.field(one.name, TIME) if one.name in ("event_time", "received_at") else one for one in old])
+    rows = pa.Table.from_pylist([{name: RECORD[name] for name in old.names}], typed)
+    prediction_log.predictions(store, "app").append(rows, "predictions-0", 1)
+    prediction_log.move_predictions(store, "app", segment(tmp_path, RECORD | {"dimensions": '{"shops": "d1"}'}))
+    said = prediction_log.predictions(store, "app").read(["dimensions"])["dimensions"].to_pylist()
+    assert set(said) == {None, '{"shops": "d1"}'}
+
+
+def test_a_segment_of_a_version_that_did_not_name_them_is_moved_too(store: Store, tmp_path: Path) -> None:
+    record = {name: value for name, value in RECORD.items() if name != "dimensions"}
+    prediction_log.move_predictions(store, "app", segment(tmp_path, record))
+    assert prediction_log.predictions(store, "app").read()["dimensions"].to_pylist() == [None]

@@ -112,6 +112,12 @@ def coded_id(frame: pd.DataFrame, label_N: np.ndarray, random: np.random.Generat
     return frame.assign(planted=[f"{'AB'[one]}{number:07d}" for one, number in zip(label_N, numbers, strict=True)])
 
 
+def numbered_text(frame: pd.DataFrame, label_N: np.ndarray, random: np.random.Generator) -> pd.DataFrame:
+    """Texts with a number that was given to one class after the other, behind a prefix and before a random end."""
+    place = ordered_id(frame, label_N, random)["planted"]
+    return frame.assign(planted=[f"case {one}/{random.choice(list('xyz'))}" for one in place])
+
+
 def last_digit(frame: pd.DataFrame, label_N: np.ndarray, random: np.random.Generator) -> pd.DataFrame:
     """An honest amount with the label in its fourth decimal."""
     return frame.assign(planted=np.round(number_of(frame, random) + label_N / 10_000, 4))
@@ -176,6 +182,7 @@ PLANTS: dict[str, tuple[Plant, str]] = {  # the plant, and the check that must n
     "status": (status, "value tells the label"),
     "ordered id": (ordered_id, "order tells the label|copy of the label"),
     "coded id": (coded_id, "order tells the label|copy of the label"),
+    "numbered text": (numbered_text, "order tells the label|copy of the label"),
     "last digit": (last_digit, "copy of the label"),
     "group mean": (group_mean, "label statistic with the row itself"),
     "rounded group mean": (rounded_group_mean, "label statistic with the row itself"),

@@ -51,6 +51,25 @@ def test_power_in_the_training_part_only_is_a_leak_unless_time_lies_between(spli
     assert [one.column for one in collapse.parts(audited(frame, label_N, split=split), 0.001)] == named
 
 
+def of_customers(seed: int, power: float) -> tuple[pd.DataFrame, np.ndarray]:
+    """Customers, whole ones in either part, with an age each; a column that knows the labels of the training part."""
+    random = np.random.default_rng(seed)
+    card = random.integers(0, 500, 6000)
+    train, risk = random.random(500) < 0.7, random.normal(-2, 1.5, 500)
+    label_N = (random.random(6000) < 1 / (1 + np.exp(-risk[card]))).astype(np.int64)
+    frame = pd.DataFrame({"card": card, "age": random.integers(18, 80, 500)[card]})
+    frame["fitted"] = random.normal(power * label_N * train[card])
+    return frame.assign(split=np.where(train[card], "train", "test")), label_N
+
+
+@pytest.mark.parametrize(("power", "named"), [(0.0, set()), (1.0, {"fitted"})])
+def test_what_whole_customers_have_in_common_is_one_chance_and_not_many(power: float, named: set[str]) -> None:
+    """With rows taken as independent, 5 of these 40 clean tables are refused: a customer has one age in all rows."""
+    tables = [audited(*of_customers(seed, power), ("card",), split="entity") for seed in range(40)]
+    found = [{one.column for one in collapse.parts(table, 0.0014)} for table in tables]
+    assert found == [named] * 40
+
+
 @pytest.mark.parametrize("power", [0.0, 1.0, 3.0])
 def test_the_variance_of_an_area_is_never_above_its_bound(power: float) -> None:
     random = np.random.default_rng(0)

@@ -10,11 +10,13 @@ import pytest
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.features.definitions import FeatureSet
 from workbench.leakage import functions, rewrite
+from workbench.leakage.futures import REWRITES
+from workbench.leakage.history import History
 
 ROWS, DAY = 3000, pd.Timedelta(days=1)
 
 
-def history(ids: str = "int64") -> rewrite.History:
+def history(ids: str = "int64") -> History:
     random = np.random.default_rng(0)
     seconds = np.sort(random.integers(0, 60 * 86_400, ROWS))
     times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(seconds // 60 * 60, unit="s")  # with ties
@@ -24,7 +26,7 @@ def history(ids: str = "int64") -> rewrite.History:
     labels = pd.DataFrame({"id": names, "label": (random.random(ROWS) < 0.1).astype("int8")})
     labels["known_time"] = labels["recorded_at"] = times + 7 * DAY
     tables = (pa.Table.from_pandas(one, preserve_index=False) for one in (events, labels))
-    return rewrite.History(*tables, "id", "at", "known", ("card",))
+    return History(*tables, "id", "at", "known", ("card",))
 
 
 def from_frames(function: Callable[[pd.DataFrame, pd.DataFrame], pd.Series]) -> functions.FeatureFunction:
@@ -151,11 +153,11 @@ def test_a_product_feature_that_takes_the_label_too_early_is_named() -> None:
     assert all("labels" in one.evidence for one in found)
 
 
-@pytest.mark.parametrize("words", rewrite.REWRITES)
+@pytest.mark.parametrize("words", REWRITES)
 def test_a_rewrite_changes_what_came_later_and_nothing_that_was_known(words: str) -> None:
     before = history()
     cut = before.events["at"][ROWS // 2].value
-    events, labels = rewrite.REWRITES[words][0](before, cut, np.random.default_rng(0))
+    events, labels = REWRITES[words][0](before, cut, np.random.default_rng(0))
     assert not events.equals(before.events) or not labels.equals(before.labels)
     for old, new, known in ((before.events, events, "known"), (before.labels, labels, "known_time")):
         then = pa.scalar(cut, pa.int64()).cast(old.schema.field(known).type)
@@ -167,7 +169,7 @@ def test_a_rewrite_changes_what_came_later_and_nothing_that_was_known(words: str
 
 def test_flipped_labels_say_the_other_class() -> None:
     before = history()
-    _, labels = rewrite.REWRITES["labels flipped that were not known by"][0](before, 0, np.random.default_rng(0))
+    _, labels = REWRITES["labels flipped that were not known by"][0](before, 0, np.random.default_rng(0))
     assert pa.compute.add(labels["label"], before.labels["label"]).unique().to_pylist() == [1]
 
 

@@ -60,6 +60,21 @@ REPLAYED = {
     "events": 61234, "labels": 480, "seconds": 41.2, "requests_per_s": 1486.2,
     "client_latency_ms": {"p50": 8.04, "p99": 17.26},
 }  # fmt: skip
+NOTE = {
+    "check": "copied rows",
+    "column": "(rows)",
+    "evidence": "2 rows have an equal one",
+    "remedy": "Few.",
+    "leak": False,
+}
+LEAKS: dict[str, Any] = {
+    "table": "payments", "rows": 61234, "positives": 480, "columns": 15, "unread": ["tags"], "tested_rows": 61234,
+    "false_alarm_rate": 0.01, "leaks": [], "notes": [],
+    "checks": [
+        {"question": "Do rows occur twice?", "on": "all 61,234 rows", "skipped": ""},
+        {"question": "Does it look ahead?", "on": "all", "skipped": "not asked: the rows have no time"},
+    ],
+}  # fmt: skip
 Done = dict[str, Artifact]
 BESIDE = {"Random forest": [0.98, 0.66, 0.3]}
 
@@ -71,7 +86,13 @@ def finished(store: Store, kind: str, figures: dict[str, Any], files: dict[str, 
     return stage.commit({}, {}, figures, **extra)
 
 
-def loop(store: Store, card: dict[str, Any] = CARD, findings: dict[str, Any] = FINDINGS, **verdict: Any) -> Done:
+def loop(
+    store: Store,
+    card: dict[str, Any] = CARD,
+    findings: dict[str, Any] = FINDINGS,
+    leaks: dict[str, Any] = LEAKS,
+    **verdict: Any,
+) -> Done:
     """What a finished loop hands to its report."""
     figures = {"xgboost": SHAKY, "ensemble": VALUES}
     intervals = {name: {"average_precision": [0.65, 0.75]} for name in figures}
@@ -80,6 +101,7 @@ def loop(store: Store, card: dict[str, Any] = CARD, findings: dict[str, Any] = F
         "ingest": finished(store, "raw", {"rows": 1234567}, {}),
         "validate": finished(store, "validated", {"rows": 1234560, "quarantined": 7}, {}),
         "featurize": finished(store, "features", {"features": 15, "feature_set": "cafe"}, {}),
+        "leakcheck": finished(store, "leakchecks", leaks, {}),
         "evaluate": finished(
             store, "evaluations", figures, {"intervals.json": intervals, "curves.svg": curves},
         ),
@@ -173,6 +195,23 @@ def test_rows_latency_and_verdict_are_said_in_words(shown: Page) -> None:
 def test_parity_is_said_with_its_control(shown: Page) -> None:
     assert "915,000 numbers of 61,000 decisions, 0 differ." in shown.text
     assert "changed in its last bit, was found." in shown.text
+
+
+def test_the_leak_check_says_what_was_asked_and_that_nothing_was_found(shown: Page) -> None:
+    assert "Nothing found in 15 columns and 61,234 rows of payments (480 positives)." in shown.text
+    assert shown.row("Do rows occur twice?") == ["all 61,234 rows"]
+    assert shown.row("Does it look ahead?") == ["not asked: the rows have no time"]
+    assert "No check reads lists, structs or bytes: tags." in shown.text
+    assert "evidence" not in shown.text
+
+
+def test_every_leak_and_note_has_column_evidence_and_remedy(store: Store) -> None:
+    leak = {"check": "looks ahead", "column": "next", "evidence": "equals the next label", "remedy": "Drop it."}
+    found = Page(page.render("smoke", loop(store, leaks=LEAKS | {"leaks": [leak], "notes": [NOTE]}), SECONDS, BESIDE))
+    assert "1 found in 15 columns" in found.text
+    assert "; 1 to look at." in found.text
+    assert found.row("next") == ["looks ahead", "equals the next label", "Drop it."]
+    assert found.row("(rows)") == ["copied rows(a note)", "2 rows have an equal one", "Few."]
 
 
 def test_the_time_of_each_step_is_shown(shown: Page) -> None:
