@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from serve import journal
 from serve.answers import Refusal
-from serve.journal import Journal, set_aside
+from serve.journal import Journal
 from serve.schemas import micros
 from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
 from workbench.digest import digest
+from workbench.errors import EnvironmentFault
 from workbench.features import tables
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from workbench.features.redis_state import RedisState
 
 DAY_US = 86_400_000_000
+DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
 log = logging.getLogger("ray.serve")
 
 
@@ -78,7 +81,6 @@ class Service:
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self._compacting = threading.Lock()
-        self.compact()
         self.state = _state(self)
         self.state.fill_once(lambda fresh: _fill(self, fresh))
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
@@ -132,21 +134,30 @@ class Service:
         return {"accepted": len(told), "in_feature_state": known}
 
     def compact(self) -> int:
-        """Move what is in the journal into the tables; returns the number of records."""
-        settings, moved = self.settings, 0
+        """Move what this replica and dead ones have recorded into the tables; returns the number of records."""
+        moved = 0
         with self._compacting:
-            for journal, move in ((self.predictions, self._move_predictions), (self.feedback, self._move_feedback)):
-                journal.close_segment()
-                moved += sum(self._moved(move, segment) for segment in journal.closed())
-        log.debug("%s: %d records moved", settings.application, moved)
+            for written, move in ((self.predictions, self._move_predictions), (self.feedback, self._move_feedback)):
+                written.close_segment()
+                moved += sum(self._moved(move, segment) for segment in written.released())
+        log.debug("%s: %d records moved", self.settings.application, moved)
         return moved
+
+    def drain(self) -> None:
+        """Return when the tables hold all that any replica had recorded before; those that live move theirs."""
+        settings = self.settings
+        waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
+        while self.compact() or waiting & journal.unmoved(settings.folder):
+            if time.monotonic() > until:
+                raise EnvironmentFault(f"{settings.folder} was not moved into the tables by the replicas. See their log.")
+            time.sleep(0.1)
 
     def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
         try:
             return move(segment)
         except pa.ArrowException as error:
             log.error("%s cannot be read and is set aside: %s", segment, error)
-            set_aside(segment)
+            journal.set_aside(segment)
             return 0
 
     def _check_time(self, time_us: int) -> None:
@@ -201,6 +212,7 @@ def _state(service: Service) -> "OnlineState | RedisState":
 
 def _fill(service: Service, state: OnlineState) -> None:
     """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
+    service.drain()
     settings, names = service.settings, service.bundle.feature_set
     if settings.history_until_us is not None and names.entities:
         time_us = pa.scalar(settings.history_until_us, pa.int64()).cast(labels.TIME)
