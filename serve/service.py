@@ -91,7 +91,7 @@ class Service:
         started, bundle = time.perf_counter_ns(), self.bundle
         values = self._values(event)
         self._check_time(values[bundle.feature_set.event_time])
-        features = self.state.observe(values)
+        place, features = self.state.placed(values)
         score, member_logits = bundle.scorer.one(features)
         flagged = score >= bundle.threshold
         names = bundle.feature_set
@@ -100,6 +100,7 @@ class Service:
             "id": str(values[names.id]),
             "event_time": values[names.event_time],
             "received_at": prediction_log.now_us(),
+            **place._asdict(),
             "entities": [values[entity] for entity in self.settings.data.entities],
             "event": msgspec.json.encode(values).decode(),
             "features": features,
@@ -149,7 +150,9 @@ class Service:
         waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
         while self.compact() or waiting & journal.unmoved(settings.folder):
             if time.monotonic() > until:
-                raise EnvironmentFault(f"{settings.folder} was not moved into the tables by the replicas. See their log.")
+                raise EnvironmentFault(
+                    f"{settings.folder} was not moved into the tables by the replicas. See their log."
+                )
             time.sleep(0.1)
 
     def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
@@ -229,9 +232,9 @@ def _replay_log(service: Service, state: OnlineState) -> None:
     table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
-    seen = table.read(["event", "event_time"]).sort_by("event_time")
-    for text in seen["event"].to_pylist():
-        state.observe(json.loads(text))
+    seen = table.read(["event", "arrival", "as_of"]).sort_by([("arrival", "ascending"), ("as_of", "ascending")])
+    for text, arrival in zip(seen["event"].to_pylist(), seen["arrival"].to_pylist(), strict=True):
+        state.placed(json.loads(text), arrival)
     told = labels.read(service.store, service.settings.raw_key, channel="feedback")
     told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
     known = told["known_time"].cast(pa.int64()).to_pylist()

@@ -35,8 +35,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
             "evaluate.bootstrap_samples", "register.parity_rows",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s", "monitor.minimum_judged",
-            "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
+            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
+            "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
     (

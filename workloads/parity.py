@@ -27,7 +27,7 @@ from workbench.governance.keys import Keys
 from workbench.progress import say
 from workloads import deploy, door, ingest, label, validate
 
-VERSION = 1
+VERSION = 2
 
 
 def key(cfg: Config) -> str:
@@ -52,9 +52,12 @@ def compared(cfg: Config) -> Artifact:
     log = _asked(store, cfg, feature_set)
     found = _compare(store, cfg, feature_set, log)
     say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_control(found)}")
+    if found.overtaken:
+        say(f"  {found.overtaken:,} rows were asked before an earlier event arrived, and are compared without it")
     stage = store.stage("parity", name)
     stage.write_json("parity.json", dataclasses.asdict(found))
     figures = {"rows": found.rows, "cells": found.cells, "differing": found.differing, "control": found.control}
+    figures["overtaken"] = found.overtaken
     return stage.commit({"label": told.key}, {}, {"feature_view_version": feature_set.digest, **figures})
 
 
@@ -79,10 +82,8 @@ def _asked(store: Store, cfg: Config, feature_set: FeatureSet) -> pa.Table:
     """What the endpoint was asked under this feature view: the first request of each event."""
     name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
     chosen = pc.field("feature_view_version") == feature_set.digest
-    log = prediction_log.predictions(store, name).read(["id", "received_at", "event", "features"], rows=chosen)
-    log = log.sort_by([("id", "ascending"), ("received_at", "ascending")])
-    ids = log["id"].to_numpy(zero_copy_only=False)
-    return log.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
+    columns = ["id", "received_at", "event", "features", *parity.NUMBERS]
+    return prediction_log.first_answers(prediction_log.predictions(store, name).read(columns, rows=chosen))
 
 
 def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) -> Parity:
@@ -91,9 +92,9 @@ def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) 
     ledger = _ledger(store, cfg, until)
     positives = PositiveIntervals.of(ledger, cfg.data.id)
     looked_up = tables.load(store, feature_set, dimensions.keys(cfg.features.tables), cfg.data.entities, _token(cfg))
-    found = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives, looked_up)
+    found, overtaken = parity.recomputed(feature_set, _history(cfg, feature_set, until), asked, positives, looked_up)
     offline_NF = np.stack([found[name] for name in feature_set.names], axis=1)
-    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
+    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF, overtaken)
 
 
 def _history(cfg: Config, feature_set: FeatureSet, until_us: int | None) -> pa.Table:
