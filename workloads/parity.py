@@ -48,17 +48,21 @@ def compared(cfg: Config) -> Artifact:
     if done := store.find("parity", name):
         return done
     told = label.run(cfg)
-    feature_set = FeatureSet.of(cfg.features, cfg.data)
-    log = _asked(store, cfg, feature_set)
-    found = _compare(store, cfg, feature_set, log)
+    found = of_log(cfg)
     say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_control(found)}")
     if found.overtaken:
         say(f"  {found.overtaken:,} rows were asked before an earlier event arrived, and are compared without it")
-    stage = store.stage("parity", name)
+    stage, version = store.stage("parity", name), FeatureSet.of(cfg.features, cfg.data).digest
     stage.write_json("parity.json", dataclasses.asdict(found))
     figures = {"rows": found.rows, "cells": found.cells, "differing": found.differing, "control": found.control}
     figures["overtaken"] = found.overtaken
-    return stage.commit({"label": told.key}, {}, {"feature_view_version": feature_set.digest, **figures})
+    return stage.commit({"label": told.key}, {}, {"feature_view_version": version, **figures})
+
+
+def of_log(cfg: Config) -> Parity:
+    """What a comparison of the prediction log as it is finds."""
+    store, feature_set = Store(cfg.storage.root), FeatureSet.of(cfg.features, cfg.data)
+    return _compare(store, cfg, feature_set, _asked(store, cfg, feature_set))
 
 
 def refuse_differences(report: Artifact) -> None:
