@@ -247,6 +247,27 @@ class TestRestarts:
             sizes.append((len(again.state), len(logged(again))))
         assert sizes == [(30, 30)] * 3
 
+    def test_the_numbers_of_events_outlive_a_restart(self, service: Service) -> None:
+        score(service, 1, 0)
+        lost = {"id": 2, "time": schemas.micros(START), "customer": "c", "amount": 1}
+        assert service.state.placed(lost)[0] == (2, 2), "it is taken in, and its record is lost"
+        score(service, 3, 1)
+        again = restarted(service)
+        score(again, 3, 1)
+        score(again, 4, 2)
+        places = [(row["id"], row["arrival"], row["as_of"]) for row in logged(again)]
+        assert places == [("1", 1, 1), ("3", 3, 3), ("3", 3, 3), ("4", 4, 4)]
+
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_what_came_first_under_an_id_counts_whatever_order_the_table_has(self, service: Service, turn: int) -> None:
+        for hours in (5, 0):
+            score(service, 1, hours)
+            service.predictions.close_segment()
+        for segment in list(service.predictions.released())[::turn]:
+            prediction_log.move_predictions(service.store, service.settings.log, segment)
+        score(again := restarted(service), 2, 1)
+        assert features(again)[-1] == [100, 1, 0], "the other one happened at 5"
+
     def test_applications_do_not_share_a_log(self, given: Settings) -> None:
         score(Service(given), 1, 0)
         assert len(Service(dataclasses.replace(given, application="other")).state) == 0
