@@ -232,7 +232,8 @@ def _replay_log(service: Service, state: OnlineState) -> None:
     table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
-    seen = table.read(["event", "arrival", "as_of"]).sort_by([("arrival", "ascending"), ("as_of", "ascending")])
+    order = ["arrival", "as_of", "received_at"]
+    seen = table.read(["event", *order]).sort_by([(name, "ascending") for name in order])
     for text, arrival in zip(seen["event"].to_pylist(), seen["arrival"].to_pylist(), strict=True):
         state.placed(json.loads(text), arrival)
     told = labels.read(service.store, service.settings.raw_key, channel="feedback")
