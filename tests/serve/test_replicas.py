@@ -26,4 +26,4 @@ def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Pa
         ("in process, of 45,000 numbers", 0, 1),
         ("two replicas, Redis, of 45,000 numbers", 0, 1),
     ]
-    assert done.stdout.count("3,000 rows in") == 2
+    assert done.stderr.count("3,000 rows in") == 2
