@@ -34,6 +34,7 @@ def of(service: "Service") -> "OnlineState | RedisState":
 
 def fill(service: "Service", state: OnlineState) -> None:
     """Load the state: the snapshot's history, then what this endpoint itself has seen and been told."""
+    service.drain()
     if service.settings.history_until_us is not None and service.bundle.feature_set.entities:
         _load_history(service, state, service.settings.history_until_us)
     _replay_log(service, state)
@@ -59,10 +60,11 @@ def _replay_log(service: "Service", state: OnlineState) -> None:
     table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
-    seen = table.read(["event", "event_time"]).sort_by("event_time")
-    for text in seen["event"].to_pylist():
+    order = ["arrival", "as_of", "received_at"]
+    seen = table.read(["event", *order]).sort_by([(name, "ascending") for name in order])
+    for text, arrival in zip(seen["event"].to_pylist(), seen["arrival"].to_pylist(), strict=True):
         event = json.loads(text)
-        state.observe(event)
+        state.placed(event, arrival)
         _correct(state, event[service.settings.data.id], corrections.pop(event[service.settings.data.id], []))
     told = labels.read(service.store, service.settings.raw_key, channel="feedback")
     told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])

@@ -1,12 +1,18 @@
-"""The journal: what was acknowledged and is not in the tables yet, one JSON line a record, on this machine's disk.
+"""The journal: what was acknowledged and is not in the tables yet, one JSON line a record, in files of one folder.
 
 A record is written by one system call before its answer leaves, so it survives the death of the process. A segment is
-closed every few seconds and moved into its Delta table as one transaction named after the segment: exactly once.
+released every few seconds and moved into its Delta table as one transaction named after the segment: exactly once.
+All replicas write into one folder. Whoever writes or moves a segment holds the lock on it, which the kernel takes away
+from a process that dies: then the segment is released too, and any other replica moves it.
 """
 
+import contextlib
+import fcntl
 import os
+import secrets
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +20,17 @@ import msgspec
 
 from serve.answers import Refusal
 
-OPEN, CLOSED, UNREADABLE = ".open", ".jsonl", ".unreadable"
+SEGMENT, UNREADABLE, NEW = ".jsonl", ".unreadable", ".new"
 
 
 class Journal:
-    """An append-only sequence of segments `<folder>/<kind>-<time>-<pid>.jsonl`. One writer per folder and kind."""
+    """An append-only sequence of segments `<folder>/<kind>-<time>-<random>.jsonl`, written by this process alone."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder, self.kind = folder, kind
         self._lock = threading.Lock()
         self._encoder = msgspec.json.Encoder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.glob(f"{kind}-*{OPEN}"):
-            if not _has_writer(left):
-                _close_left(left)
         self._path, self._file, self._records = self._open()
 
     def append(self, records: list[Any]) -> None:
@@ -39,18 +42,20 @@ class Journal:
             self._records += len(records)
 
     def close_segment(self) -> None:
-        """Begin a new segment, if the current one holds anything."""
+        """Begin a new segment and release the current one, if that holds anything."""
         with self._lock:
             if not self._records:
                 return
-            path, file = self._path, self._file
+            file = self._file
             self._path, self._file, self._records = self._open()
         os.close(file)
-        path.rename(path.with_suffix(CLOSED))
 
-    def closed(self) -> list[Path]:
-        """The segments that are ready to be moved, oldest first."""
-        return sorted(self.folder.glob(f"{self.kind}-*{CLOSED}"))
+    def released(self) -> Iterator[Path]:
+        """The segments that no living process writes or moves, oldest first; each is the caller's until the next."""
+        for segment in sorted(self.folder.glob(f"{self.kind}-*{SEGMENT}")):
+            with _locked(segment) as ours:
+                if ours and _whole(segment):
+                    yield segment
 
     def _written(self, lines: bytes) -> bool:
         """Whether the disk took all of it; half a record is no record."""
@@ -67,8 +72,18 @@ class Journal:
         return whole
 
     def _open(self) -> tuple[Path, int, int]:
-        path = self.folder / f"{self.kind}-{time.time_ns():020d}-{os.getpid()}{OPEN}"
-        return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), 0
+        """A segment that has its lock before any other process can see it."""
+        path = self.folder / f"{self.kind}-{time.time_ns():020d}-{secrets.token_hex(4)}{SEGMENT}"
+        new = path.with_suffix(NEW)
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        new.rename(path)
+        return path, file, 0
+
+
+def unmoved(folder: Path) -> set[Path]:
+    """The segments that hold a record, whoever writes them."""
+    return {segment for segment in folder.glob(f"*{SEGMENT}") if _size(segment)}
 
 
 def set_aside(segment: Path) -> None:
@@ -76,23 +91,40 @@ def set_aside(segment: Path) -> None:
     segment.rename(segment.with_suffix(UNREADABLE))
 
 
-def _has_writer(segment: Path) -> bool:
-    """Whether another process that lives is writing it; the name ends with the writer's process id."""
-    writer = int(segment.stem.rpartition("-")[2])
+@contextlib.contextmanager
+def _locked(segment: Path) -> Iterator[bool]:
+    """Whether the segment is there and nobody else has its lock; then it is ours as long as the block."""
     try:
-        os.kill(writer, 0)
-    except ProcessLookupError:
+        file = os.open(segment, os.O_RDWR)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield _lock(file) and _size(segment) is not None  # it may have been moved while it was opened
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except PermissionError:
-        return True
-    return writer != os.getpid()
+    return True
 
 
-def _close_left(segment: Path) -> None:
-    """Close the segment of a process that was killed; a last record that it only half wrote was never acknowledged."""
+def _size(segment: Path) -> int | None:
+    try:
+        return segment.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _whole(segment: Path) -> bool:
+    """Cut off the last record that a killed process only half wrote, and never acknowledged; False: none is left."""
     whole = segment.read_bytes().rfind(b"\n") + 1
     if not whole:
         segment.unlink()
-        return
+        return False
     os.truncate(segment, whole)
-    segment.rename(segment.with_suffix(CLOSED))
+    return True

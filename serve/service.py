@@ -13,13 +13,14 @@ import msgspec
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import feature_state
+from serve import feature_state, journal
 from serve.answers import Refusal
-from serve.journal import Journal, set_aside
+from serve.journal import Journal
 from serve.schemas import micros
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
+from workbench.errors import EnvironmentFault
 from workbench.features.definitions import known_time_column
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
@@ -27,6 +28,7 @@ from workbench.governance.keys import Keys
 from workbench.models.bundle import Bundle, open_bundle
 
 DAY_US = 86_400_000_000
+DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
 log = logging.getLogger("ray.serve")
 
 
@@ -75,7 +77,6 @@ class Service:
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
         self._compacting = threading.Lock()
-        self.compact()
         self.state = feature_state.of(self)
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
@@ -86,7 +87,7 @@ class Service:
         started, bundle = time.perf_counter_ns(), self.bundle
         values = self._values(event)
         self._check([*self._ahead(values, "$")])
-        features = self.state.observe(values)
+        place, features = self.state.placed(values)
         score, member_logits = bundle.scorer.one(features)
         flagged = score >= bundle.threshold
         names = bundle.feature_set
@@ -95,6 +96,7 @@ class Service:
             "id": str(values[names.id]),
             "event_time": values[names.event_time],
             "received_at": prediction_log.now_us(),
+            **place._asdict(),
             "entities": [values[entity] for entity in self.settings.data.entities],
             "event": msgspec.json.encode(values).decode(),
             "features": features,
@@ -143,25 +145,36 @@ class Service:
         return {"accepted": len(told), "in_feature_state": sum(self.state.correct(*one) for one in said)}
 
     def compact(self) -> int:
-        """Move what is in the journal into the tables; returns the number of records."""
-        settings, moved = self.settings, 0
+        """Move what this replica and dead ones have recorded into the tables; returns the number of records."""
+        moved = 0
         with self._compacting:
-            for journal, move in (
+            for written, move in (
                 (self.predictions, self._move_predictions),
                 (self.feedback, self._move_feedback),
                 (self.corrections, self._move_corrections),
             ):
-                journal.close_segment()
-                moved += sum(self._moved(move, segment) for segment in journal.closed())
-        log.debug("%s: %d records moved", settings.application, moved)
+                written.close_segment()
+                moved += sum(self._moved(move, segment) for segment in written.released())
+        log.debug("%s: %d records moved", self.settings.application, moved)
         return moved
+
+    def drain(self) -> None:
+        """Return when the tables hold all that any replica had recorded before; those that live move theirs."""
+        settings = self.settings
+        waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
+        while self.compact() or waiting & journal.unmoved(settings.folder):
+            if time.monotonic() > until:
+                raise EnvironmentFault(
+                    f"{settings.folder} was not moved into the tables by the replicas. See their log."
+                )
+            time.sleep(0.1)
 
     def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
         try:
             return move(segment)
         except pa.ArrowException as error:
             log.error("%s cannot be read and is set aside: %s", segment, error)
-            set_aside(segment)
+            journal.set_aside(segment)
             return 0
 
     def _check(self, faults: list[dict[str, str]]) -> None:

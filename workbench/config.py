@@ -221,7 +221,7 @@ class ServeConfig:
     application: str = REQUIRED  # its name in Ray Serve and in the store
     host: str = "127.0.0.1"  # address that it listens on
     port: int = 8000  # port that it listens on
-    replicas: int = 1  # processes that score; the journal allows one
+    replicas: int = 1  # processes that score; more than one needs state=redis
     state: str = "memory"  # memory | redis: where the features of entities are remembered
     redis_url: str = "redis://127.0.0.1:6379/0"  # of state=redis, without password (WORKBENCH_REDIS_PASSWORD)
     cpus_per_replica: float = 0.5  # logical CPUs that each replica reserves

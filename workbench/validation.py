@@ -41,9 +41,9 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
             "evaluate.bootstrap_samples", "register.parity_rows",
-            "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes", "serve.compact_every_s",
-            "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s", "monitor.minimum_judged",
-            "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
+            "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
+            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
+            "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
     (
@@ -122,13 +122,11 @@ def _value_faults(cfg: Config) -> Iterator[str]:
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:
-    if serve.replicas != 1:
-        why = {
-            "memory": "the feature state lives in one process",
-            "redis": "the state is shared, but every replica moves the whole journal of its machine: two would move one"
-            " segment at once, and what waits for the journal sees one machine's only",
-        }
-        yield f"serve.replicas={serve.replicas}: {why.get(serve.state, why['memory'])}. Use serve.replicas=1."
+    if serve.replicas > 1 and serve.state == "memory":
+        yield (
+            f"serve.replicas={serve.replicas}: with serve.state=memory the feature state lives in one process. Use"
+            " serve.replicas=1, or serve.state=redis, which replicas share."
+        )
     url = urlsplit(serve.redis_url)
     if url.password is not None or "password" in url.query:
         yield "serve.redis_url holds a password, and configs are shown. Put it into WORKBENCH_REDIS_PASSWORD."

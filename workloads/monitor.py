@@ -69,12 +69,7 @@ def _predictions(store: Store, cfg: Config, version: str) -> pa.Table:
     times = pc.field("event_time")
     window = (pc.field("model_version") == version) & (times >= first) & (times <= last)
     name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
-    rows = prediction_log.predictions(store, name).read(rows=window)
-    rows = rows.sort_by([("id", "ascending"), ("received_at", "ascending")])
-    ids = rows["id"].combine_chunks()
-    if rows.num_rows == 0:
-        return rows
-    return rows.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(ids[1:], ids[:-1])]))
+    return prediction_log.first_answers(prediction_log.predictions(store, name).read(rows=window))
 
 
 def _features(bundle: Bundle, log: pa.Table) -> pa.Table:

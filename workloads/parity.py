@@ -52,14 +52,21 @@ def compared(cfg: Config) -> Artifact:
     if done := store.find("parity", name):
         return done
     told = label.run(cfg)
-    feature_set = FeatureSet.of(cfg.features, cfg.data)
-    log = _asked(store, cfg, feature_set)
-    found = _compare(store, cfg, feature_set, log)
+    found = of_log(cfg)
     say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_control(found)}")
-    stage = store.stage("parity", name)
+    if found.overtaken:
+        say(f"  {found.overtaken:,} rows were asked before an earlier event arrived, and are compared without it")
+    stage, version = store.stage("parity", name), FeatureSet.of(cfg.features, cfg.data).digest
     stage.write_json("parity.json", dataclasses.asdict(found))
     figures = {"rows": found.rows, "cells": found.cells, "differing": found.differing, "control": found.control}
-    return stage.commit({"label": told.key}, {}, {"feature_view_version": feature_set.digest, **figures})
+    figures["overtaken"] = found.overtaken
+    return stage.commit({"label": told.key}, {}, {"feature_view_version": version, **figures})
+
+
+def of_log(cfg: Config) -> Parity:
+    """What a comparison of the prediction log as it is finds."""
+    store, feature_set = Store(cfg.storage.root), FeatureSet.of(cfg.features, cfg.data)
+    return _compare(store, cfg, feature_set, _asked(store, cfg, feature_set))
 
 
 def refuse_differences(report: Artifact) -> None:
@@ -83,11 +90,8 @@ def _asked(store: Store, cfg: Config, feature_set: FeatureSet) -> pa.Table:
     """What the endpoint was asked under this feature view: the first request of each event."""
     name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
     chosen = pc.field("feature_view_version") == feature_set.digest
-    columns = ["id", "received_at", "event", "features", "dimensions"]
-    log = prediction_log.predictions(store, name).read(columns, rows=chosen)
-    log = log.sort_by([("id", "ascending"), ("received_at", "ascending")])
-    ids = log["id"].to_numpy(zero_copy_only=False)
-    return log.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
+    columns = ["id", "received_at", "event", "features", "dimensions", *parity.NUMBERS]
+    return prediction_log.first_answers(prediction_log.predictions(store, name).read(columns, rows=chosen))
 
 
 def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) -> Parity:
@@ -96,13 +100,14 @@ def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) 
     ledger = _ledger(store, cfg, until)
     positives = PositiveIntervals.of(ledger, cfg.data.id)
     history, offline_NF = _history(cfg, feature_set, until), np.empty_like(served_NF)
-    name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    name, overtaken = prediction_log.log_name(cfg.serve.application, ingest.key(cfg)), 0
     told = parity.corrections_of(prediction_log.told_corrections(store, name, cfg.data), cfg.data)
     for keys, row_N in _by_dimensions(cfg, log):
         looked_up = tables.load(store, feature_set, keys, cfg.data.entities, _token(cfg))
-        found = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
+        found, overtaken_N = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
         offline_NF[row_N] = np.stack([found[name] for name in feature_set.names], axis=1)[row_N]
-    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF)
+        overtaken += int(overtaken_N[row_N].sum())
+    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF, overtaken)
 
 
 def _by_dimensions(cfg: Config, log: pa.Table) -> Iterator[tuple[dict[str, str], NDArray[np.bool_]]]:

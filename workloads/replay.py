@@ -65,7 +65,7 @@ def run(cfg: Config) -> Artifact:
     events = events_of(cfg)
     with deploy.live(cfg) as endpoint:
         started = time.monotonic()
-        outcome = uvloop.run(_replay(cfg, endpoint, events, told_labels(cfg, *_clock(cfg, events))))
+        outcome = uvloop.run(_replay(cfg, endpoint, events, told_labels(cfg, *clock(cfg, events))))
         seconds = time.monotonic() - started
         endpoint.drained()
     _check(cfg, events, outcome, seconds)
@@ -111,7 +111,7 @@ def span(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
     return times["min"].as_py(), times["max"].as_py()
 
 
-def _clock(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
+def clock(cfg: Config, events: pa.Table) -> tuple[dt.datetime, dt.datetime]:
     """From when on labels are news to the endpoint, whose history ends at the midnight before, and until when."""
     first, last = span(cfg, events)
     midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -173,7 +173,7 @@ async def client(cfg: Config, endpoint: deploy.Live) -> AsyncIterator[aiohttp.Cl
 async def _replay(cfg: Config, endpoint: deploy.Live, events: pa.Table, told: pa.Table) -> Outcome:
     outcome, until = Outcome(), time.monotonic() + cfg.replay.time_limit_s
     async with client(cfg, endpoint) as session:
-        for rows, learned in _steps(cfg, events, told):
+        for rows, learned in steps(cfg, events, told):
             outcome.labels += await tell(cfg, session, endpoint.url, learned)
             lanes = _lanes(cfg, rows)
             url = f"{endpoint.url}/v1/score"
@@ -192,13 +192,13 @@ async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], o
         outcome.statuses[response.status] = outcome.statuses.get(response.status, 0) + 1
 
 
-def _steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
+def steps(cfg: Config, events: pa.Table, told: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The data's clock in steps: the events of each, and the labels that are told before them.
 
     A label told early in its step does no harm: features look at its known time, not at when it arrived. One that is
     known before its event was sent follows it a step later, the last of all after all events.
     """
-    step_us, begin = _step(cfg) // dt.timedelta(microseconds=1), _clock(cfg, events)[0]
+    step_us, begin = _step(cfg) // dt.timedelta(microseconds=1), clock(cfg, events)[0]
     begin_us = pa.scalar(begin, labels.TIME).cast(pa.int64()).as_py()
     sent_in = (_sent(cfg, events) - begin_us) // step_us
     known_in = (micros(told["known_time"]) - begin_us) // step_us

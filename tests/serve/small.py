@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
-from serve.service import Settings
+from serve.service import Service, Settings
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, LabelConfig, ViewConfig
 from workbench.data import labels
 from workbench.data.store import Store
@@ -89,3 +89,9 @@ def settings(store: Store, folder: Path, data: DataConfig = DATA, features: Feat
         max_body_bytes=4096,
         ahead_days=400.0,
     )
+
+
+def die(service: Service) -> None:
+    """What the kernel does with the files of a process that is killed."""
+    for journal in (service.predictions, service.feedback):
+        os.close(journal._file)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from serve.answers import CODES, HEADERS
 from serve.endpoint import Endpoint
-from tests.serve.small import API_KEY, EVENT, settings
+from tests.serve.small import API_KEY, EVENT, die, settings
 from workbench.data import labels
 from workbench.data.store import Store
 from workbench.digest import digest
@@ -341,6 +341,7 @@ async def test_a_fault_of_ours_shows_neither_its_words_nor_what_was_sent(
 
 async def test_a_restart_goes_on_where_it_was(endpoint: Endpoint) -> None:
     _, first, _ = await send(endpoint, "/v1/score", EVENT)
+    die(endpoint.service)
     again = Endpoint(endpoint.settings)  # the first one's journal is taken over
     assert len(again.service.state) == 1
     _, second, _ = await send(again, "/v1/score", EVENT)

@@ -137,7 +137,7 @@ async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aio
     async with client.post("/v1/score", json={**EVENT, "id": 600}, headers=KEY) as response:
         before = await response.json()
     events = (await ready(client))["events_in_state"]
-    records, (segment,) = live.recorded(), live.journal.glob("predictions-*.open")
+    records, (segment,) = live.recorded(), live.journal.glob("predictions-*")
     os.kill(int(segment.stem.rpartition("-")[2]), signal.SIGKILL)
     async with asyncio.timeout(120):
         while segment.exists():  # its successor closes it

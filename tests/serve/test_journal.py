@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
-from serve.journal import Journal
+from serve.journal import Journal, unmoved
 from workbench.data import labels
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
@@ -32,6 +32,7 @@ def record(number: int, **changed: Any) -> dict[str, Any]:
     """A prediction, as the service writes it."""
     return {
         "request_id": f"r{number}", "id": str(number), "event_time": number * SECOND, "received_at": number,
+        "arrival": number, "as_of": number,
         "entities": ["a" * 32], "event": "{}", "features": [1.0, 2.5], "score": 0.25, "member_logits": [-1.0],
         "flagged": False, "model_version": "v1", "feature_view_version": "f1", "dimensions": "{}",
         "latency_us": 7, **changed,
@@ -50,7 +51,7 @@ def lines(*paths: Path) -> list[dict[str, Any]]:
 
 def closed(journal: Journal) -> list[Path]:
     journal.close_segment()
-    return journal.closed()
+    return list(journal.released())
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -127,26 +128,45 @@ class TestSegments:
             journal.append([record(number)])
             journal.close_segment()
         journal.append([record(3)])
-        assert [lines(path) for path in journal.closed()] == [[record(n)] for n in range(3)]
+        assert [lines(path) for path in journal.released()] == [[record(n)] for n in range(3)]
         assert lines(journal._path) == [record(3)]
 
     def test_the_half_record_of_a_killed_process_is_cut_off_and_the_whole_ones_stay(self, tmp_path: Path) -> None:
-        half = tmp_path / "predictions-00000000000000000001-99999911.open"
+        half = tmp_path / "predictions-00000000000000000001-0a.jsonl"
         half.write_text(json.dumps(record(1)) + "\n" + '{"id": "2", "sc')
-        (tmp_path / "predictions-00000000000000000002-99999912.open").write_text('{"id": "3"')
+        (tmp_path / "predictions-00000000000000000002-0b.jsonl").write_text('{"id": "3"')
         journal = Journal(tmp_path, "predictions")
-        assert [lines(path) for path in journal.closed()] == [[record(1)]]
+        assert [lines(path) for path in journal.released()] == [[record(1)]]
 
     def test_segments_of_dead_processes_are_picked_up_and_empty_ones_removed(self, tmp_path: Path) -> None:
-        full = tmp_path / "predictions-00000000000000000001-99999911.open"
-        full.write_text(json.dumps(record(1)) + "\n")
-        (tmp_path / "predictions-00000000000000000002-99999912.open").touch()
-        (tmp_path / "predictions-00000000000000000003-13.jsonl").write_text(json.dumps(record(3)) + "\n")
-        foreign = tmp_path / "feedback-00000000000000000004-99999914.open"
-        foreign.write_text("{}\n")
+        for name, content in (("1-0a", json.dumps(record(1)) + "\n"), ("2-0b", ""), ("3-0c", json.dumps(record(3)))):
+            (tmp_path / f"predictions-{name}.jsonl").write_text(content and content.strip() + "\n")
+        (tmp_path / "feedback-4-0d.jsonl").write_text("{}\n")
         journal = Journal(tmp_path, "predictions")
-        assert [path.name.split("-")[2] for path in journal.closed()] == ["99999911.jsonl", "13.jsonl"]
-        assert sorted(path.name for path in tmp_path.glob("*.open")) == sorted([foreign.name, journal._path.name])
+        assert [path.stem for path in journal.released()] == ["predictions-1-0a", "predictions-3-0c"]
+        assert not (tmp_path / "predictions-2-0b.jsonl").exists()
+        assert (tmp_path / "feedback-4-0d.jsonl").exists()
+
+    def test_a_segment_that_another_writes_or_moves_is_left_alone(self, tmp_path: Path) -> None:
+        one, other = Journal(tmp_path, "predictions"), Journal(tmp_path, "predictions")
+        one.append([record(1)])
+        assert list(other.released()) == []
+        one.close_segment()
+        for segment in one.released():
+            assert lines(segment) == [record(1)]
+            assert list(other.released()) == [], "it is being moved"
+        assert [lines(segment) for segment in other.released()] == [[record(1)]]
+
+    def test_what_is_not_moved_yet_is_every_segment_that_holds_a_record(self, tmp_path: Path) -> None:
+        one, other = Journal(tmp_path, "predictions"), Journal(tmp_path, "feedback")
+        assert unmoved(tmp_path) == set()
+        one.append([record(1)])
+        other.append([told(1)])
+        other.close_segment()
+        assert len(unmoved(tmp_path)) == 2
+        for segment in [*closed(one), *closed(other)]:
+            segment.unlink()
+        assert unmoved(tmp_path) == set()
 
     def test_two_kinds_in_one_folder_stay_apart(self, tmp_path: Path) -> None:
         one, other = Journal(tmp_path, "predictions"), Journal(tmp_path, "feedback")
@@ -191,7 +211,7 @@ class TestFaults:
             writer.send_signal(signal.SIGKILL)
             acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
         assert writer.returncode == -signal.SIGKILL
-        (recovered,) = Journal(tmp_path, "predictions").closed()
+        (recovered,) = Journal(tmp_path, "predictions").released()
         whole = recovered.read_bytes().split(b"\n")[:-1]  # the write that was interrupted was never acknowledged
         assert [json.loads(line)["id"] for line in whole][: len(acknowledged)] == acknowledged
         assert acknowledged == list(map(str, range(len(acknowledged))))
@@ -205,7 +225,7 @@ class TestFaults:
         assert taken == [0, 1, 2, 51, 52, 53, 54], "there is room again after the limit was raised"
         refused = {tuple(rest) for word, _, *rest in said if word == "refused"}
         assert refused == {("503", "{'retry-after': '5'}")}
-        (segment,) = tmp_path.glob("*.jsonl")
+        (segment,) = Journal(tmp_path, "predictions").released()
         assert [(one["id"], one["part"]) for one in lines(segment)] == [(n, part) for n in taken for part in range(2)]
 
 
@@ -214,8 +234,21 @@ class TestMoving:
         journal.append([record(n) for n in range(3)])
         (segment,) = closed(journal)
         assert prediction_log.move_predictions(store, "app", segment) == 3
-        assert journal.closed() == []
+        assert list(journal.released()) == []
         assert [row["request_id"] for row in logged(store)] == ["r0", "r1", "r2"]
+
+    def test_many_movers_of_one_folder_move_every_record_once(self, tmp_path: Path, store: Store) -> None:
+        journals = [Journal(tmp_path, "predictions") for _ in range(4)]
+
+        def move(journal: Journal) -> int:
+            return sum(prediction_log.move_predictions(store, "app", segment) for segment in journal.released())
+
+        for number in range(12):
+            journals[number % 4].append([record(number)])
+            journals[number % 4].close_segment()
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(move, journals)) == 12
+        assert [row["id"] for row in logged(store)] == [str(number) for number in range(12)]
 
     def test_moving_again_after_a_crash_before_the_unlink_changes_nothing(self, journal: Journal, store: Store) -> None:
         journal.append([record(1), record(2)])
@@ -231,18 +264,19 @@ class TestMoving:
         first = Journal(tmp_path, "predictions")
         first.append([record(1)])
         content, name = first._path.read_bytes(), first._path.stem
+        os.close(first._file)
         for _ in range(2):
-            (tmp_path / f"{name}.open").write_bytes(content)
-            second = Journal(tmp_path, "predictions")
-            assert [path.stem for path in second.closed()] == [name]
-            prediction_log.move_predictions(store, "app", second.closed()[0])
+            (tmp_path / f"{name}.jsonl").write_bytes(content)
+            (left,) = Journal(tmp_path, "predictions").released()
+            assert left.stem == name
+            prediction_log.move_predictions(store, "app", left)
         assert len(logged(store)) == 1
 
     def test_equal_records_of_two_segments_are_both_kept(self, journal: Journal, store: Store) -> None:
         for _ in range(2):
             journal.append([record(1)])
             journal.close_segment()
-        for segment in journal.closed():
+        for segment in journal.released():
             prediction_log.move_predictions(store, "app", segment)
         assert [row["id"] for row in logged(store)] == ["1", "1"]
 

@@ -17,8 +17,9 @@ import pytest
 
 from serve import answers, schemas
 from serve.answers import Refusal
+from serve.journal import unmoved
 from serve.service import Service, Settings
-from tests.serve.small import DATA, FEATURES, settings
+from tests.serve.small import DATA, FEATURES, die, settings
 from workbench.config import ColumnConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Store
@@ -213,6 +214,12 @@ def next_answers(service: Service) -> list[tuple[float, list[float]]]:
     return [(row["score"], row["features"]) for row in logged(service) if int(row["id"]) >= 100]
 
 
+def restarted(service: Service) -> Service:
+    """Another in the place of one that was killed."""
+    die(service)
+    return Service(service.settings)
+
+
 class TestRestarts:
     @pytest.mark.parametrize("compact_at", [set(), {10}, {5, 10, 29}], ids=["journal", "both", "tables"])
     def test_the_next_answers_are_the_same_after_a_restart(self, tmp_path: Path, compact_at: set[int]) -> None:
@@ -221,24 +228,45 @@ class TestRestarts:
             given = settings(Store(str(tmp_path / name)), tmp_path / name)
             service = Service(given)
             live_through(service, compact_at)
-            answers.append(next_answers(Service(given) if restarts else service))
+            answers.append(next_answers(restarted(service) if restarts else service))
         assert answers[0] == answers[1]
         assert [counted[1:] for _, counted in answers[0]] == [[11, 3 / 11], [11, 0], [11, 0]]
 
     def test_nothing_that_was_answered_is_missing_after_a_restart(self, given: Settings) -> None:
-        live_through(Service(given), {10, 20})
-        again = Service(given)
+        live_through(service := Service(given), {10, 20})
+        again = restarted(service)
         assert [int(row["id"]) for row in logged(again)] == list(range(30))
         assert labels.read(again.store, "raw", channel="feedback").num_rows == 11
-        assert list(given.folder.glob("*.jsonl")) == []
+        assert unmoved(given.folder) == set()
 
     def test_many_restarts_count_nothing_twice(self, given: Settings) -> None:
-        live_through(Service(given), {10})
+        live_through(service := Service(given), {10})
         sizes = []
         for _ in range(3):
-            again = Service(given)
+            again = service = restarted(service)
             sizes.append((len(again.state), len(logged(again))))
         assert sizes == [(30, 30)] * 3
+
+    def test_the_numbers_of_events_outlive_a_restart(self, service: Service) -> None:
+        score(service, 1, 0)
+        lost = {"id": 2, "time": schemas.micros(START), "customer": "c", "amount": 1}
+        assert service.state.placed(lost)[0] == (2, 2), "it is taken in, and its record is lost"
+        score(service, 3, 1)
+        again = restarted(service)
+        score(again, 3, 1)
+        score(again, 4, 2)
+        places = [(row["id"], row["arrival"], row["as_of"]) for row in logged(again)]
+        assert places == [("1", 1, 1), ("3", 3, 3), ("3", 3, 3), ("4", 4, 4)]
+
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_what_came_first_under_an_id_counts_whatever_order_the_table_has(self, service: Service, turn: int) -> None:
+        for hours in (5, 0):
+            score(service, 1, hours)
+            service.predictions.close_segment()
+        for segment in list(service.predictions.released())[::turn]:
+            prediction_log.move_predictions(service.store, service.settings.log, segment)
+        score(again := restarted(service), 2, 1)
+        assert features(again)[-1] == [100, 1, 0], "the other one happened at 5"
 
     def test_applications_do_not_share_a_log(self, given: Settings) -> None:
         score(Service(given), 1, 0)
@@ -327,6 +355,7 @@ from pathlib import Path
 from tests.serve import test_service as on
 from tests.serve.small import settings
 from serve.answers import Refusal
+from serve.journal import unmoved
 from serve.service import Service
 from workbench.data.store import Store
 folder = Path(sys.argv[1])

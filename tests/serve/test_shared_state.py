@@ -5,23 +5,30 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import workbench.features
 from serve.endpoint import Endpoint
+from serve.schemas import micros
 from serve.service import Service, Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
 from tests.serve import test_corrections
-from tests.serve.small import EVENT, settings
+from tests.serve.small import EVENT, FEATURES, die, settings
 from tests.serve.test_endpoint import LABEL, call
-from tests.serve.test_service import features, score, tell
+from tests.serve.test_service import CUSTOMER, START, features, logged, score, tell
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
+from workbench.features import parity
+from workbench.features.labels import PositiveIntervals
 from workbench.features.redis_state import RedisState
+from workbench.feedback import prediction_log
 from workloads import deploy, door
 
 pytestmark = needs_redis
@@ -69,6 +76,93 @@ def test_another_endpoint_goes_on_from_the_same_state_and_a_lost_one_is_filled_f
     server.client.flushall()
     score(third := Service(shared), 11, 50)
     assert features(third)[-1] == [100, 7, 1 / 7]
+
+
+class TestReplicas:
+    """Two of them, as they live in two processes: nothing is shared but Redis, the journal's folder and the store."""
+
+    @pytest.fixture
+    def quick(self, shared: Settings) -> Settings:
+        return dataclasses.replace(shared, compact_every_s=0.2)
+
+    def test_asked_at_once_they_log_what_can_be_computed_again_to_the_last_bit(self, quick: Settings) -> None:
+        served, differing = computed_again(asked_at_once(quick, 240))
+        assert sorted(served["arrival"].to_pylist()) == list(range(1, 241)), "one order, whoever was asked"
+        assert differing == 0
+
+    def test_a_state_that_is_lost_meanwhile_is_filled_with_what_the_other_had_only_recorded(
+        self, quick: Settings, server: Server
+    ) -> None:
+        other = Service(quick)
+        for identity in range(5):
+            score(other, identity, identity)
+        tell(other, 0, 1, 4)
+        server.client.flushall()
+        score(again := Service(quick), 5, 5)
+        assert features(again)[-1] == [100, 6, 1 / 6]
+        rows = logged(again)
+        assert [row["arrival"] for row in rows] == list(range(1, 7)), "the numbers go on"
+
+    def test_of_two_that_start_together_after_a_kill_one_fills_and_all_is_counted_once(
+        self, shared: Settings, quick: Settings, server: Server
+    ) -> None:
+        before = [Service(shared), Service(shared)]
+        for identity in range(20):
+            score(before[identity % 2], identity, identity)
+        for one in before:
+            die(one)
+        server.client.flushall()
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(Service, [quick] * 2)
+        score(one, 20, 20)
+        assert features(one)[-1] == [100, 21, 0]
+        assert len(other.state) == len(logged(other)) == 21
+
+    def test_what_a_dead_one_has_recorded_is_moved_by_the_other(self, shared: Settings) -> None:
+        first, second = Service(shared), Service(shared)
+        score(first, 1, 0)
+        assert second.compact() == 0, "the first lives and moves it"
+        die(first)
+        assert second.compact() == 1
+        assert [row["id"] for row in logged(second)] == ["1"]
+
+    def test_an_event_that_was_taken_in_but_not_recorded_keeps_its_number(self, shared: Settings) -> None:
+        first, second = Service(shared), Service(shared)
+        event = {"id": 1, "time": micros(START), "customer": second.token("customer", CUSTOMER), "amount": 100}
+        first.state.placed(event)  # and is killed
+        score(second, 2, 1)
+        score(second, 1, 0)
+        assert [(row["id"], row["arrival"], row["as_of"]) for row in logged(second)] == [("2", 2, 2), ("1", 1, 2)]
+        assert computed_again(shared)[1] == 0
+
+
+def asked_at_once(given: Settings, count: int) -> Settings:
+    """Two replicas that four clients ask at once for events of three customers, each once, in any order of time."""
+    services = [Service(given), Service(given)]
+    order = np.random.default_rng(0).permutation(count)
+
+    def send(client: int) -> None:
+        for at in order[client::4].tolist():
+            score(services[client % 2], at, at / 4, customer=at % 3, amount=at)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(4)))
+    for service in services:
+        service.compact()
+    return given
+
+
+def computed_again(given: Settings) -> tuple[pa.Table, int]:
+    """The log, and how many of its numbers are not the offline ones."""
+    rows = prediction_log.predictions(Store(given.store), given.log).read()
+    served = prediction_log.first_answers(rows)
+    asked = parity.events_of(served, given.data)
+    nothing = PositiveIntervals(*[np.zeros(0, np.int64)] * 3)
+    found, _ = parity.recomputed(FEATURES, asked.drop_columns(parity.NUMBERS).slice(0, 0), asked, nothing)
+    offline = np.stack([found[name] for name in FEATURES.names], axis=1)
+    result = parity.compare(FEATURES.names, served["id"].to_pylist(), np.array(served["features"].to_pylist()), offline)
+    assert result.control
+    return served, result.differing
 
 
 def test_an_event_far_ahead_of_what_another_replica_has_seen_is_no_event_far_ahead(shared: Settings) -> None:

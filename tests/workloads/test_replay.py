@@ -81,7 +81,7 @@ def test_a_body_is_a_transaction_with_its_time_and_without_what_only_the_source_
 
 
 def test_the_steps_hold_every_event_and_label_once_in_the_order_of_the_clock(cfg: Config) -> None:
-    steps = list(replay._steps(cfg, events(), told()))
+    steps = list(replay.steps(cfg, events(), told()))
     assert [one for rows, _ in steps for one in rows["transaction_id"].to_pylist()] == list(range(200))
     heard = [one for _, rows in steps for one in rows["transaction_id"].to_pylist()]
     assert heard == sorted(set(heard))
@@ -89,7 +89,7 @@ def test_the_steps_hold_every_event_and_label_once_in_the_order_of_the_clock(cfg
 
 
 def test_labels_are_told_in_the_step_in_which_they_become_known(cfg: Config) -> None:
-    for number, (rows, learned) in enumerate(replay._steps(cfg, events(), told())):
+    for number, (rows, learned) in enumerate(replay.steps(cfg, events(), told())):
         begins = START + number * replay.STEP
         for at in [*rows["event_time"].to_pylist(), *learned["known_time"].to_pylist()]:
             assert begins <= at < begins + replay.STEP
@@ -98,7 +98,7 @@ def test_labels_are_told_in_the_step_in_which_they_become_known(cfg: Config) -> 
 def test_a_label_that_is_known_before_its_event_is_told_after_it(cfg: Config) -> None:
     early = told().set_column(1, "known_time", events()["event_time"])
     sent: set[int] = set()
-    for rows, learned in replay._steps(cfg, events(), early):
+    for rows, learned in replay.steps(cfg, events(), early):
         assert set(learned["transaction_id"].to_pylist()) <= sent
         sent |= set(rows["transaction_id"].to_pylist())
     assert learned.num_rows, "the last step tells the labels of the last events"
@@ -107,7 +107,7 @@ def test_a_label_that_is_known_before_its_event_is_told_after_it(cfg: Config) ->
 def test_labels_of_history_are_told_in_their_own_step(cfg: Config) -> None:
     old = told().set_column(0, "transaction_id", pa.array(range(1000, 1200)))
     moved = old.set_column(1, "known_time", events()["event_time"])
-    for number, (_, learned) in enumerate(replay._steps(cfg, events(), moved)):
+    for number, (_, learned) in enumerate(replay.steps(cfg, events(), moved)):
         assert {at.date() for at in learned["known_time"].to_pylist()} <= {(START + number * replay.STEP).date()}
 
 
@@ -129,7 +129,7 @@ class TestTwoClocks:
     def test_an_event_goes_out_when_it_has_happened_and_is_known(self, booked: Config) -> None:
         table = self.events((0, 9), (1, 1), (3, 2), (2.5, 2.5), (0.5, 2.5), (4, 0))
         assert replay._in_order(booked, table)["transaction_id"].to_pylist() == [1, 4, 3, 2, 5, 0]
-        steps = [rows["transaction_id"].to_pylist() for rows, _ in replay._steps(booked, table, told(0))]
+        steps = [rows["transaction_id"].to_pylist() for rows, _ in replay.steps(booked, table, told(0))]
         assert [len(one) for one in steps] == [0, 1, 2, 1, 1, 0, 0, 0, 0, 1]
 
     def test_its_known_time_travels_in_the_body_as_the_endpoint_takes_it(self, booked: Config) -> None:

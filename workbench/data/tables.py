@@ -29,22 +29,27 @@ class Table:
         A writer that repeats itself after a crash gives the same `app_id` and `version`: nothing is lost or doubled.
         `widen`: columns that the table has not yet are added to it, null in the rows before.
         """
-        if self._applied(app_id) >= version:
-            return False
         self.store.begin()
-        properties = CommitProperties(app_transactions=[Transaction(app_id, version)])
-        try:
-            write_deltalake(
-                self.uri,
-                plain_strings(rows),
-                mode="append",
-                schema_mode="merge" if widen else None,
-                commit_properties=properties,
-                storage_options=_storage_options(),
-            )
-        except Exception as error:
-            raise self._fault(error) from error
+        for again in (True, False):  # appends do not conflict, but two that create the table do, once
+            if self._applied(app_id) >= version:
+                return False
+            try:
+                self._write(rows, Transaction(app_id, version), widen)
+                break
+            except Exception as error:
+                if not (again and isinstance(error, CommitFailedError)):
+                    raise self._fault(error) from error
         return True
+
+    def _write(self, rows: pa.Table, transaction: Transaction, widen: bool) -> None:
+        write_deltalake(
+            self.uri,
+            plain_strings(rows),
+            mode="append",
+            schema_mode="merge" if widen else None,
+            commit_properties=CommitProperties(app_transactions=[transaction]),
+            storage_options=_storage_options(),
+        )
 
     def read(self, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
         """The chosen columns and rows as they are now; raises `EnvironmentFault` where there is no table yet."""

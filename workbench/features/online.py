@@ -24,7 +24,7 @@ from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
 from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.timeline import entity_codes, micros
-from workbench.features.vector import Event, Vector, whole
+from workbench.features.vector import Event, Place, Vector, whole
 
 Entities = tuple[Hashable, ...]
 Labels = tuple[tuple[int, int], ...]  # (known time, label), ascending
@@ -43,8 +43,10 @@ class OnlineState:
         self._versions: dict[Any, list[tuple[int, int, Entities]]] = {}  # of corrected events: known, time, entities
         self._labels: dict[Any, Labels] = {}
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
+        self._number: dict[Any, int] = {}  # of the events that came one by one
         self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
         self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
+        self.arrivals = 0  # the number of the newest event
 
     def __len__(self) -> int:
         return len(self._events)
@@ -64,17 +66,24 @@ class OnlineState:
 
         An event whose id is in the state is not counted again: it gets the features of its own time once more.
         """
+        return self.placed(event)[1]
+
+    def placed(self, event: Event, arrival: int | None = None) -> tuple[Place, list[float]]:
+        """What `observe` gives, and its place. `arrival` is the number that the event got when it came first."""
         names = self.feature_set
         time, identity = event[names.event_time], event[names.id]
         if time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
-                return OnlineState(names, self._tables).observe(event)
+                return Place(self.arrivals, self.arrivals), OnlineState(names, self._tables).observe(event)
             self._forget(self._entities(event), at_least=1)
         vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
         if identity not in self._events:
             self._insert(event, time, identity)
+            self._number[identity] = arrival or self.arrivals + 1
+            self.arrivals = max(self.arrivals, self._number[identity])
         found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
-        return self._vector.looking_back(vector, event, Asker(time, identity, self._labels), found)
+        place = Place(self._number.get(identity, 0), self.arrivals)
+        return place, self._vector.looking_back(vector, event, Asker(time, identity, self._labels), found)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -167,6 +176,7 @@ class OnlineState:
             identity = self._arrival.popleft()
             _, _, entities = self._events.pop(identity)
             self._labels.pop(identity, None)
+            self._number.pop(identity, None)
             self._versions.pop(identity, None)
             self._forget(entities, at_least=SWEEP)
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from workbench.config import DataConfig
 from workbench.data.casting import ARROW_TYPES
 from workbench.data.versions import GONE, asked_columns
-from workbench.features import offline
+from workbench.features import arrival, offline
 from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.features.labels import PositiveIntervals
 from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.versions import resolved
 
 Floats = NDArray[np.float64]
+NUMBERS = (arrival.ARRIVAL, arrival.AS_OF)
 EXAMPLES = 10
 
 
@@ -32,13 +33,17 @@ class Parity:
     by_feature: dict[str, int]  # of those that differ
     examples: list[dict[str, Any]]  # id, feature, served, offline
     control: bool  # whether one value, changed in its last bit, was found
+    overtaken: int  # rows with other features than in training: an earlier event arrived after they were asked
 
 
 def events_of(log: pa.Table, data: DataConfig) -> pa.Table:
-    """The events of a prediction log as they were asked, entities as tokens: one row per id, of its first request."""
+    """The events of a prediction log as they were asked, with their numbers; entities are tokens. One row per id."""
     asked = _typed([json.loads(text) for text in log["event"].to_pylist()], data)
     known = known_time_column(data)
-    return asked if known in asked.column_names else asked.append_column(known, asked[data.event_time])
+    asked = asked if known in asked.column_names else asked.append_column(known, asked[data.event_time])
+    for name in NUMBERS:
+        asked = asked.append_column(name, pc.fill_null(log[name], 0))
+    return asked
 
 
 def corrections_of(told: pa.Table, data: DataConfig) -> pa.Table:
@@ -64,27 +69,46 @@ def recomputed(
     positives: PositiveIntervals,
     tables: Tables = NO_TABLES,
     corrections: pa.Table | None = None,
-) -> dict[str, Floats]:
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
     """The features of the asked events, offline, after a history that they are no part of; by name.
 
-    What is `GONE` in the history or the corrections is a deletion; corrections of other events are left out.
+    They see what had arrived when they were asked; also returns which have other features for it. What is `GONE` in the
+    history or the corrections is a deletion; corrections of other events are left out.
     """
-    columns = [name for name in asked.column_names if name in history.column_names]
-    kept = [*columns, GONE]
-    parts = [asked.select(columns), history.select([name for name in kept if name in history.column_names])]
+    facts, found = _facts(feature_set, history, asked, corrections), dict[str, Floats]()
+    overtaken = np.zeros(facts.num_rows, bool)
+    found |= offline.row_features(feature_set, facts, tables)
+    for entity in feature_set.entities:
+        of_entity, differ = arrival.entity_features(feature_set, entity, facts, positives)
+        found |= of_entity
+        overtaken |= differ
+    return {name: values[: asked.num_rows] for name, values in found.items()}, overtaken[: asked.num_rows]
+
+
+def _facts(feature_set: FeatureSet, history: pa.Table, asked: pa.Table, corrections: pa.Table | None) -> pa.Table:
+    """All versions of all events; the asked ones are the first rows."""
+    parts = [asked, _numbered(history, asked, feature_set.id)]
     if corrections is not None and corrections.num_rows:
         ids = pa.concat_tables([part.select([feature_set.id]) for part in parts])[feature_set.id].combine_chunks()
-        parts.append(corrections.filter(pc.is_in(corrections[feature_set.id], value_set=ids)).select(kept))
+        told = corrections.filter(pc.is_in(corrections[feature_set.id], value_set=ids))
+        parts.append(_numbered(told, asked, feature_set.id))
+    kept = [name for name in asked.column_names if name in history.column_names] + [*NUMBERS, GONE]
+    parts = [part.select([name for name in kept if name in part.column_names]) for part in parts]
     facts = pa.concat_tables(parts, promote_options="permissive")
-    if GONE in facts.column_names:
-        facts = resolved(feature_set, facts, GONE)  # drops deletions, and an asked event is none: they stay the first
-    found = offline.row_features(feature_set, facts, tables)
-    for entity in feature_set.entities:
-        found |= offline.entity_features(feature_set, entity, facts, positives)
-    return {name: values[: asked.num_rows] for name, values in found.items()}
+    # drops deletions, and an asked event is none: they stay the first
+    return resolved(feature_set, facts, GONE) if GONE in facts.column_names else facts
 
 
-def compare(names: tuple[str, ...], ids: list[Any], served_NF: Floats, offline_NF: Floats) -> Parity:
+def _numbered(rows: pa.Table, asked: pa.Table, identity: str) -> pa.Table:
+    """The rows with the numbers of what they are: of an asked event its own, as its versions come after it, else 0."""
+    place = pc.index_in(rows[identity].combine_chunks(), value_set=asked[identity].combine_chunks())
+    rows = rows.append_column(arrival.ARRIVAL, pc.fill_null(asked[arrival.ARRIVAL].take(place), 0))
+    return rows.append_column(arrival.AS_OF, pa.array(np.zeros(rows.num_rows, np.int64)))
+
+
+def compare(
+    names: tuple[str, ...], ids: list[Any], served_NF: Floats, offline_NF: Floats, overtaken: int = 0
+) -> Parity:
     """Compare bit by bit, and prove on a copy that one bit would have been found."""
     differs_NF = _differs(served_NF, offline_NF)
     rows, columns = np.nonzero(differs_NF)
@@ -94,7 +118,7 @@ def compare(names: tuple[str, ...], ids: list[Any], served_NF: Floats, offline_N
     ]
     by_feature = {names[c]: int(n) for c, n in enumerate(differs_NF.sum(axis=0)) if n}
     control = _found(served_NF, offline_NF, differs_NF)
-    return Parity(len(ids), served_NF.size, int(differs_NF.sum()), by_feature, examples, control)
+    return Parity(len(ids), served_NF.size, int(differs_NF.sum()), by_feature, examples, control, overtaken)
 
 
 def _differs(one: Floats, other: Floats) -> NDArray[np.bool_]:

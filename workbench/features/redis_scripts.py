@@ -1,9 +1,10 @@
 """What Redis does in one act each. Times are whole microseconds, exact in Lua's numbers until the year 2255.
 
-A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark), `events` (id ->
-record), `times` (ids by event time); per entity its versions by time, and under the same key with `+` those of them
-that a label called positive. Each script first compares the epoch: after a loss of the data none answers from the rest.
-None may run where memory is full (`#!lua` without flags), so that what is refused is refused whole.
+A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark; arrivals: the number of
+the newest event), `events` (id -> record), `times` (ids by event time); per entity its versions by time, and under the
+same key with `+` those of them that a label called positive. Each script first compares the epoch: after a loss of the
+data none answers from the rest. None may run where memory is full (`#!lua` without flags), so that what is refused is
+refused whole.
 """
 
 LOST = "LOST"
@@ -11,7 +12,7 @@ EXPIRED_AT_ONCE = 16  # expired events that one new event takes away: more than 
 
 _HEAD = (
     """#!lua
-local said = redis.call('HMGET', KEYS[1], 'epoch', 'clock')
+local said = redis.call('HMGET', KEYS[1], 'epoch', 'clock', 'arrivals')
 if said[1] ~= ARGV[1] then return redis.error_reply('"""
     + LOST
     + """ the state is not the one that was filled') end
@@ -21,12 +22,15 @@ local function text(number) return string.format('%.0f', number) end
 )
 
 # KEYS: meta, times, events, then the versions of each entity. ARGV: epoch, time, memory, id, record, prefix, then for
-# each entity: the version, the oldest and newest time to look at, and whether labels are looked at.
+# each entity: the version, the oldest and newest time to look at, and whether labels are looked at. Clock, the event's
+# number, the newest number that it could see, and what was looked at: nothing where it is from before all memory.
 OBSERVE = (
     _HEAD
     + """
-local time, memory, id = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-if time < clock - memory then return false end
+local time, memory, id, newest = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(said[3])
+if time < clock - memory then
+  return '\\148' .. cmsgpack.pack(clock, newest, newest) .. '\\192'
+end
 
 local function trim(entities, oldest)
   for _, entity in pairs(entities) do
@@ -35,26 +39,31 @@ local function trim(entities, oldest)
   end
 end
 
-if redis.call('HSETNX', KEYS[3], id, ARGV[5]) == 1 then
+local arrival
+local held = redis.call('HGET', KEYS[3], id)
+if held then
+  arrival = cmsgpack.unpack(held)[1]
+else
+  newest = newest + 1
+  arrival = newest
+  clock = math.max(clock, time)
+  redis.call('HSET', KEYS[1], 'clock', text(clock), 'arrivals', text(newest))
+  redis.call('HSET', KEYS[3], id, ARGV[5]:sub(1, 1) .. cmsgpack.pack(arrival) .. ARGV[5]:sub(3))
   redis.call('ZADD', KEYS[2], ARGV[2], id)
   for i = 4, #KEYS do redis.call('ZADD', KEYS[i], ARGV[2], ARGV[4 * i - 9]) end
-  if time > clock then
-    clock = time
-    redis.call('HSET', KEYS[1], 'clock', ARGV[2])
-  end
   local oldest = '(' .. text(clock - memory)
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', oldest, 'LIMIT', 0, """
     + str(EXPIRED_AT_ONCE)
     + """)) do
     local record = cmsgpack.unpack(redis.call('HGET', KEYS[3], gone))
-    trim(record[3], oldest)
-    for _, version in ipairs(record[5]) do trim(version[3], oldest) end
+    trim(record[4], oldest)
+    for _, version in ipairs(record[6]) do trim(version[3], oldest) end
     redis.call('HDEL', KEYS[3], gone)
     redis.call('ZREM', KEYS[2], gone)
   end
 end
 
-local parts = {'', cmsgpack.pack(clock)}
+local parts = {''}
 local function look(key, oldest, newest)
   local found = redis.call('ZRANGEBYSCORE', key, oldest, newest)
   parts[#parts + 1] = struct.pack('>BI4', 0xdd, #found) .. table.concat(found)
@@ -64,7 +73,7 @@ for i = 4, #KEYS do
   look(KEYS[i], oldest, ARGV[4 * i - 7])
   if ARGV[4 * i - 6] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 7]) end
 end
-parts[1] = struct.pack('>BI4', 0xdd, #parts - 1)
+parts[1] = '\\148' .. cmsgpack.pack(clock, arrival, newest) .. struct.pack('>BI4', 0xdd, #parts - 1)
 return table.concat(parts)
 """
 )
@@ -99,7 +108,7 @@ return 1
 CLAIM = """#!lua
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch then return epoch end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'clock', '0')
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'clock', '0', 'arrivals', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return ARGV[1]
 """

@@ -25,7 +25,7 @@ from workbench.features.online import OnlineState, told
 from workbench.features.redis_link import Link
 from workbench.features.redis_records import Layout, Record, decode, encode, ended, read_record
 from workbench.features.tables import NO_TABLES, Tables
-from workbench.features.vector import Event, Vector
+from workbench.features.vector import Event, Place, Vector
 
 Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
 Change = tuple[str, int | str, bytes]  # key, score (none: remove), member
@@ -73,6 +73,10 @@ class RedisState:
 
         An event whose id is in the state is not counted again: it gets the features of its own time once more.
         """
+        return self.placed(event)[1]
+
+    def placed(self, event: Event) -> tuple[Place, list[float]]:
+        """What `observe` gives, and its place: read, insertion and number are one act."""
         names, link = self.feature_set, self._link
         time, identity, known = event[names.event_time], event[names.id], event.get(names.known_time)
         known = time if known is None else known
@@ -83,11 +87,12 @@ class RedisState:
         for layout, _ in named:
             version = layout.version(event, time, identity, known, 0, NEVER_US)
             looks += (version, time - layout.reach_us + 1, time - layout.delay_us, int(layout.labelled))
-        said = (time, names.memory_us, encode(identity), encode(Record(time, known, entities)), link.prefix)
+        said = (time, names.memory_us, encode(identity), encode(Record(0, time, known, entities)), link.prefix)
         answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
-        if answer is None:  # from before all memory
-            return OnlineState(names, self._tables).observe(event)
-        return self._answered(vector, event, Asker(time, identity, {}), entities, answer)
+        self.clock, *place, found = decode(answer)
+        if found is None:  # from before all memory
+            return Place(*place), OnlineState(names, self._tables).observe(event)
+        return Place(*place), self._answered(vector, event, Asker(time, identity, {}), entities, found)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -140,8 +145,9 @@ class RedisState:
     def _keys(self, event: Event) -> Keys:
         return _named(self._vector.entities(event))
 
-    def _answered(self, vector: list[float], event: Event, asker: Asker, entities: Keys, answer: bytes) -> list[float]:
-        self.clock, *found = decode(answer)
+    def _answered(
+        self, vector: list[float], event: Event, asker: Asker, entities: Keys, found: list[Any]
+    ) -> list[float]:
         parts, said, histories = iter(found), dict[Any, Any](), []
         for layout, key in zip(self._layouts, entities, strict=True):
             versions = next(parts) if key is not None else []
@@ -203,13 +209,14 @@ class RedisState:
             if record.last >= oldest:
                 yield ["HSET", key("events"), encode(identity), encode(record)]
                 yield ["ZADD", key("times"), record.last, encode(identity)]
-        yield ["HSET", key("meta"), "clock", filled.clock]
+        yield ["HSET", key("meta"), "clock", filled.clock, "arrivals", filled.arrivals]
 
 
 def _record(filled: OnlineState, identity: Any) -> Record:
     time, known, entities = filled._events[identity]
     versions = ((known, time, _named(named)) for known, time, named in filled._versions.get(identity, ()))
-    return Record(time, known, _named(entities), filled._labels.get(identity, ()), tuple(versions))
+    arrival, labels = filled._number.get(identity, 0), filled._labels.get(identity, ())
+    return Record(arrival, time, known, _named(entities), labels, tuple(versions))
 
 
 def _named(entities: Iterable[Hashable]) -> Keys:

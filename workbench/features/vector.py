@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.features.aggregates import Plan
 from workbench.features.definitions import FeatureSet
@@ -11,6 +11,13 @@ from workbench.features.rows import row_function
 from workbench.features.tables import NO_TABLES, Tables
 
 Event = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """Where an event stands in the order in which a state takes events in, which its reads and insertions share."""
+
+    arrival: int  # its own number, from 1; 0: it is history
+    as_of: int  # the number of the newest event that it could see: its own, unless it was asked again
 
 
 class Vector:

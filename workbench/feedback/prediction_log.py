@@ -6,6 +6,7 @@ Beside it lie the corrections that the endpoint was told: what was known later o
 import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
@@ -23,6 +24,8 @@ PREDICTIONS = pa.schema(
         ("id", pa.string()),  # of the event
         ("event_time", pa.int64()),  # us in the journal, a timestamp in the table
         ("received_at", pa.int64()),
+        ("arrival", pa.int64()),  # its event's number in the order in which the feature state took events in
+        ("as_of", pa.int64()),  # the number of the newest event that its features could see
         ("entities", pa.list_(pa.string())),  # keyed tokens, in the order of the data set's entities
         ("event", pa.string()),  # the event as JSON, entities as tokens
         ("features", pa.list_(pa.float64())),
@@ -65,6 +68,13 @@ def log_name(application: str, raw_key: str) -> str:
 def predictions(store: Store, name: str) -> Table:
     """The prediction log of that name."""
     return Table(store, f"predictions/{name}")
+
+
+def first_answers(rows: pa.Table) -> pa.Table:
+    """The first answer to each event, by id; a request may be repeated."""
+    rows = rows.sort_by([(name, "ascending") for name in ("id", "as_of", "received_at")])
+    ids = rows["id"].to_numpy(zero_copy_only=False)
+    return rows.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
 
 
 def move_predictions(store: Store, name: str, segment: Path) -> int:

@@ -57,6 +57,14 @@ def test_an_append_is_known_to_every_other_reader_and_writer(store: Store) -> No
     assert other.read(["name", "id"]).to_pydict() == {"name": ["a", "b"], "id": [1, 2]}
 
 
+def test_writers_that_create_a_table_together_all_succeed(store: Store) -> None:
+    for number in range(10):
+        table = Table(store, f"predictions/{number}")
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(lambda name, into=table: into.append(ROWS, name, 1), "abcd"))
+        assert table.read().num_rows == 8
+
+
 def test_tables_of_other_names_are_other_tables(store: Store) -> None:
     Table(store, "labels/x").append(ROWS, "ingest", 1)
     assert not Table(store, "labels/y").exists()

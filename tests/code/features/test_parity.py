@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tests.code.features import oracle
 from workbench.features import parity
 from workbench.features.labels import PositiveIntervals
 from workbench.features.online import OnlineState
+from workbench.feedback import prediction_log
 
 NAMES = ("count", "mean")
 SERVED = np.array([[1.0, 0.1], [2.0, 0.0], [3.0, 1 / 3]])
@@ -30,7 +32,10 @@ def served_log(seed: int, history: int) -> tuple[pa.Table, pa.Table, pa.Table]:
         state.observe(one)
     for one in oracle.plain(labels):
         state.label(one["id"], bool(one["label"]), one["known_time"])
-    asked = [{"id": one["id"], "event": json.dumps(one), "features": state.observe(one)} for one in rows[history:]]
+    asked = []
+    for one in rows[history:]:
+        place, features = state.placed(one)
+        asked.append({"id": one["id"], "event": json.dumps(one), "features": features, **place._asdict()})
     return events.slice(0, history), pa.Table.from_pylist(asked), labels
 
 
@@ -39,7 +44,8 @@ def test_a_log_that_the_online_state_served_agrees_to_the_last_bit(seed: int) ->
     history, log, labels = served_log(seed, 30)
     features = oracle.feature_set()
     asked = parity.events_of(log, oracle.DATA)
-    found = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+    found, overtaken = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+    assert not overtaken.any()
     served = np.array(log["features"].to_pylist())
     offline = np.stack([found[name] for name in features.names], axis=1)
     result = parity.compare(features.names, log["id"].to_pylist(), served, offline)
@@ -50,11 +56,42 @@ def test_a_log_that_the_online_state_served_agrees_to_the_last_bit(seed: int) ->
 def test_a_history_that_lacks_an_event_is_noticed() -> None:
     history, log, labels = served_log(0, 30)
     features, asked = oracle.feature_set(), parity.events_of(log, oracle.DATA)
-    found = parity.recomputed(features, history.slice(1), asked, PositiveIntervals.of(labels, "id"))
+    found, _ = parity.recomputed(features, history.slice(1), asked, PositiveIntervals.of(labels, "id"))
     offline = np.stack([found[name] for name in features.names], axis=1)
     result = parity.compare(features.names, log["id"].to_pylist(), np.array(log["features"].to_pylist()), offline)
     assert result.differing > 0
     assert set(result.by_feature) <= set(features.names)
+
+
+def asked_in_any_order(state: Any, rows: list[Any], order: Any) -> pa.Table:
+    """The log of a stream in which events overtake each other; every seventh is sent twice."""
+    log = []
+    for at in [*order[:40], *order[:40:7], *order[40:]]:
+        place, features = state.placed(rows[at])
+        told = {"id": str(rows[at]["id"]), "event": json.dumps(rows[at]), "features": features, "received_at": len(log)}
+        log.append({**told, **place._asdict()})
+    return prediction_log.first_answers(pa.Table.from_pylist(log))
+
+
+class TestOrder:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_events_that_overtake_each_other_agree_with_what_had_arrived(self, seed: int) -> None:
+        history, log, labels = served_log(seed, 30)
+        features, state = oracle.feature_set(), OnlineState(oracle.feature_set())
+        labels = labels.filter(pc.is_in(labels["id"], history["id"].combine_chunks()))
+        state.load(history, labels)
+        rows = [json.loads(text) for text in log["event"].to_pylist()]
+        log = asked_in_any_order(state, rows, np.random.default_rng(seed).permutation(len(rows)))
+        served, results = np.array(log["features"].to_pylist()), []
+        everything = pa.array([len(rows)] * len(rows))
+        for as_of in (log["as_of"], everything):
+            asked = parity.events_of(log.set_column(log.column_names.index("as_of"), "as_of", as_of), oracle.DATA)
+            found, overtaken = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+            offline = np.stack([found[name] for name in features.names], axis=1)
+            results.append(parity.compare(features.names, log["id"].to_pylist(), served, offline, int(overtaken.sum())))
+        assert (results[0].rows, results[0].differing) == (50, 0)
+        differing = len({one["id"] for one in results[1].examples})
+        assert results[1].overtaken == 0 < differing <= results[0].overtaken, "in training they see more"
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 1), (2, 1)])

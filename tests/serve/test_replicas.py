@@ -1,0 +1,29 @@
+"""Replicas on Ray Serve behind HAProxy, one of them killed under concurrent clients: what they serve is what is trained
+on, and nothing is lost or counted twice."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.code.features.redis_server import needs_redis
+from tests.loop import commands
+
+
+@pytest.mark.slow
+@needs_redis
+def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.parity", "--events", "3000", "--json", str(tmp_path / "rows.json")]
+    done = subprocess.run(
+        [*command, "experiment=smoke"], cwd=commands.ROOT, env=commands.environment(tmp_path), capture_output=True,
+        text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["case"], row["ours"], row["peer"]) for row in rows] == [
+        ("in process, of 45,000 numbers", 0, 1),
+        ("two replicas, Redis, of 45,000 numbers", 0, 1),
+    ]
+    assert done.stderr.count("3,000 rows in") == 2
