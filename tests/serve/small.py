@@ -93,5 +93,5 @@ def settings(store: Store, folder: Path, data: DataConfig = DATA, features: Feat
 
 def die(service: Service) -> None:
     """What the kernel does with the files of a process that is killed."""
-    for journal in (service.predictions, service.feedback):
+    for journal in (service.predictions, service.feedback, service.corrections):
         os.close(journal._file)

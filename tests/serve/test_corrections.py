@@ -16,7 +16,7 @@ from serve.endpoint import Endpoint
 from serve.service import Service, Settings
 from tests.serve.small import DATA, settings
 from tests.serve.test_endpoint import call
-from tests.serve.test_service import CUSTOMER, at, everything_written, logged, score, tell
+from tests.serve.test_service import CUSTOMER, at, everything_written, logged, restarted, score, tell
 from workbench.config import FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.store import Store
 from workbench.features.definitions import FeatureSet
@@ -80,7 +80,7 @@ class TestFeatures:
     def test_of_two_that_are_known_at_once_the_one_told_last_counts(self, service: Service, given: Settings) -> None:
         score(service, 1, 0)
         correct(service, (1, 5, version(0, 20)), (1, 5, version(0, 30)), (1, 4, version(0, 1)))
-        assert seen(service, 6)[1] == seen(Service(given), 6.5)[1] == 30
+        assert seen(service, 6)[1] == seen(restarted(service), 6.5)[1] == 30
 
     def test_the_decision_on_an_event_stays_what_it_was(self, service: Service) -> None:
         first = score(service, 1, 0, amount=10)
@@ -98,7 +98,7 @@ class TestFeatures:
         tell(service, 1, 1, hours=2)
         score(service, 2, 15 * days, customer=7)
         assert seen(service, 16 * days) == [1, 5, 1]
-        assert seen(Service(given), 16 * days + 1) == [2, 5, 1]
+        assert seen(restarted(service), 16 * days + 1) == [2, 5, 1]
 
 
 class TestRecords:
@@ -111,7 +111,7 @@ class TestRecords:
                 score(service, identity, identity, amount=10 * identity)
             correct(service, (3, 20, version(3, 1)), (4, 21, None), (5, 22, version(5, 2, customer=7)))
             assert service.compact() == 12 if compacted else True
-            service = Service(given) if again else service
+            service = restarted(service) if again else service
             correct(service, (4, 23, version(4, 4)), (3, 24, None))
             answers.append([seen(service, hours)[1] for hours in (19, 20, 21, 22, 23, 24)] + [seen(service, 25, 7)[1]])
         assert answers[0] == answers[1] == answers[2] == [360, 331, 291, 241, 245, 244, 2]
@@ -123,7 +123,7 @@ class TestRecords:
         score(service, 1, 0, amount=10)
         score(service, 2, 0, amount=20)
         assert seen(service, 6)[1] == 30
-        assert seen(Service(given), 7)[1] == 30
+        assert seen(restarted(service), 7)[1] == 30
         kept = prediction_log.corrections(service.store, given.log).read()
         assert kept["in_state"].to_pylist() == [False, False]
 

@@ -320,7 +320,7 @@ class TestMoving:
         journal.append([record(1)])
         (segment,) = closed(journal)
         blocked = Path(store.root) / "tables" / "predictions"
-        blocked.parent.mkdir()
+        blocked.parent.mkdir(parents=True)
         blocked.touch()  # a file where the table's folder must be
         with pytest.raises((EnvironmentFault, DeltaError)):
             prediction_log.move_predictions(store, "app", segment)

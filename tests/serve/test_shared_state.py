@@ -22,7 +22,7 @@ from tests.code.features.redis_server import Server, needs_redis
 from tests.serve import test_corrections
 from tests.serve.small import EVENT, FEATURES, die, settings
 from tests.serve.test_endpoint import LABEL, call
-from tests.serve.test_service import CUSTOMER, START, features, logged, score, tell
+from tests.serve.test_service import CUSTOMER, START, features, logged, restarted, score, tell
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
 from workbench.features import parity
@@ -223,6 +223,7 @@ def test_corrections_are_seen_as_in_process_and_again_by_a_state_that_is_filled_
     assert told == {"accepted": 4, "in_feature_state": 3}
     found = [test_corrections.seen(service, hours)[1] for hours in (9, 10, 12)]
     assert found == [150, 127, 104], "without 2 and 1's old amount, then without 3's"
-    assert test_corrections.seen(Service(given), 13)[1] == 104
+    service = restarted(service)
+    assert test_corrections.seen(service, 13)[1] == 104
     server.client.flushall()
-    assert test_corrections.seen(Service(given), 14)[1] == 104
+    assert test_corrections.seen(restarted(service), 14)[1] == 104

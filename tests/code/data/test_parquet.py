@@ -79,7 +79,7 @@ def test_a_listed_file_that_is_missing_says_what_to_do(store: Store) -> None:
 
 
 def test_a_folder_where_a_file_should_be_is_a_fault_of_the_environment(store: Store) -> None:
-    Path(store.path("x")).mkdir()
+    Path(store.path("x")).mkdir(parents=True)
     with pytest.raises(EnvironmentFault, match=r"could not be (read|written).*storage\.root"):
         read_bytes(store.fs, store.path("x"))
     with pytest.raises(EnvironmentFault, match="could not be written"):
