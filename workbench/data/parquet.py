@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryvie
     """Write one file, whole or not at all, and its folder; a full disk or a missing permission is one clear error."""
     folder, _, name = path.rpartition("/")
     local = isinstance(filesystem, fs.LocalFileSystem)  # an object store shows an object only when it is whole
-    draft = f"{folder}/.{name}.{os.getpid()}" if local else path
+    draft = f"{folder}/.{name}.{os.getpid()}.{secrets.token_hex(4)}" if local else path
     try:
         filesystem.create_dir(folder, recursive=True)
         with filesystem.open_output_stream(draft) as stream:
