@@ -1,10 +1,12 @@
 """The same endpoint over real HTTP: Ray Serve behind HAProxy on a port of its own."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -133,12 +135,21 @@ def test_the_port_is_on_loopback_only(live: Live) -> None:
     assert sockets.addresses(live.port) == {"127.0.0.1"}
 
 
+def writer(segment: Path) -> int:
+    """The process that has a segment open."""
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+            if fd.readlink() == segment.resolve():
+                return int(fd.parts[2])
+    raise AssertionError(f"nobody writes {segment}")
+
+
 async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aiohttp.ClientSession, live: Live) -> None:
     async with client.post("/v1/score", json={**EVENT, "id": 600}, headers=KEY) as response:
         before = await response.json()
     events = (await ready(client))["events_in_state"]
     records, (segment,) = live.recorded(), live.journal.glob("predictions-*")
-    os.kill(int(segment.stem.rpartition("-")[2]), signal.SIGKILL)
+    os.kill(writer(segment), signal.SIGKILL)
     async with asyncio.timeout(120):
         while segment.exists():  # its successor closes it
             await asyncio.sleep(0.1)

@@ -10,15 +10,17 @@ import pytest
 
 from tests.code.features.redis_server import needs_redis
 from tests.loop import commands
+from workloads import deploy
 
 
 @pytest.mark.slow
 @needs_redis
 def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.parity", "--events", "3000", "--json", str(tmp_path / "rows.json")]
+    ports = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
     done = subprocess.run(
-        [*command, "experiment=smoke"], cwd=commands.ROOT, env=commands.environment(tmp_path), capture_output=True,
-        text=True, timeout=900, check=False,
+        [*command, "experiment=smoke"], cwd=commands.ROOT, env=commands.environment(tmp_path) | ports,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]

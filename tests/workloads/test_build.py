@@ -72,7 +72,7 @@ class TestTrain:
     def test_a_label_with_one_class_is_refused(self, cfg: Config) -> None:
         split = dataclasses.replace(cfg.data.split, train_start="2019-01-01")
         empty = changed(cfg, data=dataclasses.replace(cfg.data, split=split))
-        with pytest.raises(InputError, match=r"xgboost: test holds 0 labelled rows of 0 class"):
+        with pytest.raises(InputError, match=r"test holds 0 labelled rows of 0 class"):
             train.run(empty)
         assert Store(cfg.storage.root).find("runs", train.key(empty)) is None
 
