@@ -30,8 +30,11 @@ class Listener:
 def listeners(pid: int) -> set[Listener]:
     """The listening sockets of a process and of all that it has started."""
     where = dict(_listening())
-    held = [(one, inode) for one in (pid, *commands.descendants(pid)) for inode in _sockets(one)]
-    return {Listener(*where[inode], _owner(one, pid)) for one, inode in held if inode in where}
+    found = set()
+    for one in (pid, *commands.descendants(pid)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found |= {Listener(*where[inode], _owner(one, pid)) for inode in _sockets(one) if inode in where}
+    return found
 
 
 def addresses(port: int) -> set[str]:
