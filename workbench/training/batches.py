@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import EnvironmentFault
-from workbench.training.fits import Fit, Fitted, Floats, Rows, average_precision
+from workbench.training.fits import Fit, Fitted, Floats, Rows
 
 PART = 16_384  # rows that are scored at once
 
@@ -66,5 +66,4 @@ def record(fitted: Fitted, epoch: int, loss: float, scored: Rows, logits_N: Floa
     """Add what an epoch gave."""
     fitted.steps.append(epoch)
     fitted.train_loss.append(loss)
-    fitted.average_precision.append(average_precision(scored.y_N, logits_N))
-    fitted.logits_SN.append(logits_N.astype(np.float32))
+    fitted.judge(scored, logits_N)

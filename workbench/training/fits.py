@@ -55,6 +55,11 @@ class Fitted:
     model: bytes = b""  # the framework's own file
     onnx: bytes = b""  # the same as a graph, of fits that do not select
 
+    def judge(self, scored: Rows, logits_N: NDArray[Any]) -> None:
+        """Add how the rows that a fold is scored on come out."""
+        self.average_precision.append(average_precision(scored.y_N, logits_N))
+        self.logits_SN.append(logits_N.astype(np.float32))
+
     def to_bytes(self) -> bytes:
         """One file that holds all of it, without code."""
         sink = io.BytesIO()
@@ -116,6 +121,11 @@ def best_step(fits: list[Fitted]) -> int:
     """The number of rounds or epochs with the highest mean average precision over the selecting fits."""
     mean = np.mean([one.average_precision for one in fits], axis=0)
     return fits[0].steps[int(np.argmax(mean))]
+
+
+def log_loss(y_N: NDArray[Any], logits_N: NDArray[Any]) -> float:
+    """The mean logistic loss."""
+    return float(np.mean(np.logaddexp(0, logits_N) - y_N * logits_N))
 
 
 def average_precision(y_N: NDArray[Any], score_N: NDArray[Any]) -> float:

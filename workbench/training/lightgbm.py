@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.families import LightGBMConfig
 from workbench.models import lightgbm as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, log_loss
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
@@ -62,10 +62,8 @@ def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: in
     if scored is None:
         return
     logits = np.asarray(booster.predict(scored.x_NF, raw_score=True))
-    fitted.average_precision.append(average_precision(scored.y_N, logits))
-    fitted.logits_SN.append(logits.astype(np.float32))
-    margin = np.asarray(booster.predict(shard.x_NF, raw_score=True))
-    fitted.train_loss.append(float(np.mean(np.logaddexp(0, margin) - shard.y_N * margin)))
+    fitted.judge(scored, logits)
+    fitted.train_loss.append(log_loss(shard.y_N, np.asarray(booster.predict(shard.x_NF, raw_score=True))))
 
 
 def _parameters(hyper: LightGBMConfig, seed: int, network: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from workbench.families import LogisticRegressionConfig
 from workbench.models import logistic_regression as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.workers import work_off
 
 
@@ -27,7 +27,5 @@ def loop(
     fitted = Fitted(steps=[steps])
     fitted.model = model_file.to_bytes(mean_F, scale_F, model.coef_[0], float(model.intercept_[0]))
     if scored is not None:
-        logits = model_file.logits(fitted.model, scored.x_NF)
-        fitted.average_precision.append(average_precision(scored.y_N, logits))
-        fitted.logits_SN.append(logits.astype(np.float32))
+        fitted.judge(scored, model_file.logits(fitted.model, scored.x_NF))
     return fitted

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from workbench.families import RandomForestConfig
 from workbench.models import random_forest as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.workers import work_off
 
 
@@ -30,7 +29,5 @@ def loop(
     ).fit(shard.x_NF, shard.y_N)
     fitted = Fitted(steps=[steps], model=model_file.to_bytes(forest))
     if scored is not None:
-        logits = model_file.log_odds(forest, scored.x_NF)
-        fitted.average_precision.append(average_precision(scored.y_N, logits))
-        fitted.logits_SN.append(logits.astype(np.float32))
+        fitted.judge(scored, model_file.log_odds(forest, scored.x_NF))
     return fitted

@@ -8,6 +8,7 @@ all; the rest is the framework's own, in the file of its family, and imported by
 import json
 import os
 import socket
+from typing import Any
 
 import ray
 import ray.train
@@ -19,7 +20,7 @@ WORKERS = "WORKBENCH_TRAINING_WORKERS"  # the addresses of all workers by rank, 
 class _Told(Backend):
     share_cuda_visible_devices = True  # NCCL wants to see all devices of its machine
 
-    def on_start(self, worker_group: "ray.train._internal.base_worker_group.BaseWorkerGroup", _: BackendConfig) -> None:
+    def on_start(self, worker_group: Any, _: BackendConfig) -> None:
         worker_group.execute(_tell, worker_group.execute(_address))
 
 

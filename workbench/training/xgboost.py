@@ -5,13 +5,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import xgboost
 from ray.train.collective import broadcast_from_rank_zero
 
 from workbench.families import XGBoostConfig
 from workbench.models import xgboost as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, average_precision
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, log_loss
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
@@ -66,10 +65,8 @@ def _score(booster: xgboost.Booster, shard: Rows, scored: Rows | None, step: int
     if scored is None:
         return
     logits = booster.inplace_predict(scored.x_NF, predict_type="margin")
-    fitted.average_precision.append(average_precision(scored.y_N, logits))
-    fitted.logits_SN.append(logits.astype(np.float32))
-    margin = booster.inplace_predict(shard.x_NF, predict_type="margin")
-    fitted.train_loss.append(float(np.mean(np.logaddexp(0, margin) - shard.y_N * margin)))
+    fitted.judge(scored, logits)
+    fitted.train_loss.append(log_loss(shard.y_N, booster.inplace_predict(shard.x_NF, predict_type="margin")))
 
 
 def _parameters(hyper: XGBoostConfig, seed: int, gpu: bool) -> dict[str, Any]:

@@ -8,25 +8,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.leak_clean import PUBLISHED, SAMPLE
 from workbench.leakage.table import Audited, Column
 
 Plant = Callable[[pd.DataFrame, np.ndarray, np.random.Generator], pd.DataFrame]
-SETS = {  # file, label, the value that means 1
-    "credit_data": ("loans", "Status", "bad"),
-    "german": ("loans", "credit", "2"),
-    "adult": ("census", "income", ">50K"),
-    "uci_default": ("clients", "default.payment.next.month", "1"),
-    "elec2": ("stream", "class", "1"),
-    "sea": ("stream", "label", "1"),
-    "lending_club": ("loans", "Class", "bad"),
-}
-LENDING = Path(__file__).resolve().parents[3] / "workbench" / "data" / "samples" / "lending_club.parquet"
+SETS = PUBLISHED | {"lending_club": ("loans", "Class", "bad")}
 
 
 def loaded(name: str, folder: Path | None = None) -> tuple[pd.DataFrame, np.ndarray]:
     """The columns and the label of one of the clean sets."""
     file, label, positive = SETS[name]
-    path = LENDING if folder is None else folder / name / f"{file}.parquet"
+    path = SAMPLE if folder is None else folder / name / f"{file}.parquet"
     frame = pd.read_parquet(path)
     label_N = (frame[label].astype(str).str.strip() == positive).to_numpy().astype(np.int64)
     return frame.drop(columns=[label]), label_N

@@ -217,6 +217,15 @@ def test_more_workers_than_the_cluster_has_room_for_are_refused_with_the_remedy(
 
 
 @pytest.mark.usefixtures("ray_session")
+def test_an_error_of_ours_arrives_as_itself_from_the_process_that_waits_for_ray_train() -> None:
+    def refuse() -> None:
+        raise InputError("The rows are no good.")
+
+    with pytest.raises(InputError, match=r"^The rows are no good\.$"):
+        training._result(ray.remote(refuse).remote())
+
+
+@pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize(("workers", "cpus", "groups"), [(1, 0.25, 4), (2, 0.25, 2), (3, 0.5, 1), (8, 0.25, 1)])
 def test_worker_groups_train_side_by_side_where_each_worker_has_a_cpu_and_one_always_does(
     workers: int, cpus: float, groups: int
