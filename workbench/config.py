@@ -15,6 +15,7 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
 MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
@@ -188,6 +189,8 @@ class TrainConfig:
     logistic_regression: LogisticRegressionConfig = field(default_factory=LogisticRegressionConfig)
     torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
     keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    isolation_forest: IsolationForestConfig = field(default_factory=IsolationForestConfig)
 
 
 FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"families", "seeds"})

@@ -27,6 +27,10 @@ class EnvironmentFault(WorkbenchError):
     """The machine cannot do it now: a port is taken, the disk is full, the cluster is away."""
 
 
+class Diverged(EnvironmentFault):
+    """A training's loss or weights are no numbers any more: it was stopped before it could save them."""
+
+
 class StateUnavailable(EnvironmentFault):
     """The feature state that replicas share cannot be used now; nothing was taken in."""
 

@@ -14,6 +14,7 @@ class FamilyConfig:
 
     alone: ClassVar[bool] = False  # one worker holds all rows: the library does not spread a fit
     encoded: ClassVar[bool] = False  # its inputs pass through `models/encoding.py`
+    supervised: ClassVar[bool] = True  # it learns from the label; the others are in `unsupervised.py`
 
     @property
     def by_chance(self) -> bool:
@@ -22,7 +23,16 @@ class FamilyConfig:
 
 
 @dataclass
-class XGBoostConfig(FamilyConfig):
+class SupervisedConfig(FamilyConfig):
+    """What every family that learns from the label can be told of rare labels and of rows that stand out."""
+
+    positive_weight: float = 1.0  # how much a positive counts beside a negative; the log-odds are corrected back
+    negative_share: float = 1.0  # share of the training block's negatives that is used; corrected back likewise
+    anomaly_feature: str | None = None  # autoencoder | isolation_forest: its score of the same rows is one more input
+
+
+@dataclass
+class XGBoostConfig(SupervisedConfig):
     """Hyperparameters of the boosted trees (histogram method, logistic loss)."""
 
     rounds: int = 200  # upper bound; the best on validation is used
@@ -33,6 +43,7 @@ class XGBoostConfig(FamilyConfig):
     subsample: float = 1.0  # share of the rows that each tree sees
     colsample_bytree: float = 1.0  # share of the features that each tree sees
     reg_lambda: float = 1.0  # L2 penalty on leaf values
+    monotone: dict[str, int] = field(default_factory=dict)  # feature: 1, the score never falls with it; -1, never rises
 
     @property
     def by_chance(self) -> bool:
@@ -41,7 +52,7 @@ class XGBoostConfig(FamilyConfig):
 
 
 @dataclass
-class LightGBMConfig(FamilyConfig):
+class LightGBMConfig(SupervisedConfig):
     """Hyperparameters of LightGBM's boosted trees (leaf-wise growth, logistic loss)."""
 
     rounds: int = 200  # upper bound; the best on validation is used
@@ -52,6 +63,7 @@ class LightGBMConfig(FamilyConfig):
     bagging_fraction: float = 1.0  # share of the rows that each tree sees
     feature_fraction: float = 1.0  # share of the features that each tree sees
     lambda_l2: float = 1.0  # L2 penalty on leaf values
+    monotone: dict[str, int] = field(default_factory=dict)  # feature: 1, the score never falls with it; -1, never rises
 
     @property
     def by_chance(self) -> bool:
@@ -60,7 +72,7 @@ class LightGBMConfig(FamilyConfig):
 
 
 @dataclass
-class RandomForestConfig(FamilyConfig):
+class RandomForestConfig(SupervisedConfig):
     """Hyperparameters of scikit-learn's random forest."""
 
     alone: ClassVar[bool] = True
@@ -72,7 +84,7 @@ class RandomForestConfig(FamilyConfig):
 
 
 @dataclass
-class LogisticRegressionConfig(FamilyConfig):
+class LogisticRegressionConfig(SupervisedConfig):
     """Hyperparameters of a logistic regression on standardised features."""
 
     alone: ClassVar[bool] = True
@@ -86,7 +98,7 @@ class LogisticRegressionConfig(FamilyConfig):
 
 
 @dataclass
-class NetworkConfig(FamilyConfig):
+class NetworkConfig(SupervisedConfig):
     """Hyperparameters of a multilayer perceptron."""
 
     encoded: ClassVar[bool] = True
@@ -99,3 +111,5 @@ class NetworkConfig(FamilyConfig):
     learning_rate: float = 0.004  # step size at the start; it falls to 0 along half a cosine
     weight_decay: float = 0.0  # decoupled L2 penalty (AdamW)
     batch_size: int = 512  # of all workers together
+    loss: str = "log"  # log | focal: what is easy counts less (corrected back, so that scores stay probabilities)
+    focal_gamma: float = 2.0  # focal: how much less; 0 is the log loss

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from workbench import family_rules
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published
 from workbench.features import definitions
+from workbench.features.definitions import FeatureSet
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
@@ -118,6 +120,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
+    yield from family_rules.faults(cfg.train)
     yield from _serve_faults(cfg.serve)
 
 
@@ -173,7 +176,9 @@ def _is_date(text: str) -> bool:
 
 
 def _learning_faults(cfg: Config) -> Iterator[str]:
-    yield from definitions.faults(cfg.features, cfg.data)
+    yield from (wrong := list(definitions.faults(cfg.features, cfg.data)))
+    if not wrong:
+        yield from family_rules.direction_faults(cfg.train, FeatureSet.of(cfg.features, cfg.data).names)
     split = cfg.data.split
     if split.exclude_known is not None and split.exclude_known not in cfg.data.entities:
         yield f"data.split.exclude_known={split.exclude_known} is none of data.entities={cfg.data.entities}. Use one."

@@ -19,6 +19,7 @@ from workbench.digest import digest
 from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
+from workbench.progress import say
 from workbench.training import ensemble
 from workbench.training import run as training
 from workbench.training.fits import Fold, average_precision
@@ -26,7 +27,7 @@ from workbench.training.run import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
-VERSION = 4
+VERSION = 5
 
 
 def key(cfg: Config) -> str:
@@ -37,7 +38,8 @@ def key(cfg: Config) -> str:
 
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a run depends on besides the features."""
-    families = {family: getattr(cfg.train, family) for family in cfg.train.families}
+    needed = [*cfg.train.families, *training.anomaly_features(cfg.train)]
+    families = {family: getattr(cfg.train, family) for family in needed}
     folds = [cfg.evaluate.protocol, cfg.evaluate.select_starts, cfg.evaluate.fold_starts, cfg.data.split]
     return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
 
@@ -69,6 +71,15 @@ def run(cfg: Config) -> Artifact:
             steps={family: one.steps for family, one in trained.items()},
         )
         tracked.artifact(artifact, "run")
+    return artifact
+
+
+def shown(cfg: Config) -> Artifact:
+    """The finished run, its figures on the validation rows printed."""
+    artifact = run(cfg)
+    say("average precision on the validation rows (it chose steps and weights: no figure of quality)")
+    for model, figures in artifact.figures.items():
+        say(f"  {model:32}{figures['validation_average_precision']:9.3f}")
     return artifact
 
 
@@ -135,4 +146,4 @@ def _figures(trained: dict[str, Trained], selected: list[Any], weights: list[flo
 
 
 if __name__ == "__main__":
-    door.main(run, __doc__)
+    door.main(shown, __doc__)

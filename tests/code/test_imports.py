@@ -10,8 +10,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("workbench", "workloads", "serve") for path in (ROOT / room).rglob("*.py"))
 # Each heavy framework, and the files that may import it.
 FENCES = {
-    "torch": {"workbench/models/torch_mlp.py", "workbench/training/torch_mlp.py"},
-    "tensorflow": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
+    "torch": {
+        "workbench/models/torch_mlp.py",
+        "workbench/training/torch_mlp.py",
+        "workbench/training/torch_losses.py",
+        "workbench/models/autoencoder.py",
+        "workbench/training/autoencoder.py",
+    },
+    "tensorflow": {
+        "workbench/models/keras_mlp.py",
+        "workbench/training/keras_mlp.py",
+        "workbench/training/keras_losses.py",
+    },
     "keras": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
     "xgboost": {"workbench/models/xgboost.py", "workbench/training/xgboost.py"},
     "lightgbm": {"workbench/models/lightgbm.py", "workbench/training/lightgbm.py"},

@@ -58,7 +58,7 @@ def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float,
     """One graph that scores all members: outputs `score` [N], `logit` [N] and `member_logits` [N, M]."""
     body = None
     for name, content in members.items():
-        part = compose.add_prefix(_levelled(onnx.load_from_string(content)), f"{name}/")
+        part = compose.add_prefix(levelled(onnx.load_from_string(content)), f"{name}/")
         body = part.graph if body is None else compose.merge_graphs(body, part.graph, io_map=[])
     assert body is not None, "an ensemble has at least one member"
     graph = helper.make_graph(
@@ -78,7 +78,7 @@ def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float,
     return bytes(model.SerializeToString())
 
 
-def _levelled(model: onnx.ModelProto) -> onnx.ModelProto:
+def levelled(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph at the common opset, without functions and shape notes that would clash with another's."""
     if next(one.version for one in model.opset_import if one.domain == "") != OPSET:
         model = version_converter.convert_version(model, OPSET)

@@ -1,15 +1,16 @@
 """Which rows of a shard make which batch, the same again for the same seed; and what all network loops share."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.errors import EnvironmentFault
+from workbench.errors import Diverged
 from workbench.training.fits import Fit, Fitted, Floats, Rows
+from workbench.training.rendezvous import agreed
 
 PART = 16_384  # rows that are scored at once
 
@@ -53,13 +54,40 @@ def parts(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:
         yield tuple(one[start : start + PART] for one in arrays)
 
 
-def check(loss: float, fit: Fit, epoch: int) -> None:
-    """Stop when the loss is no number: what follows could only be noise."""
-    if not math.isfinite(loss):
-        raise EnvironmentFault(
-            f"The loss of {fit.name} is {loss} in epoch {epoch}. Lower the learning rate, or look for extreme values in"
-            " the features. The last checkpoint is kept."
+class Losses:
+    """The losses of the steps of one epoch."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def add(self, loss: float) -> None:
+        """One step's."""
+        self.values.append(loss)
+
+    @property
+    def fault(self) -> str | None:
+        """At which step the loss was no number first."""
+        for step, loss in enumerate(self.values, start=1):
+            if not math.isfinite(loss):
+                return f"The loss is {loss} at step {step} of {len(self.values)}"
+        return None
+
+
+def check(losses: Losses, weights: Iterable[NDArray[Any]], fit: Fit, epoch: int) -> float:
+    """The mean loss of an epoch; raises `Diverged` on every worker when it, or a weight, is no number.
+
+    What follows could only be noise, and a checkpoint of it would be no good. The first worker says so for all: the
+    others' losses are in the weights, which are the same everywhere, and nobody may wait for one who has left.
+    """
+    fault = losses.fault
+    if fault is None and not all(np.isfinite(one).all() for one in weights):
+        fault = f"A weight is no number after step {len(losses.values)}"
+    if fault := agreed(fault):
+        raise Diverged(
+            f"{fault} in epoch {epoch} of {fit.name}. Lower the learning rate, or look for extreme values in the"
+            " features. The last good checkpoint is kept."
         )
+    return math.fsum(losses.values) / len(losses.values)
 
 
 def record(fitted: Fitted, epoch: int, loss: float, scored: Rows, logits_N: Floats) -> None:

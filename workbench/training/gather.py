@@ -3,8 +3,10 @@
 All families share them. They stay in the memory of the cluster: the driver holds references and counts.
 """
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +25,36 @@ PROBES = 200  # ids of a file by which its place in the order is judged
 
 
 @dataclass(frozen=True)
+class Column:
+    """What some rows hold of one feature."""
+
+    missing: int  # nulls and NaN
+    infinite: int
+    least: float  # of the others
+    greatest: float
+
+    @classmethod
+    def of(cls, values: pa.ChunkedArray) -> "Column":
+        """What these values are like."""
+        number_N = values.to_numpy()  # a null becomes NaN
+        finite_N = number_N[np.isfinite(number_N)]
+        ends = (float(finite_N.min()), float(finite_N.max())) if len(finite_N) else (math.inf, -math.inf)
+        return cls(int(np.isnan(number_N).sum()), int(np.isinf(number_N).sum()), *ends)
+
+    def with_(self, other: "Column") -> "Column":
+        """The same of the rows of both."""
+        ends = (min(self.least, other.least), max(self.greatest, other.greatest))
+        return Column(self.missing + other.missing, self.infinite + other.infinite, *ends)
+
+
+@dataclass(frozen=True)
 class Gathered:
     """Rows in parts, in order: the features as float32, then the label."""
 
     parts: list[Any]  # references to tables
     rows: int
     classes: int  # how many different labels there are
+    columns: dict[str, Column] = field(default_factory=dict)  # what the features' values are like
 
     def dataset(self) -> "Dataset":
         """The same as a dataset of Ray Data."""
@@ -52,6 +78,7 @@ class _Seen:
     rows: int
     labels: frozenset[float]
     ids: pa.Array
+    columns: dict[str, Column]
 
 
 def gather(
@@ -77,7 +104,10 @@ def _read(fs: Any, folder: str, entry: FileEntry, columns: list[str], rows: pc.E
     ids = table[order_by].combine_chunks()
     every = slice(None, None, max(1, table.num_rows // PROBES))
     return table, _Seen(
-        table.num_rows, frozenset(table["label"].unique().to_pylist()), ids.take(np.arange(len(ids))[every])
+        table.num_rows,
+        frozenset(table["label"].unique().to_pylist()),
+        ids.take(np.arange(len(ids))[every]),
+        {name: Column.of(table[name]) for name in rest[:-1]},
     )
 
 
@@ -88,7 +118,8 @@ def _ordered(tables: list[Any], seen: list[_Seen]) -> Gathered:
     borders = _borders(pa.concat_arrays([one.ids for one in seen]), count)
     cut, sort = ray.remote(_cut).options(num_returns=count), ray.remote(_sorted)
     pieces = [cut.remote(table, borders) for table in tables] if count > 1 else [[table] for table in tables]
-    return Gathered([sort.remote(*part) for part in zip(*pieces, strict=True)], rows, len(labels))
+    columns = {name: functools.reduce(Column.with_, (one.columns[name] for one in seen)) for name in seen[0].columns}
+    return Gathered([sort.remote(*part) for part in zip(*pieces, strict=True)], rows, len(labels), columns)
 
 
 def _borders(ids: pa.Array, count: int) -> pa.Array:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from workbench.families import NetworkConfig
 from workbench.models import keras_mlp as model_file
-from workbench.training import batches
+from workbench.training import batches, keras_losses
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
@@ -43,20 +43,20 @@ def loop(
         optimizer = keras.optimizers.AdamW(hyper.learning_rate, weight_decay=hyper.weight_decay)
         optimizer.build(network.trainable_variables)
     fitted, first = _restore(start, network, optimizer)
-    step_function = _step_function(config["strategy"], network, optimizer, encoding.first)
+    step_function = _step_function(config["strategy"], network, optimizer, encoding.first, hyper)
     data = (*encoding.seen(shard.x_NF), shard.y_N)
     scorer = tf.function(lambda *seen: model_file.lookup(network, encoding.first, seen, training=False))
     judged = encoding.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(step_function, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
-        batches.check(loss, fit, epoch)
+        losses = _epoch(step_function, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = batches.check(losses, network.get_weights(), fit, epoch)
         _score(scorer, judged, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer, encoding))
     fitted.model = model_file.to_bytes(network, encoding)
     return fitted
 
 
-def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: Any) -> Any:
+def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: Any, hyper: NetworkConfig) -> Any:
     shapes = [tuple(one.shape) for one in network.trainable_variables]
     sizes = [int(np.prod(shape)) for shape in shapes]
     workers = strategy.num_replicas_in_sync
@@ -65,7 +65,7 @@ def _step_function(strategy: Any, network: keras.Model, optimizer: Any, first: A
         *seen, y = inputs
         with tf.GradientTape() as tape:
             logits = model_file.lookup(network, first, seen, training=True)
-            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits))
+            loss = tf.reduce_mean(keras_losses.loss_N(logits, y, hyper))
         gradients = tape.gradient(loss, network.trainable_variables)
         flat = tf.concat([tf.reshape(one, [-1]) for one in gradients], axis=0)
         mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, flat) / workers
@@ -83,13 +83,13 @@ def _epoch(
     plan: batches.Plan,
     hyper: NetworkConfig,
     seed: batches.Seed,
-) -> float:
-    """The mean loss of one pass over the rows."""
-    total = 0.0
+) -> batches.Losses:
+    """The losses of one pass over the rows."""
+    losses = batches.Losses()
     for step, rows in enumerate(plan.epoch(seed)):
         optimizer.learning_rate.assign(hyper.learning_rate * seed.cosine(step, plan.steps))
-        total += float(step_function(*(tf.constant(one[rows]) for one in data)))
-    return total / plan.steps
+        losses.add(float(step_function(*(tf.constant(one[rows]) for one in data))))
+    return losses
 
 
 def _score(scorer: Any, judged: Any, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:

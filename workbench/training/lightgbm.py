@@ -31,7 +31,7 @@ def loop(
     fitted, first = (start.fitted, start.step) if start else (Fitted(), 0)
     for done in range(first, steps, SCORE_EVERY):
         rounds = min(SCORE_EVERY, steps - done)
-        parameters = _parameters(config["hyper"], fit.seed + done, config["network"])
+        parameters = _parameters(config["hyper"], fit.seed + done, config)
         data = lightgbm.Dataset(shard.x_NF, shard.y_N, params=parameters, free_raw_data=False)
         booster = lightgbm.train(parameters, data, rounds, init_model=booster)
         _score(booster, shard, scored, done + rounds, fitted)
@@ -66,7 +66,7 @@ def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: in
     fitted.train_loss.append(log_loss(shard.y_N, np.asarray(booster.predict(shard.x_NF, raw_score=True))))
 
 
-def _parameters(hyper: LightGBMConfig, seed: int, network: dict[str, Any]) -> dict[str, Any]:
+def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]:
     return {
         "objective": "binary",
         "boost_from_average": False,  # ten rounds at a time would start from the average each time
@@ -79,10 +79,18 @@ def _parameters(hyper: LightGBMConfig, seed: int, network: dict[str, Any]) -> di
         "bagging_freq": 1 if hyper.bagging_fraction < 1 else 0,
         "feature_fraction": hyper.feature_fraction,
         "lambda_l2": hyper.lambda_l2,
+        "scale_pos_weight": hyper.positive_weight,
+        **_monotone(hyper, config),
         "seed": seed,
         "deterministic": True,
         "force_col_wise": True,
         "num_threads": 1,
         "verbosity": -1,
-        **network,
+        **config["network"],
     }
+
+
+def _monotone(hyper: LightGBMConfig, config: Any) -> dict[str, Any]:
+    """The parameter that holds the score's direction of each input, where any has one."""
+    directions = [hyper.monotone.get(name, 0) for name in config["names"]] if hyper.monotone else []
+    return {"monotone_constraints": directions} if directions else {}

@@ -23,7 +23,9 @@ def loop(
     hyper: LogisticRegressionConfig = config["hyper"]
     x_NF = shard.x_NF.astype(np.float64)
     mean_F, scale_F = x_NF.mean(axis=0), np.maximum(x_NF.std(axis=0), 1e-9)
-    model = LogisticRegression(C=1 / hyper.strength, max_iter=1000).fit((x_NF - mean_F) / scale_F, shard.y_N)
+    weights = {0: 1.0, 1: hyper.positive_weight}
+    model = LogisticRegression(C=1 / hyper.strength, class_weight=weights, max_iter=1000)
+    model = model.fit((x_NF - mean_F) / scale_F, shard.y_N)
     fitted = Fitted(steps=[steps])
     fitted.model = model_file.to_bytes(mean_F, scale_F, model.coef_[0], float(model.intercept_[0]))
     if scored is not None:

@@ -25,6 +25,7 @@ def loop(
         max_depth=hyper.max_depth,
         min_samples_leaf=hyper.min_samples_leaf,
         max_features=hyper.max_features,
+        class_weight={0: 1.0, 1: hyper.positive_weight},
         random_state=fit.seed,
     ).fit(shard.x_NF, shard.y_N)
     fitted = Fitted(steps=[steps], model=model_file.to_bytes(forest))

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
+from ray.train.collective import broadcast_from_rank_zero
 
 WORKERS = "WORKBENCH_TRAINING_WORKERS"  # the addresses of all workers by rank, in each worker's environment
 
@@ -52,3 +53,8 @@ def workers() -> list[str]:
 def rank() -> int:
     """Which of them this worker is."""
     return ray.train.get_context().get_world_rank()
+
+
+def agreed(value: Any) -> Any:
+    """What the first worker says, on every worker; all must ask."""
+    return broadcast_from_rank_zero(value) if len(json.loads(os.environ.get(WORKERS, "[]"))) > 1 else value

@@ -19,13 +19,18 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the on
 from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
-from workbench.errors import EnvironmentFault, InputError
+from workbench.errors import Diverged, EnvironmentFault
+from workbench.models.composition import Anomaly
 from workbench.progress import say
+from workbench.training import checks
+from workbench.training.anomaly import inputs
 from workbench.training.encode import encoding_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
 from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
+from workbench.training.sampling import thinned
 from workbench.training.shards import EvenShards
+from workbench.training.workers import DIVERGED
 
 
 @dataclass(frozen=True)
@@ -67,16 +72,15 @@ def train_each(
     _check_room(scaling)
     trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
     rows = gather(features, names, order_by, chosen(folds))
-    _check_classes(rows)
+    checks.check(rows, cfg)
+    scores = ray.put(_scores(trainers, rows, folds, cfg, scaling, features.store, run_name))
     waiting, done = list(cfg.families), {}
     running: dict[Any, tuple[str, float]] = {}
     while waiting or running:
         while waiting and len(running) < _room(scaling):
             family, started = waiting.pop(0), time.monotonic()
-            running[trainers.train.remote(family, rows, folds, cfg, scaling, features.store, run_name)] = (
-                family,
-                started,
-            )
+            asked = trainers.train.remote(family, rows, folds, cfg, scaling, features.store, run_name, scores)
+            running[asked] = family, started
             say(f"  train {family}: {scaling.workers} workers ...")
         (ready, *_), _ = ray.wait(list(running))
         family, started = running.pop(ready)
@@ -91,13 +95,32 @@ def chosen(folds: Sequence[Fold]) -> dict[str, pc.Expression]:
     return {fold.name: fold.train for fold in folds} | scored
 
 
-def _check_classes(rows: Mapping[str, Gathered]) -> None:
-    for name, one in rows.items():
-        if one.classes < 2:
-            raise InputError(
-                f"{name} holds {one.rows} labelled rows of {one.classes} class(es); training needs both."
-                " Widen data.split or check the labels."
-            )
+def anomaly_features(cfg: TrainConfig) -> list[str]:
+    """The unsupervised families whose scores are inputs of others."""
+    asked = [getattr(getattr(cfg, family), "anomaly_feature", None) for family in cfg.families]
+    return sorted({family for family in asked if family})
+
+
+def _scores(
+    trainers: Any,
+    rows: Mapping[str, Gathered],
+    folds: Sequence[Fold],
+    cfg: TrainConfig,
+    scaling: ScalingConfig,
+    store: Store,
+    run_name: str,
+) -> dict[str, dict[str, Anomaly]]:
+    """For each unsupervised family that others take the score of, its model of each fold's training rows.
+
+    No row is scored and no label chooses its steps: they are those of the config.
+    """
+    found, plan = {}, [Fold(fold.name, fold.train) for fold in folds]
+    for family in anomaly_features(cfg):
+        say(f"  train {family} as a feature ...")
+        first = dataclasses.replace(cfg, seeds=cfg.seeds[:1])
+        one = _result(trainers.train.remote(family, rows, plan, first, scaling, store, f"feature-{run_name}"))
+        found[family] = {fold: Anomaly(family, fit.model, fit.onnx) for (fold, _), fit in one.fits.items()}
+    return found
 
 
 def _check_room(scaling: ScalingConfig) -> None:
@@ -140,18 +163,29 @@ def train(
     scaling: ScalingConfig,
     store: Store,
     run_name: str,
+    scores: Mapping[str, dict[str, Anomaly]] | None = None,
 ) -> Trained:
-    """The family trained on every fold: first those that select the number of steps, then the others with it."""
+    """The family trained on every fold: first those that select the number of steps, then the others with it.
+
+    Where no fold selects, all take the steps of the config. `scores` are the models whose scores may be inputs.
+    """
     cluster.configure_data()
     hyper = getattr(cfg, family)
     scaling = dataclasses.replace(scaling, workers=1) if hyper.alone else scaling
     seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
-    config = _config(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
-    packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
+    share = hyper.negative_share if hyper.supervised else 1
+    taken = {fold.name: thinned(rows[fold.name], share) for fold in folds}
+    scored = {fold.name + SCORED: rows[fold.name + SCORED] for fold in folds if fold.score is not None}
+    anomalies = (scores or {})[hyper.anomaly_feature] if hyper.supervised and hyper.anomaly_feature else {}
+    config = _config(hyper, fits, taken, scaling, anomalies)
+    packed = _fit(family, entry(family), config, taken | scored, scaling, store, run_name)
+    if stopped := packed.get(DIVERGED):
+        raise Diverged(f"Training {family} was stopped. {stopped.decode()}")
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
-    return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+    selecting = [done[fit.fold, fit.seed] for fit in fits if fit.selects]
+    return Trained(family, best_step(selecting) if selecting else max(done[fits[0].fold, fits[0].seed].steps), done)
 
 
 def entry(family: str) -> Callable[[dict[str, Any]], Any]:
@@ -159,14 +193,22 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
     return lambda config: importlib.import_module(f"workbench.training.{family}").train(config)
 
 
-def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
-    config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
+def _config(
+    hyper: Any,
+    fits: list[Fit],
+    folds: Mapping[str, Gathered],
+    scaling: ScalingConfig,
+    anomalies: Mapping[str, Anomaly],
+) -> dict[str, Any]:
+    names = inputs(list(next(iter(folds.values())).columns), anomalies)
+    counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
+    config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0, "rows": counts, "names": names}
+    config |= {"anomalies": dict(anomalies)}
     if not hyper.encoded:
         return config
     encode = ray.remote(encoding_of)
-    encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
-    counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
-    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
+    asked = [encode.remote(fold, hyper.bins, hyper.leaves, anomalies.get(name)) for name, fold in folds.items()]
+    return config | {"encodings": dict(zip(folds, ray.get(asked), strict=True)), "epochs": hyper.epochs}
 
 
 def _fit(

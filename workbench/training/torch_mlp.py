@@ -7,13 +7,12 @@ from typing import Any
 
 import ray.train.torch
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import TensorDataset
 
 from workbench.families import NetworkConfig
 from workbench.models import torch_mlp as model_file
 from workbench.models.torch_mlp import Lookup, Network
-from workbench.training import batches
+from workbench.training import batches, torch_losses
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
@@ -59,8 +58,8 @@ def loop(
     data = TensorDataset(*(torch.from_numpy(one).to(device) for one in (*encoding.seen(shard.x_NF), shard.y_N)))
     judged = encoding.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(parallel, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
-        batches.check(loss, fit, epoch)
+        losses = _epoch(parallel, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = batches.check(losses, (one.detach().cpu().numpy() for one in network.parameters()), fit, epoch)
         _score(lookup, judged, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer))
     fitted.model = model_file.to_bytes(network.cpu())
@@ -74,21 +73,21 @@ def _epoch(
     plan: batches.Plan,
     hyper: NetworkConfig,
     seed: batches.Seed,
-) -> float:
-    """The mean loss of one pass over the rows."""
+) -> batches.Losses:
+    """The losses of one pass over the rows."""
     network.train()
     torch.manual_seed(seed.number(ray.train.get_context().get_world_rank()))  # dropout differs between the workers
-    total = 0.0
+    losses = batches.Losses()
     for step, rows in enumerate(plan.epoch(seed)):
         for group in optimizer.param_groups:
             group["lr"] = hyper.learning_rate * seed.cosine(step, plan.steps)
         *inputs, y = data[torch.from_numpy(rows).to(data.tensors[0].device)]
-        loss = binary_cross_entropy_with_logits(network(*inputs), y)
+        loss = torch_losses.loss_N(network(*inputs), y, hyper).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total += float(loss.detach())
-    return total / plan.steps
+        losses.add(float(loss.detach()))
+    return losses
 
 
 def _score(lookup: Lookup, judged: Any, scored: Rows | None, epoch: int, loss: float, fitted: Fitted) -> None:

@@ -15,9 +15,13 @@ import pyarrow as pa
 import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
+from workbench.errors import Diverged
+from workbench.models.composition import Anomaly, Convert, Member
+from workbench.models.correction import Correction
+from workbench.training.anomaly import appended
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
-Convert = Callable[[bytes, int], bytes]  # a framework's file and the number of features to an ONNX graph
+DIVERGED = "diverged"  # the only name in the answer of a training that was stopped
 
 
 def work_off(
@@ -25,22 +29,39 @@ def work_off(
 ) -> dict[str, bytes] | None:
     """All fits, packed by name, on rank 0 (None elsewhere).
 
-    Fits that select come first and run for `steps`; the others run for the number of steps that those found best.
+    Fits that select come first and run for `steps`; the others run for the number of steps that those found best, or
+    for `steps` too where none selects. Losses that are no numbers any more end the work of all workers alike, and Ray
+    does not try again: the answer is the sentence that says so.
     """
     done, partial = _resume()
+    selecting = [fit.name for fit in fits if fit.selects]
     for fit in fits:
         if fit.name in done:
             continue
-        limit = steps if fit.selects else _chosen([done[one.name] for one in fits if one.selects])
-        scored = _rows(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
+        limit = steps if fit.selects or not selecting else _chosen([done[name] for name in selecting])
+        anomaly = hyper["anomalies"].get(fit.fold)
+        scored = _rows(fit.fold + SCORED, anomaly) if fit.selects and _rank() == 0 else None
         start = partial.pop(fit.name, None)
         report = _reporter(fit, done, checkpoint_every)
-        shard = _rows(fit.fold)
-        fitted = done[fit.name] = loop(shard, scored, limit, fit, hyper, start, report)
-        if _rank() == 0 and not fit.selects:
-            fitted.onnx = to_onnx(fitted.model, shard.x_NF.shape[1])
+        try:
+            fitted = loop(_rows(fit.fold, anomaly), scored, limit, fit, hyper, start, report)
+        except Diverged as stop:
+            return {DIVERGED: str(stop).encode()} if _rank() == 0 else None
+        done[fit.name] = fitted
+        if _rank() == 0:
+            _finish(fitted, anomaly, hyper, None if fit.selects else to_onnx)
         _save({"done": done, "partial": None}) if _rank() == 0 else ray.train.report({})
     return {name: one.to_bytes() for name, one in done.items()} if _rank() == 0 else None
+
+
+def _finish(fitted: Fitted, anomaly: Anomaly | None, config: Any, to_onnx: Convert | None) -> None:
+    """Make the family's own model a member, and its log-odds those of the rows as they are."""
+    correction = Correction.of(config["hyper"])
+    fitted.logits_SN = [correction.applied(one).astype(np.float32) for one in fitted.logits_SN]
+    member = Member(fitted.model, correction, anomaly)
+    fitted.model = member.to_bytes()
+    if to_onnx:
+        fitted.onnx = member.to_onnx(to_onnx, len(config["names"]) - (anomaly is not None))
 
 
 def _rank() -> int:
@@ -52,12 +73,12 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def _rows(name: str) -> Rows:
-    """The worker's shard of a dataset: the columns are the features in order, the label last."""
+def _rows(name: str, anomaly: Anomaly | None) -> Rows:
+    """The worker's shard of a dataset, whose columns are the features in order and the label; an anomaly score last."""
     batches = ray.train.get_dataset_shard(name).iter_batches(batch_size=None, batch_format="pyarrow")
     table = pa.concat_tables(list(batches))
     columns = [table[column].to_numpy().astype(np.float32) for column in table.column_names]
-    return Rows(np.ascontiguousarray(np.stack(columns[:-1], axis=1)), columns[-1])
+    return Rows(appended(np.ascontiguousarray(np.stack(columns[:-1], axis=1)), anomaly), columns[-1])
 
 
 def _reporter(fit: Fit, done: dict[str, Fitted], every: int) -> Report:

@@ -1,0 +1,67 @@
+"""What is wrong with the hyperparameters of rare labels, of directions and of the unsupervised families."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from workbench.config import FAMILIES, TrainConfig
+from workbench.unsupervised import ROWS
+
+Rule = tuple[str, Callable[[Any], bool]]
+POSITIVE: Rule = ("greater than 0 and finite", lambda value: 0 < value < math.inf)
+NOT_NEGATIVE: Rule = ("at least 0 and finite", lambda value: 0 <= value < math.inf)
+SHARE: Rule = ("greater than 0 and at most 1", lambda value: 0 < value <= 1)
+LAYERS: Rule = ("the units of some layers, each at least 1", lambda value: all(one >= 1 for one in value))
+EVERYWHERE: dict[str, Rule] = {  # of every family that has the key
+    "positive_weight": POSITIVE,
+    "negative_share": SHARE,
+    "focal_gamma": NOT_NEGATIVE,
+}
+UNSUPERVISED: dict[str, dict[str, Rule]] = {
+    "autoencoder": {
+        **dict.fromkeys(("epochs", "code", "learning_rate", "batch_size"), POSITIVE),
+        "weight_decay": NOT_NEGATIVE,
+        "hidden": LAYERS,
+    },
+    "isolation_forest": {
+        "trees": POSITIVE,
+        "samples": ("at least 2", lambda value: value >= 2),
+        "max_features": SHARE,
+    },
+}
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "loss": ("log", "focal"),
+    "rows": ROWS,
+    "anomaly_feature": (None, *UNSUPERVISED),
+}
+
+
+def faults(train: TrainConfig) -> Iterator[str]:
+    """Every fault that needs no feature's name."""
+    for family in FAMILIES:
+        hyper, path = getattr(train, family), f"train.{family}"
+        rules = EVERYWHERE | UNSUPERVISED.get(family, {})
+        for key in (one.name for one in fields(hyper)):
+            value = getattr(hyper, key)
+            if key in rules and not rules[key][1](value):
+                yield f"{path}.{key}={value} must be {rules[key][0]}."
+            if key in CHOICES and value not in CHOICES[key]:
+                yield f"{path}.{key}={value} is unknown. Use one of: {', '.join(map(_said, CHOICES[key]))}."
+        for feature, direction in getattr(hyper, "monotone", {}).items():
+            if direction not in (-1, 1):
+                yield f"{path}.monotone.{feature}={direction} is no direction. Use 1 (rises) or -1 (falls)."
+
+
+def direction_faults(train: TrainConfig, names: Sequence[str]) -> Iterator[str]:
+    """Directions of features that are none."""
+    for family in train.families:
+        for feature in getattr(getattr(train, family), "monotone", {}):
+            if feature not in names:
+                near = difflib.get_close_matches(feature, names, n=3) or names
+                yield f"train.{family}.monotone.{feature} names no feature. Use one of: {', '.join(near)}."
+
+
+def _said(choice: str | None) -> str:
+    return "null" if choice is None else choice
