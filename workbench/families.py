@@ -4,6 +4,7 @@ A family is a class here, a file under `training/` (how its workers fit it) and 
 and becomes a graph for scoring).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -32,7 +33,21 @@ class SupervisedConfig(FamilyConfig):
 
 
 @dataclass
-class XGBoostConfig(SupervisedConfig):
+class TreesConfig(SupervisedConfig):
+    """What boosted trees can be told besides."""
+
+    rising: list[str] = field(default_factory=list)  # features that the score never falls with
+    falling: list[str] = field(default_factory=list)  # features that the score never rises with
+
+    def directions(self, names: Sequence[str]) -> list[int]:
+        """1, -1 or 0 for each of the inputs; empty where no feature has a direction."""
+        if not self.rising and not self.falling:
+            return []
+        return [(name in self.rising) - (name in self.falling) for name in names]
+
+
+@dataclass
+class XGBoostConfig(TreesConfig):
     """Hyperparameters of the boosted trees (histogram method, logistic loss)."""
 
     rounds: int = 200  # upper bound; the best on validation is used
@@ -43,7 +58,6 @@ class XGBoostConfig(SupervisedConfig):
     subsample: float = 1.0  # share of the rows that each tree sees
     colsample_bytree: float = 1.0  # share of the features that each tree sees
     reg_lambda: float = 1.0  # L2 penalty on leaf values
-    monotone: dict[str, int] = field(default_factory=dict)  # feature: 1, the score never falls with it; -1, never rises
 
     @property
     def by_chance(self) -> bool:
@@ -52,7 +66,7 @@ class XGBoostConfig(SupervisedConfig):
 
 
 @dataclass
-class LightGBMConfig(SupervisedConfig):
+class LightGBMConfig(TreesConfig):
     """Hyperparameters of LightGBM's boosted trees (leaf-wise growth, logistic loss)."""
 
     rounds: int = 200  # upper bound; the best on validation is used
@@ -63,7 +77,6 @@ class LightGBMConfig(SupervisedConfig):
     bagging_fraction: float = 1.0  # share of the rows that each tree sees
     feature_fraction: float = 1.0  # share of the features that each tree sees
     lambda_l2: float = 1.0  # L2 penalty on leaf values
-    monotone: dict[str, int] = field(default_factory=dict)  # feature: 1, the score never falls with it; -1, never rises
 
     @property
     def by_chance(self) -> bool:

@@ -49,18 +49,18 @@ def faults(train: TrainConfig) -> Iterator[str]:
                 yield f"{path}.{key}={value} must be {rules[key][0]}."
             if key in CHOICES and value not in CHOICES[key]:
                 yield f"{path}.{key}={value} is unknown. Use one of: {', '.join(map(_said, CHOICES[key]))}."
-        for feature, direction in getattr(hyper, "monotone", {}).items():
-            if direction not in (-1, 1):
-                yield f"{path}.monotone.{feature}={direction} is no direction. Use 1 (rises) or -1 (falls)."
+        if both := sorted({*getattr(hyper, "rising", ())} & {*getattr(hyper, "falling", ())}):
+            yield f"{path}.rising and .falling both name {', '.join(both)}. A feature has one direction at most."
 
 
 def direction_faults(train: TrainConfig, names: Sequence[str]) -> Iterator[str]:
     """Directions of features that are none."""
     for family in train.families:
-        for feature in getattr(getattr(train, family), "monotone", {}):
-            if feature not in names:
-                near = difflib.get_close_matches(feature, names, n=3) or names
-                yield f"train.{family}.monotone.{feature} names no feature. Use one of: {', '.join(near)}."
+        for key in ("rising", "falling"):
+            for feature in getattr(getattr(train, family), key, ()):
+                if feature not in names:
+                    near = difflib.get_close_matches(feature, names, n=3) or names
+                    yield f"train.{family}.{key}={feature} names no feature. Use one of: {', '.join(near)}."
 
 
 def _said(choice: str | None) -> str:

@@ -15,7 +15,7 @@ import yaml
 
 from workbench.config import REQUIRED, Config
 from workbench.errors import ConfigError
-from workbench.validation import lookup, validate
+from workbench.validation import check_learning, validate
 from workloads import deploy, door, evaluate, featurize, label, monitor, pipeline, register, replay, train
 
 FILES = sorted(path.relative_to(door.CONF).with_suffix("").as_posix() for path in door.CONF.rglob("*.yaml"))
@@ -68,7 +68,7 @@ def arrived(cfg: Config, key: str) -> Any:
 
 
 def test_the_files_are_all_found() -> None:
-    assert len(FILES) == 17
+    assert len(FILES) == 18
     assert len({file.partition("/")[0] for file in FILES if "/" in file}) == 6
 
 
@@ -122,8 +122,16 @@ FAULTS = {
     "scaling.workers=0": "scaling.workers=0 must be greater than 0",
     "scaling.cpus_per_worker=nan": "scaling.cpus_per_worker=nan must be greater than 0",
     "serve.compact_every_s=0": "serve.compact_every_s=0.0 must be greater than 0",
-    "train.families=[]": r"train.families=\[\] must name some of xgboost, lightgbm, .*keras_mlp, each once",
+    "train.families=[]": r"train.families=\[\] must name some of xgboost, lightgbm, .*keras_mlp, .*, each once",
     "train.families=[xgboost,svm]": "must name some of",
+    "train.xgboost.positive_weight=0": "train.xgboost.positive_weight=0.0 must be greater than 0 and finite",
+    "train.keras_mlp.negative_share=1.5": "train.keras_mlp.negative_share=1.5 must be greater than 0 and at most 1",
+    "train.torch_mlp.loss=hinge": "train.torch_mlp.loss=hinge is unknown. Use one of: log, focal.",
+    "train.torch_mlp.focal_gamma=-1": "train.torch_mlp.focal_gamma=-1.0 must be at least 0 and finite",
+    "train.lightgbm.anomaly_feature=svm": "svm is unknown. Use one of: null, autoencoder, isolation_forest.",
+    "train.autoencoder.rows=bad": "train.autoencoder.rows=bad is unknown. Use one of: all, good.",
+    "train.autoencoder.hidden=[0]": r"train.autoencoder.hidden=\[0\] must be the units of some layers",
+    "train.isolation_forest.samples=1": "train.isolation_forest.samples=1 must be at least 2",
     "data.bad_rows_limit=1": "data.bad_rows_limit=1.0 must be at least 0 and less than 1",
     "register.flagged_share=-0.1": "register.flagged_share=-0.1 must be at least 0",
     "monitor.false_alarm_rate=nan": "monitor.false_alarm_rate=nan must be at least 0",
@@ -167,6 +175,16 @@ def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         door.composed(chosen)
     assert str(caught.value).count("\n  - ") == len(chosen)
+
+
+def test_a_direction_of_no_feature_is_refused_with_the_names_that_are_near() -> None:
+    cfg = door.composed(["train.xgboost.rising=[terminal_risc_7d,amount_minor]", "train.lightgbm.falling=[anything]"])
+    with pytest.raises(ConfigError) as caught:
+        check_learning(cfg)
+    assert "train.xgboost.rising=terminal_risc_7d names no feature. Use one of: terminal_risk_7d," in str(caught.value)
+    assert str(caught.value).count("\n  - ") == 1, "a family that is not trained is not asked"
+    with pytest.raises(ConfigError, match="rising and .falling both name amount_minor"):
+        door.composed(["train.xgboost.rising=[amount_minor]", "train.xgboost.falling=[amount_minor]"])
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.5), (0.5, 0.0), (0.9, -0.2)])

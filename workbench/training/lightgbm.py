@@ -67,6 +67,7 @@ def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: in
 
 
 def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]:
+    directions = hyper.directions(config["names"])
     return {
         "objective": "binary",
         "boost_from_average": False,  # ten rounds at a time would start from the average each time
@@ -80,7 +81,7 @@ def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]
         "feature_fraction": hyper.feature_fraction,
         "lambda_l2": hyper.lambda_l2,
         "scale_pos_weight": hyper.positive_weight,
-        **_monotone(hyper, config),
+        **({"monotone_constraints": directions} if directions else {}),
         "seed": seed,
         "deterministic": True,
         "force_col_wise": True,
@@ -88,9 +89,3 @@ def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]
         "verbosity": -1,
         **config["network"],
     }
-
-
-def _monotone(hyper: LightGBMConfig, config: Any) -> dict[str, Any]:
-    """The parameter that holds the score's direction of each input, where any has one."""
-    directions = [hyper.monotone.get(name, 0) for name in config["names"]] if hyper.monotone else []
-    return {"monotone_constraints": directions} if directions else {}

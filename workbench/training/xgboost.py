@@ -70,6 +70,7 @@ def _score(booster: xgboost.Booster, shard: Rows, scored: Rows | None, step: int
 
 
 def _parameters(hyper: XGBoostConfig, seed: int, config: Any) -> dict[str, Any]:
+    directions = hyper.directions(config["names"])
     return {
         "objective": "binary:logistic",
         # estimated since 2.0, and then average precision falls from .690 to .675 on rare frauds
@@ -83,15 +84,9 @@ def _parameters(hyper: XGBoostConfig, seed: int, config: Any) -> dict[str, Any]:
         "colsample_bytree": hyper.colsample_bytree,
         "reg_lambda": hyper.reg_lambda,
         "scale_pos_weight": hyper.positive_weight,
-        **_monotone(hyper, config),
+        **({"monotone_constraints": tuple(directions)} if directions else {}),
         "seed": seed,
         "seed_per_iteration": True,  # what a round samples depends on its number alone, also after a restart
         "nthread": 1,
         "device": "cuda" if config["gpu"] else "cpu",
     }
-
-
-def _monotone(hyper: XGBoostConfig, config: Any) -> dict[str, Any]:
-    """The parameter that holds the score's direction of each input, where any has one."""
-    directions = tuple(hyper.monotone.get(name, 0) for name in config["names"]) if hyper.monotone else ()
-    return {"monotone_constraints": directions} if directions else {}

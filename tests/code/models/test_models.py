@@ -19,7 +19,7 @@ from workbench.models.encoding import Encoding
 from workbench.models.scorer import Scorer
 
 WIDTH = 5
-WEIGHTS = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
+WEIGHTS = [0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
 Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
@@ -50,6 +50,11 @@ def small(family: str) -> bytes:
         return bytes(module.to_bytes(X.mean(axis=0), X.std(axis=0), RANDOM.normal(size=WIDTH), -2.0))
     if family == "torch_mlp":
         return bytes(module.to_bytes(module.Network(encoding, [16, 8], 0.1)))
+    if family == "isolation_forest":
+        return bytes(module.to_bytes(module.IsolationForest(n_estimators=8, random_state=0).fit(X)))
+    if family == "autoencoder":
+        mean_F, scale_F = (module.torch.from_numpy(one) for one in (X.mean(axis=0), 1 / X.std(axis=0)))
+        return bytes(module.to_bytes(module.Network(mean_F, scale_F, [16, 8], 2)))
     return bytes(module.to_bytes(module.build(encoding, [16, 8], 0.1, seed=0), encoding))
 
 

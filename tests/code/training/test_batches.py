@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.errors import EnvironmentFault
+from workbench.errors import Diverged
 from workbench.training import batches
-from workbench.training.batches import Plan, Seed
+from workbench.training.batches import Losses, Plan, Seed
 from workbench.training.fits import Fit, Fitted, Rows
 
 
@@ -89,10 +89,34 @@ def test_parts_are_all_rows_of_all_arrays_in_order() -> None:
     np.testing.assert_array_equal(np.concatenate([second for _, second in parts]), -rows)
 
 
+FIT = Fit("test", 3, selects=False)
+
+
+def losses(*values: float) -> Losses:
+    found = Losses()
+    for value in values:
+        found.add(value)
+    return found
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_the_fit_by_its_name(loss: float) -> None:
-    with pytest.raises(EnvironmentFault, match=r"loss of test-seed3 is (nan|inf) in epoch 5.*learning rate"):
-        batches.check(loss, Fit("test", 3, selects=False), 5)
+def test_a_loss_that_is_no_number_stops_the_fit_by_its_name_and_step(loss: float) -> None:
+    with pytest.raises(
+        Diverged, match=r"loss is (nan|inf) at step 2 of 3 in epoch 5 of test-seed3. Lower the learning"
+    ):
+        batches.check(losses(0.5, loss, math.nan), [], FIT, 5)
+
+
+def test_a_weight_that_is_no_number_stops_the_fit_before_it_is_saved() -> None:
+    weights = [np.zeros(3), np.array([[1.0, np.nan]])]
+    with pytest.raises(
+        Diverged, match=r"A weight is no number after step 2 in epoch 1 .* last good checkpoint is kept"
+    ):
+        batches.check(losses(0.5, 0.4), weights, FIT, 1)
+
+
+def test_losses_that_are_numbers_give_their_mean() -> None:
+    assert batches.check(losses(0.5, 0.25), [np.ones(2)], FIT, 1) == 0.375
 
 
 def test_an_epoch_is_recorded_with_its_step_loss_quality_and_scores() -> None:
