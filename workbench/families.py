@@ -40,9 +40,7 @@ class TreesConfig(SupervisedConfig):
     falling: list[str] = field(default_factory=list)  # features that the score never rises with
 
     def directions(self, names: Sequence[str]) -> list[int]:
-        """1, -1 or 0 for each of the inputs; empty where no feature has a direction."""
-        if not self.rising and not self.falling:
-            return []
+        """1, -1 or 0 for each of the inputs."""
         return [(name in self.rising) - (name in self.falling) for name in names]
 
 

@@ -27,7 +27,7 @@ UNSUPERVISED: dict[str, dict[str, Rule]] = {
     },
     "isolation_forest": {
         "trees": POSITIVE,
-        "samples": ("at least 2", lambda value: value >= 2),
+        "samples": ("at least 2 and finite", lambda value: 2 <= value < math.inf),
         "max_features": SHARE,
     },
 }

@@ -67,7 +67,7 @@ def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: in
 
 
 def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]:
-    directions = hyper.directions(config["names"])
+    directions = hyper.directions(config["names"]) if hyper.rising or hyper.falling else []
     return {
         "objective": "binary",
         "boost_from_average": False,  # ten rounds at a time would start from the average each time
