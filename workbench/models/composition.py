@@ -14,9 +14,10 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from workbench.models.correction import Correction
-from workbench.models.graph import INPUT, IR_VERSION, OPSET, OUTPUT, levelled
+from workbench.models.graph import INPUT, IR_VERSION, OPSET, OUTPUT, levelled, merge
 
 MAGIC = b"workbench composed member 1\n"  # no family's own file begins like this
+GRID = 1024.0  # scores are rounded to steps of 1 / GRID: trees cut at values, and the last bit is the runtime's own
 NAME = "anomaly"  # the name of the input that is an anomaly score
 Convert = Callable[[bytes, int], bytes]  # a framework's file and the number of features to an ONNX graph
 
@@ -98,10 +99,26 @@ def _appended(anomaly: Anomaly) -> tuple[list[onnx.NodeProto], list[TensorProto]
     nodes = [
         _same(INPUT, f"{NAME}/{INPUT}"),
         *part.node,
-        helper.make_node("Unsqueeze", [f"{NAME}/{OUTPUT}", f"{NAME}/axis"], [column], name=f"{NAME}/as_column"),
+        helper.make_node("Mul", [f"{NAME}/{OUTPUT}", f"{NAME}/grid"], [f"{NAME}/fine"], name=f"{NAME}/scale"),
+        helper.make_node("Round", [f"{NAME}/fine"], [f"{NAME}/whole"], name=f"{NAME}/round"),
+        helper.make_node("Div", [f"{NAME}/whole", f"{NAME}/grid"], [f"{NAME}/kept"], name=f"{NAME}/rescale"),
+        helper.make_node("Unsqueeze", [f"{NAME}/kept", f"{NAME}/axis"], [column], name=f"{NAME}/as_column"),
         helper.make_node("Concat", [INPUT, column], [f"model/{INPUT}"], axis=1, name=f"{NAME}/append"),
     ]
-    return nodes, [*part.initializer, numpy_helper.from_array(np.array([1], np.int64), f"{NAME}/axis")]
+    constants = {"axis": np.array([1], np.int64), "grid": np.float32(GRID)}
+    made = [numpy_helper.from_array(np.asarray(value), f"{NAME}/{name}") for name, value in constants.items()]
+    return nodes, [*part.initializer, *made]
+
+
+def appended(x_NF: np.ndarray, anomaly: Anomaly | None) -> np.ndarray:
+    """[N, F + 1] the features and, where there is one, the score of an unsupervised model: its graph's, as served."""
+    if anomaly is None:
+        return x_NF
+    from workbench.models.scorer import Scorer  # ONNX Runtime, which most workers do without
+
+    scorer = Scorer(merge({anomaly.family: anomaly.onnx}, [1.0], 0.0, x_NF.shape[1]))
+    rounded_N = np.round(scorer.score(x_NF).logit_N * np.float32(GRID)) / np.float32(GRID)
+    return np.concatenate([x_NF, rounded_N[:, None].astype(np.float32)], axis=1)
 
 
 def _part(content: bytes, name: str) -> onnx.GraphProto:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from workbench.models.composition import Member
+from workbench.models.composition import Member, appended
 
 
 def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarray]:
@@ -18,18 +18,13 @@ def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarr
     import ray
 
     alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
-    asked = {}
-    for family, content in members.items():
-        member = Member.from_bytes(content)
-        before = alone.remote(member.anomaly.family, member.anomaly.model, x) if member.anomaly else None
-        asked[family] = alone.remote(family, member.model, x, before)
-    return {
-        family: Member.from_bytes(members[family]).correction.applied(np.asarray(ray.get(answer)))
-        for family, answer in asked.items()
-    }
+    asked = {family: alone.remote(family, content, x) for family, content in members.items()}
+    return {family: np.asarray(ray.get(answer)) for family, answer in asked.items()}
 
 
-def _logits(family: str, content: bytes, x_NF: np.ndarray, anomaly_N: np.ndarray | None = None) -> np.ndarray:
-    if anomaly_N is not None:
-        x_NF = np.concatenate([x_NF, anomaly_N[:, None].astype(x_NF.dtype)], axis=1)
-    return np.asarray(importlib.import_module(f"workbench.models.{family}").logits(content, x_NF))
+def _logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:
+    """An anomaly score before it is the graph's: what the family was fitted on, and no second framework."""
+    member = Member.from_bytes(content)
+    module = importlib.import_module(f"workbench.models.{family}")
+    own_N = np.asarray(module.logits(member.model, appended(x_NF, member.anomaly)))
+    return own_N if member.plain else member.correction.applied(own_N)

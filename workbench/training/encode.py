@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from workbench.models.composition import Anomaly
+from workbench.models.composition import Anomaly, appended
 from workbench.models.encoding import Encoding
-from workbench.training.anomaly import appended
 from workbench.training.gather import Gathered
 
 MOST_ROWS = 200_000  # that quantiles are estimated from

@@ -16,9 +16,8 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from workbench.errors import Diverged
-from workbench.models.composition import Anomaly, Convert, Member
+from workbench.models.composition import Anomaly, Convert, Member, appended
 from workbench.models.correction import Correction
-from workbench.training.anomaly import appended
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
 DIVERGED = "diverged"  # the only name in the answer of a training that was stopped

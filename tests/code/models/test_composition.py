@@ -21,7 +21,7 @@ def scored(content: bytes) -> np.ndarray:
 def test_a_family_sees_the_features_and_then_the_anomaly_score() -> None:
     found = scored(composed(member([1.0, 2.0, 3.0, 10.0]), SCORE, Correction(-1.5), 3))
     anomaly_N = X @ [0.5, -1.0, 2.0] + 0.25
-    np.testing.assert_allclose(found, X @ [1.0, 2.0, 3.0] + 10 * anomaly_N - 1.5, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found, X @ [1.0, 2.0, 3.0] + 10 * anomaly_N - 1.5, rtol=1e-5, atol=10 / 2047)
 
 
 def test_two_members_with_the_same_anomaly_score_mix_in_one_graph() -> None:
