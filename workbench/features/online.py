@@ -182,7 +182,9 @@ class OnlineState:
 
     def _last(self, identity: Any) -> int:
         """The latest time that any version of an event has: until it is forgotten, its labels and versions count."""
-        return max(self._events[identity][0], *(time for _, time, _ in self._versions.get(identity, ((0, 0, ()),))))
+        time = self._events[identity][0]
+        versions = self._versions.get(identity)
+        return time if versions is None else max(time, *(at for _, at, _ in versions))
 
     def _forget(self, entities: Entities, at_least: int) -> None:
         """Forget what these entities did before all memory, if that is all of it or so many events."""
