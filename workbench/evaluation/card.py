@@ -91,7 +91,8 @@ def _data(cfg: Config, validated: Artifact, features: Artifact, amount: str | No
         "feature_set": features.figures["feature_set"],
         "id": cfg.data.id,
         "event_time": cfg.data.event_time,
-        "customer": cfg.data.split.exclude_known,
+        "customer": context.customer(cfg.data),
+        "capacity": cfg.data.split.exclude_known is not None,
         "amount": amount,
     }
 

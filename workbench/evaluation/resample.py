@@ -23,6 +23,7 @@ from workbench.evaluation.scored import Scored
 NAMES = (*metrics.NAMES, "recall_at_threshold")
 CELLS = 8_000_000  # numbers that are held at once for each product
 TRIES = 50  # times as many draws as asked, after which the rows are held to be of one class
+NO_RANKING = "The scored rows are of one class, or nearly so; none can be ranked. Widen what is scored."
 Array = NDArray[Any]
 Draws = dict[str, dict[str, Array]]  # model -> figure -> [S]
 
@@ -82,6 +83,8 @@ def resampled(
     Card precision is there where customers are drawn (and `capacity`), recall where rows are flagged. Raises
     `InputError` where rows of one class alone are drawn all the time.
     """
+    if not all(one.both_classes for one in folds):
+        raise InputError(NO_RANKING)
     by_customer = by_customer and folds[0].card_N is not None
     unit_FN, units = _units(folds, by_customer)
     counted = [
@@ -98,7 +101,7 @@ def resampled(
         if held >= samples:
             break
         if tried > TRIES * samples:
-            raise InputError("The scored rows are of one class, or nearly so; none can be ranked. Widen what is scored.")
+            raise InputError(NO_RANKING)
     return {
         model: {name: np.concatenate([part[model][name] for part in parts])[:samples] for name in by}
         for model, by in parts[0].items()

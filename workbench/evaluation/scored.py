@@ -45,6 +45,10 @@ class Scored:
         """The customer, where card precision is asked for."""
         return self.card_N if self.capacity else None
 
+    def named(self, fold: str) -> "Scored":
+        """The same rows as those of another fold."""
+        return dataclasses.replace(self, fold=fold)
+
     def rows(self, chosen: Array) -> "Scored":
         """Some of the rows, by a mask or by their places."""
         return self._each(lambda values: values[chosen])

@@ -1,6 +1,6 @@
 """The pages of judgements: the card of a run, runs beside each other, and how figures grow with the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -35,17 +35,16 @@ def card(name: str, about: dict[str, Any], folds: Sequence[Scored]) -> str:
     )
 
 
-def comparison(about: dict[str, Any], folds: Mapping[str, Sequence[Scored]]) -> str:
-    """The page of several runs: `folds` are the common rows of each, with its model's scores."""
-    rows = {name: joined(own) for name, own in folds.items()}
-    shown = {name: (one, next(iter(one.scores))) for name, one in rows.items()}
+def comparison(about: dict[str, Any], folds: Sequence[Scored]) -> str:
+    """The page of several runs, from what was found and the rows that all of them scored."""
+    rows = joined(folds)
     of_money = about["costs"]["money"] or []
     return filled(
         "compare.html",
         about=about,
         figures=FIGURES,
-        legend=panels.legend(list(folds)),
-        ranking=panels.ranking(shown),
+        legend=panels.legend(list(rows.scores)),
+        ranking=panels.ranking({name: (rows, name) for name in rows.scores}),
         costs=[panels.normalised(about["costs"]["normalised"]), *(panels.money(one["models"], one) for one in of_money)],
         money=money,
     )
