@@ -81,11 +81,8 @@ def _point(cfg: Config) -> Point:
 def _scored(evaluation: Artifact) -> list[Scored]:
     """The rows that the evaluation kept, with every model's score."""
     about = evaluation.read_json(side_by_side.CARD)
-    sides = [side_by_side.Side(evaluation, model, about) for model in evaluation.figures]
-    folds, _ = side_by_side.common(sides)
-    return [
-        dataclasses.replace(one, scores={side.model: one.scores[side.name] for side in sides}) for one in folds
-    ]
+    sides = [side_by_side.Side(evaluation, model, about, model) for model in evaluation.figures]
+    return side_by_side.common(sides)[0]
 
 
 def _told(point: Point) -> dict[str, Any]:

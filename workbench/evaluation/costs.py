@@ -102,7 +102,8 @@ def _lower_hull(missed_T: Array, wrong_T: Array) -> Array:
 def _turns(missed_T: Array, wrong_T: Array, a: int, b: int, c: int) -> bool:
     """Whether b lies on or above the line from a to c."""
     return bool(
-        (wrong_T[b] - wrong_T[a]) * (missed_T[c] - missed_T[a]) <= (wrong_T[c] - wrong_T[a]) * (missed_T[b] - missed_T[a])
+        (wrong_T[b] - wrong_T[a]) * (missed_T[c] - missed_T[a])
+        <= (wrong_T[c] - wrong_T[a]) * (missed_T[b] - missed_T[a])
     )
 
 

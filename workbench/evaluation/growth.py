@@ -42,10 +42,11 @@ def curves(points: Sequence[Point], samples: int, by_customer: bool, ahead: Sequ
         }
         for model in models
     }
-    found = {model: {name: _curve(points, model, name, value_SP, ahead) for name, value_SP in by.items()} for model, by in drawn.items()}
-    forecasts = [
-        one for model in models for one in _ahead(points, model, drawn[model]["average_precision"], ahead)
-    ]
+    found = {
+        model: {name: _curve(points, model, name, value_SP, ahead) for name, value_SP in by.items()}
+        for model, by in drawn.items()
+    }
+    forecasts = [one for model in models for one in _ahead(points, model, drawn[model]["average_precision"], ahead)]
     return {"curves": found, "ahead": forecasts, "verdict": verdict(forecasts)}
 
 

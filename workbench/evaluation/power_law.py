@@ -39,7 +39,9 @@ def fitted(rows_P: Array, value_SP: Array) -> Law:
     best = (np.full(len(value_SP), np.inf), *(np.zeros(len(value_SP)) for _ in range(3)))
     for power in POWERS_G:
         limit_S, factor_S = _line(rows_P.astype(np.float64) ** -power, value_SP)
-        error_S = np.square(limit_S[:, None] - np.outer(factor_S, rows_P.astype(np.float64) ** -power) - value_SP).sum(1)
+        error_S = np.square(limit_S[:, None] - np.outer(factor_S, rows_P.astype(np.float64) ** -power) - value_SP).sum(
+            1
+        )
         better = error_S < best[0] * (1 - 1e-9)
         best = tuple(
             np.where(better, new, old) for new, old in zip((error_S, limit_S, factor_S, power), best, strict=True)

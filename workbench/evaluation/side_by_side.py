@@ -1,5 +1,6 @@
 """Models of several evaluations on the rows that all of them scored."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +26,12 @@ class Side:
     evaluation: Artifact
     model: str
     about: dict[str, Any]  # the evaluation's card
+    name: str = ""  # what it is called beside the others
 
     @property
-    def name(self) -> str:
-        """What it is called on the page."""
-        return f"{self.about['experiment']} {self.evaluation.key[:8]} {self.model}"
+    def called(self) -> tuple[str, str, str]:
+        """What may tell it from others."""
+        return self.about["experiment"], self.evaluation.key[:8], self.model
 
 
 def sides(store: Store, runs: Sequence[str], models: Sequence[str]) -> list[Side]:
@@ -50,10 +52,20 @@ def sides(store: Store, runs: Sequence[str], models: Sequence[str]) -> list[Side
         found += [Side(evaluation, model, about) for model in models if model in there]
     if len(found) < 2 and not faults:
         faults.append(f"compare.runs={list(runs)} and compare.models={list(models)} name fewer than two models.")
-    if len({side.name for side in found}) < len(found):
+    if len({(side.evaluation.key, side.model) for side in found}) < len(found):
         faults.append(f"compare.runs={list(runs)} names one evaluation twice. Name each once.")
     raise_all(ConfigError, "These runs cannot stand side by side:", faults)
-    return found
+    return named(found)
+
+
+def named(asked: Sequence[Side]) -> list[Side]:
+    """The same sides, each called by what tells it from the others: experiment, evaluation, model."""
+    told = [side.called for side in asked]
+    differ = [place for place in range(3) if len({one[place] for one in told}) > 1]
+    names = [" ".join(one[place] for place in differ) for one in told]
+    if len(set(names)) < len(names):
+        names = [f"{side.evaluation.key} {side.model}" for side in asked]
+    return [dataclasses.replace(side, name=name) for side, name in zip(asked, names, strict=True)]
 
 
 def matching(store: Store, run: str) -> list[Artifact]:
@@ -141,7 +153,14 @@ def _scored(asked: Sequence[Side], tables: Sequence[pa.Table]) -> Scored:
     scores = {side.name: one["score"].to_numpy() for side, one in zip(asked, tables, strict=True)}
     capacity = all(side.about["data"]["capacity"] for side in asked)
     return Scored(
-        "all", first["id"].to_numpy(), first["label"].to_numpy(), micros(first["time"]), customer_N, scores, {}, capacity
+        "all",
+        first["id"].to_numpy(),
+        first["label"].to_numpy(),
+        micros(first["time"]),
+        customer_N,
+        scores,
+        {},
+        capacity,
     )
 
 
@@ -162,7 +181,11 @@ def _costs(asked: Sequence[Side], folds: Sequence[Scored], left_out: int) -> dic
         "normalised": normalised,
         "money": [
             by_price[0][price]
-            | {"models": {side.name: own[price]["models"][side.model] for side, own in zip(asked, by_price, strict=True)}}
+            | {
+                "models": {
+                    side.name: own[price]["models"][side.model] for side, own in zip(asked, by_price, strict=True)
+                }
+            }
             for price in shared
         ],
     }

@@ -72,7 +72,13 @@ def bands(of: str, value_N: Array, ends: Sequence[float], show: Any) -> Iterator
     """A slice up to each end (which belongs to it), and one beyond the last."""
     low = -np.inf
     for end in [*ends, np.inf]:
-        name = f"above {show(low)}" if end == np.inf else f"{show(low)} to {show(end)}" if low > -np.inf else f"up to {show(end)}"
+        name = (
+            f"above {show(low)}"
+            if end == np.inf
+            else f"{show(low)} to {show(end)}"
+            if low > -np.inf
+            else f"up to {show(end)}"
+        )
         yield Slice(of, name, (value_N > low) & (value_N <= end))
         low = end
 

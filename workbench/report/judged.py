@@ -11,7 +11,11 @@ from workbench.report import panels
 from workbench.report.charts import Axis, interval, lines, money
 from workbench.report.templates import filled
 
-FIGURES = {"roc_auc": "ROC AUC", "average_precision": "average precision", "card_precision_at_100": "card precision@100"}
+FIGURES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "card_precision_at_100": "card precision@100",
+}
 
 
 def card(name: str, about: dict[str, Any], folds: Sequence[Scored]) -> str:
@@ -28,7 +32,10 @@ def card(name: str, about: dict[str, Any], folds: Sequence[Scored]) -> str:
         legend=panels.legend(models),
         ranking=panels.ranking({model: (last, model) for model in models}),
         last=last.fold,
-        costs=[panels.normalised(about["costs"]["normalised"]), *(panels.money(one["models"], one) for one in of_money)],
+        costs=[
+            panels.normalised(about["costs"]["normalised"]),
+            *(panels.money(one["models"], one) for one in of_money),
+        ],
         slices=_slices(about),
         config=flat(about["config"]),
         money=money,
@@ -45,7 +52,10 @@ def comparison(about: dict[str, Any], folds: Sequence[Scored]) -> str:
         figures=FIGURES,
         legend=panels.legend(list(rows.scores)),
         ranking=panels.ranking({name: (rows, name) for name in rows.scores}),
-        costs=[panels.normalised(about["costs"]["normalised"]), *(panels.money(one["models"], one) for one in of_money)],
+        costs=[
+            panels.normalised(about["costs"]["normalised"]),
+            *(panels.money(one["models"], one) for one in of_money),
+        ],
         money=money,
     )
 
@@ -81,7 +91,9 @@ def _growth(about: dict[str, Any], figure: str) -> Markup | None:
     curves = {model: one[figure] for model, one in about["curves"].items() if one.get(figure)}
     if not curves:
         return None
-    values = [v for one in curves.values() for point in one["points"] for v in (point["value"], *(point["interval"] or []))]
+    values = [
+        v for one in curves.values() for point in one["points"] for v in (point["value"], *(point["interval"] or []))
+    ]
     values += [v for one in curves.values() for point in one["law"] for v in (point["low"], point["high"])]
     sizes = [point["rows"] for one in curves.values() for point in [*one["points"], *one["law"]]]
     low, high = max(0.0, min(values)), min(1.0, max(values))

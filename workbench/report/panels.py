@@ -45,13 +45,14 @@ def normalised(by_name: Mapping[str, Sequence[float]]) -> Markup:
     """Drummond and Holte's cost curves."""
     grid = costs.GRID_C.tolist()
     top = max(max(values) for values in by_name.values()) * 1.1 or 1.0
-    trivial = [(share, min(share, 1 - share)) for share in grid]
+    top = min(top, 0.5)
+    sides = [[(share, share) for share in grid], [(share, 1 - share) for share in grid]]
     return lines(
         "Expected cost by ratio of costs",
         {name: list(zip(grid, values, strict=True)) for name, values in by_name.items()},
         Axis("share of the cost that missed positives stand for", 0, 1),
-        Axis("normalised expected cost", 0, min(top, 0.5)),
-        faint=[_below(trivial, top)],
+        Axis("normalised expected cost", 0, top),
+        faint=[[(x, y) for x, y in side if y <= min(top, x, 1 - x) + 1e-9] for side in sides],
     )
 
 
@@ -73,7 +74,3 @@ def _until(points: Points, top: float) -> list[tuple[float, float]]:
     """The points up to a height, and the first beyond it."""
     end = next((i + 1 for i, (_, y) in enumerate(points) if y > top and i), len(points))
     return list(points[:end])
-
-
-def _below(points: Points, top: float) -> list[tuple[float, float]]:
-    return [(x, min(y, top)) for x, y in points]

@@ -32,7 +32,9 @@ def test_money_is_what_the_decisions_cost_at_the_best_threshold(rows: list[tuple
     tried = [costs.spent(label, score >= limit, amount, alarm) for limit in limits]
     found = costs.money(label, score, amount, alarm)
     assert found["least"]["cost"] == min(tried)
-    assert found["least"]["share"] in [(score >= limit).mean() for limit, cost in zip(limits, tried, strict=True) if cost == min(tried)]
+    assert found["least"]["share"] in [
+        (score >= limit).mean() for limit, cost in zip(limits, tried, strict=True) if cost == min(tried)
+    ]
     assert set(found["cost"]) <= set(tried)
 
 

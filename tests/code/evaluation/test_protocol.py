@@ -208,9 +208,7 @@ class TestShares:
     def test_of_blocks_of_days_the_newest_rows_train_and_the_same_are_scored(
         self, features: Artifact, share: float, first: int
     ) -> None:
-        (fold,), (whole,) = (
-            protocol.of(configured(train_share=one), features).test for one in (share, 1.0)
-        )
+        (fold,), (whole,) = (protocol.of(configured(train_share=one), features).test for one in (share, 1.0))
         at = choose(payments(), ["at"], fold.train)["at"].to_pylist()
         assert START + (first - 1) * DAY <= min(at) < START + first * DAY
         assert max(at) < START + 19 * DAY

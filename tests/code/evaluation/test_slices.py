@@ -78,5 +78,7 @@ def test_figures_are_those_of_the_slices_rows_with_intervals_that_hold_them() ->
 
 
 def test_some_slice_of_these_tests_is_small() -> None:
-    found = slices.judged(ROWS, slices.cut(ROWS, KNOWN, SlicesConfig(minimum=20), True), SlicesConfig(minimum=20, samples=5), True)
+    found = slices.judged(
+        ROWS, slices.cut(ROWS, KNOWN, SlicesConfig(minimum=20), True), SlicesConfig(minimum=20, samples=5), True
+    )
     assert {one["small"] for one in found} == {True, False}

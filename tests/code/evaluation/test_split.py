@@ -70,7 +70,7 @@ CARDS = np.array([f"card-{number}" for number in np.random.default_rng(0).intege
 def test_places_deal_each_class_to_folds_that_differ_by_one_row_at_most(folds: int) -> None:
     fold = np.floor(places(IDS, LABELS, SPLIT) * folds).astype(int)
     for label in (0, 1):
-        sizes = np.bincount(fold[LABELS == label], minlength=folds)
+        sizes = np.bincount(fold[label == LABELS], minlength=folds)
         assert len(sizes) == folds
         assert np.ptp(sizes) <= 1
 
@@ -86,8 +86,10 @@ def test_no_group_lies_in_two_parts_or_folds_and_shares_are_about_those_asked_fo
     found = np.array(stratified(IDS, LABELS, SPLIT, CARDS).to_pylist())
     fold = np.floor(places(IDS, LABELS, SPLIT, CARDS) * 5).astype(int)
     for dealt in (found, fold):
-        assert all(len(set(dealt[CARDS == card])) == 1 for card in set(CARDS))
-    assert [(found == part).mean() for part in ("test", "valid", "train")] == pytest.approx([0.125, 0.25, 0.625], abs=0.03)
+        assert all(len(set(dealt[card == CARDS])) == 1 for card in set(CARDS))
+    assert [(found == part).mean() for part in ("test", "valid", "train")] == pytest.approx(
+        [0.125, 0.25, 0.625], abs=0.03
+    )
     assert np.bincount(fold) / 4000 == pytest.approx(np.full(5, 0.2), abs=0.03)
     for part in ("test", "valid", "train"):
         assert LABELS[found == part].mean() == pytest.approx(0.1, abs=0.03)
