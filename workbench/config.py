@@ -199,9 +199,7 @@ FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"fa
 class EvaluateConfig:
     """How a model is judged."""
 
-    protocol: str = (
-        "split"  # split (the data set's own) | prequential (time: blocks, refitted each) | kfold (stratified)
-    )
+    protocol: str = "split"  # split (the data set's own) | prequential (time: refitted blocks) | kfold (stratified)
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
     folds: int = 5  # kfold: into how many parts the rows are dealt

@@ -2,7 +2,7 @@
 
 Reads:  evaluations: scored rows and cards
 Writes: comparison: compare.html, compare.json
-Run:    python -m workloads.compare compare.models=[ensemble,xgboost]
+Run:    python -m workloads.compare compare.runs=[ID,ID]
 """
 
 from typing import Any

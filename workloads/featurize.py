@@ -117,7 +117,7 @@ def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table, rows: Arti
 
 
 def _parts(cfg: Config, newest: pa.Table, rows: Artifact) -> pa.Table:
-    """Id, label, its known time and, for a stratified split, the part that the row belongs to and its place and draw."""
+    """Id, label, its known time and, for a stratified split, the row's part, place and draw."""
     columns = {cfg.data.id: newest[cfg.data.id], "label": newest["label"], "label_known_time": newest["known_time"]}
     if (dealt := cfg.data.split).kind == "stratified":
         ids, label = np.asarray(newest[cfg.data.id].to_pylist(), dtype=object), newest["label"].to_numpy()

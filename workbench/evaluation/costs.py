@@ -93,7 +93,7 @@ def _lower_hull(missed_T: Array, wrong_T: Array) -> Array:
     """Places of the thresholds that are best for some share of the costs: the convex hull of the ROC curve."""
     hull: list[int] = []
     for i in np.flatnonzero(np.append(True, np.diff(missed_T) < 0) | (np.arange(len(missed_T)) == len(missed_T) - 1)):
-        while len(hull) > 1 and _turns(missed_T, wrong_T, hull[-2], hull[-1], i):
+        while len(hull) > 1 and _turns(missed_T, wrong_T, hull[-2], hull[-1], int(i)):
             hull.pop()
         hull.append(int(i))
     return np.array(hull)

@@ -1,4 +1,4 @@
-"""The threshold at which each model is judged: the one that flags a share of the validation rows, as at registration."""
+"""The threshold at which each model is judged: it flags a share of the validation rows, as at registration."""
 
 import numpy as np
 import pyarrow as pa

@@ -52,8 +52,8 @@ def fitted(rows_P: Array, value_SP: Array) -> Law:
 def drawn(rows_P: Array, value_P: Array, value_SP: Array, seed: int = 0) -> Law:
     """Laws through the points of every draw of the scored rows, with the scatter of the points about the law added.
 
-    The draws alone would leave out the chance of the training itself: the residuals of the one fit stand for it, widened
-    by the three numbers that were fitted and dealt out anew for each draw.
+    The draws alone would leave out the chance of the training itself: the residuals of the one fit stand for it,
+    widened by the three numbers that were fitted, and dealt out anew for each draw.
     """
     residual_P = value_P - fitted(rows_P, value_P).at(rows_P)[0]
     wider = np.sqrt(len(rows_P) / max(len(rows_P) - 3, 1))

@@ -28,7 +28,8 @@ def faults(cfg: Config) -> Iterator[str]:
 def unknown_columns(cfg: Config) -> Iterator[str]:
     """Faults that the data set shows."""
     if (amount := cfg.evaluate.slices.amount) is not None and amount not in cfg.data.columns:
-        yield f"evaluate.slices.amount={amount} is no column of data.columns. Use one of: {', '.join(cfg.data.columns)}."
+        columns = ", ".join(cfg.data.columns)
+        yield f"evaluate.slices.amount={amount} is no column of data.columns. Use one of: {columns}."
     if (group := cfg.data.split.group) is not None and group not in cfg.data.entities:
         yield f"data.split.group={group} is none of data.entities={cfg.data.entities}. Use one."
 

@@ -1,4 +1,4 @@
-"""Small line charts as SVG text: one panel each, so that a page puts as many side by side as its window has room for."""
+"""Small line charts as SVG: one panel each, so that a page puts as many side by side as its window has room for."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,11 +33,10 @@ class Axis:
         """A few round numbers between the ends."""
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-            step = max(1, (last - first) // 4)
-            return [10.0**power for power in range(first, last + 1, step)]
+            return [10.0**power for power in range(first, last + 1, max(1, (last - first) // 4))]
         step = _round_step((self.high - self.low) / 4)
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [round(index * step, 10) for index in range(first, last + 1)]
+        indices = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
+        return [round(index * step, 10) for index in indices]
 
     def shown(self, value: float) -> str:
         """A tick's text."""
@@ -114,7 +113,8 @@ def _frame(title: str, x: Axis, y: Axis) -> str:
     parts.append(f'<text x="{middle:g}" y="{HEIGHT - 6:g}" text-anchor="middle" class="label">{escape(x.label)}</text>')
     height = (TOP + bottom) / 2
     parts.append(
-        f'<text transform="translate(12 {height:g}) rotate(-90)" text-anchor="middle" class="label">{escape(y.label)}</text>'
+        f'<text transform="translate(12 {height:g}) rotate(-90)" text-anchor="middle" class="label">'
+        f"{escape(y.label)}</text>"
     )
     return "".join(parts)
 

@@ -37,7 +37,7 @@ def ranking(shown: Mapping[str, tuple[Scored, str]]) -> list[Markup]:
             Axis("recall", 0, 1),
             Axis("precision", 0, 1),
         ),
-        lines("Calibration", honest, *axes, dots=True, faint=[[(axes[0].low, axes[0].low), (1, 1)]]),
+        lines("Calibration", honest, axes[0], axes[1], dots=True, faint=[[(axes[0].low, axes[0].low), (1, 1)]]),
     ]
 
 

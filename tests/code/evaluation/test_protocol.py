@@ -225,7 +225,8 @@ class TestGroups:
         (select,), (test,) = (folds := protocol.of(cfg, features)).select, folds.test
         assert len(self.cards(test.score)) == len(self.cards(select.score)) == 8
         for mine, theirs in (
-            (test.score, test.train), (select.score, select.train), (test.score, select.train), (test.score, select.score)
+            (test.score, test.train), (select.score, select.train),
+            (test.score, select.train), (test.score, select.score),
         ):  # fmt: skip
             assert self.cards(mine)
             assert not self.cards(mine) & self.cards(theirs)

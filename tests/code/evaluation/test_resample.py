@@ -69,7 +69,7 @@ def test_intervals_by_rows_are_those_of_scipys_bootstrap(metric: str) -> None:
     one = scored(rows=400, cards=None)
     oracle = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}[metric]
     expected = stats.bootstrap(
-        (one.label_N, one.scores["strong"]), lambda y, z: oracle(y, z), paired=True, vectorized=False,
+        (one.label_N, one.scores["strong"]), oracle, paired=True, vectorized=False,
         n_resamples=300, method="percentile", rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
     found = resample.interval(resample.resampled([one], 1000)["strong"][metric])
