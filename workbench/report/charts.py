@@ -20,7 +20,7 @@ class Axis:
     low: float
     high: float
     log: bool = False
-    style: str = "g"  # g (plain number) | money (minor units)
+    style: str = "g"  # g (plain number) | money (minor units) | count
 
     def at(self, value: float) -> float:
         """Where a value lies, from 0 to 1; values beyond the ends lie on them."""
@@ -32,14 +32,19 @@ class Axis:
     def ticks(self) -> list[float]:
         """A few round numbers between the ends."""
         if self.log:
-            first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-            return [10.0**power for power in range(first, last + 1, max(1, (last - first) // 4))]
+            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+            parts = (1, 2, 5) if math.log10(self.high / self.low) < 2 else (1,)
+            every = [part * 10.0**power for power in range(first, last + 1) for part in parts]
+            seen = [tick for tick in every if self.low * (1 - 1e-9) <= tick <= self.high * (1 + 1e-9)]
+            return seen[:: max(1, len(seen) // 4)]
         step = _round_step((self.high - self.low) / 4)
         indices = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
         return [round(index * step, 10) for index in indices]
 
     def shown(self, value: float) -> str:
         """A tick's text."""
+        if self.style == "count":
+            return f"{value:,.0f}"
         return short_money(value) if self.style == "money" else f"{value:g}"
 
 

@@ -101,7 +101,7 @@ def _growth(about: dict[str, Any], figure: str) -> Markup | None:
     return lines(
         FIGURES[figure],
         {model: [(point["rows"], point["value"]) for point in one["points"]] for model, one in curves.items()},
-        Axis("training rows", min(sizes) / 1.2, max(sizes) * 1.2, log=True),
+        Axis("training rows", min(sizes) / 1.2, max(sizes) * 1.2, log=True, style="count"),
         Axis(FIGURES[figure], max(0.0, low - margin), min(1.0, high + margin)),
         bands={model: [(p["rows"], p["low"], p["high"]) for p in one["law"]] for model, one in curves.items()},
         dots=True,

@@ -20,6 +20,11 @@ def test_a_logarithmic_axis_has_powers_of_ten_at_even_distances() -> None:
     assert [axis.at(tick) for tick in axis.ticks()] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
+def test_a_logarithmic_axis_of_little_more_than_a_decade_has_ticks_between_the_powers() -> None:
+    axis = Axis("rows", 8_000, 130_000, log=True, style="count")
+    assert [axis.shown(tick) for tick in axis.ticks()] == ["10,000", "20,000", "50,000", "100,000"]
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_few_round_and_between_the_ends(low: float, width: float) -> None:
     axis = Axis("x", low, low + width)
