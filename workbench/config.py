@@ -8,6 +8,7 @@ Every field's meaning stands beside it here and in `conf/README.md` (a test comp
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.evaluation.settings import CompareConfig, CostsConfig, LearningCurveConfig, SlicesConfig
 from workbench.families import (
     LightGBMConfig,
     LogisticRegressionConfig,
@@ -100,7 +101,8 @@ class SplitConfig:
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
-    seed: int = 0  # stratified
+    seed: int = 0  # of the hashes by which ids or groups are dealt
+    group: str | None = None  # entity column no value of which lies on both sides; time: shares are of its values
 
 
 @dataclass
@@ -197,10 +199,17 @@ FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"fa
 class EvaluateConfig:
     """How a model is judged."""
 
-    protocol: str = "split"  # split (the data set's own) | prequential (blocks of weeks, refitted for each)
+    protocol: str = "split"  # split (the data set's own) | prequential (time: refitted blocks) | kfold (stratified)
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
+    folds: int = 5  # kfold: into how many parts the rows are dealt
+    fold: int | None = None  # kfold: the one part that judges, from 0; null: each in turn, by a run of its own
+    train_share: float = 1.0  # of the training rows, the newest (time) or the first by hash; above 1: older days too
     bootstrap_samples: int = 1000  # resamples behind each interval
+    resample: str = "customers"  # customers (rows where the data knows none) | rows: what is drawn for an interval
+    slices: SlicesConfig = field(default_factory=SlicesConfig)
+    costs: CostsConfig = field(default_factory=CostsConfig)
+    learning_curve: LearningCurveConfig = field(default_factory=LearningCurveConfig)
     published: str | None = None  # name of the published table that stands beside ours; in no model's key
 
 
@@ -326,6 +335,7 @@ class Config:
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)

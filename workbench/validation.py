@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
-from workbench.evaluation import published
+from workbench.evaluation import published, rules
 from workbench.features import definitions
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
-    "evaluate.protocol": ("split", "prequential"),
+    "evaluate.protocol": ("split", "prequential", "kfold"),
+    "evaluate.resample": ("customers", "rows"),
+    "evaluate.slices.hours": (1, 2, 3, 4, 6, 8, 12, 24),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -40,7 +42,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.trees", "train.random_forest.min_samples_leaf",
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
-            "evaluate.bootstrap_samples", "register.parity_rows",
+            "evaluate.bootstrap_samples", "evaluate.train_share", "evaluate.slices.minimum", "evaluate.slices.samples",
+            "register.parity_rows",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
@@ -83,7 +86,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
 
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
+    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 
@@ -174,6 +177,7 @@ def _is_date(text: str) -> bool:
 
 def _learning_faults(cfg: Config) -> Iterator[str]:
     yield from definitions.faults(cfg.features, cfg.data)
+    yield from rules.unknown_columns(cfg)
     split = cfg.data.split
     if split.exclude_known is not None and split.exclude_known not in cfg.data.entities:
         yield f"data.split.exclude_known={split.exclude_known} is none of data.entities={cfg.data.entities}. Use one."

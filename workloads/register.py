@@ -80,7 +80,8 @@ def refuse_many(cfg: Config) -> None:
     """Raise `ConfigError` where the protocol refits the models for every fold."""
     if cfg.evaluate.protocol != "split":
         raise ConfigError(
-            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
+            f"evaluate.protocol={cfg.evaluate.protocol} judges many models; register takes one. Use"
+            " evaluate.protocol=split (experiment=payments has it)."
         )
 
 

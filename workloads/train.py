@@ -38,7 +38,12 @@ def key(cfg: Config) -> str:
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a run depends on besides the features."""
     families = {family: getattr(cfg.train, family) for family in cfg.train.families}
-    folds = [cfg.evaluate.protocol, cfg.evaluate.select_starts, cfg.evaluate.fold_starts, cfg.data.split]
+    judged = cfg.evaluate
+    folds = [judged.protocol, judged.select_starts, judged.fold_starts, cfg.data.split]
+    if judged.protocol == "kfold":
+        folds += [judged.folds, judged.fold]
+    if judged.train_share != 1:
+        folds += [judged.train_share]
     return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
 
 
