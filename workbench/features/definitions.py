@@ -106,7 +106,7 @@ class FeatureSet:
         """The definitions as plain JSON, for a bundle's `features.json`."""
         said = dataclasses.asdict(self)
         for feature in said["features"]:
-            if feature["kind"] != PREVIOUS:  # so that sets without a sequence keep the names they had before there was one
+            if feature["base"] is None and not feature["back"]:  # sets without a sequence keep the names they always had
                 del feature["base"], feature["back"]
         return said
 

@@ -162,7 +162,7 @@ class TestTheSet:
         "name": "other", "kind": "sum", "column": "rate", "entity": ("card",), "window_us": 1, "delay_us": 1,
         "current_row": False, "where": (Condition("amount", ">", 6),), "empty": 1.0, "nulls_count": True,
         "last_hour": 7, "categories": ("A",), "zone": "Europe/Berlin", "holidays": ("2026-12-25",),
-        "table": "x", "function": Function("x:y", (), ""),
+        "table": "x", "function": Function("x:y", (), ""), "base": "x", "back": 1,
     }  # fmt: skip
 
     def test_whatever_changes_in_a_feature_changes_the_sets_name(self) -> None:
