@@ -58,7 +58,9 @@ def sequence_features(
     codes = {entity: entity_codes(events, entity) for entity in feature_set.entities}
     newest = np.max([_newest(feature_set, events, code, arrival) for code in codes.values()], axis=0)
     code = codes[sequence.entity]
-    for row in np.flatnonzero((as_of > 0) & (code >= 0) & (_newest(feature_set, events, code, newest) > as_of)).tolist():
+    for row in np.flatnonzero(
+        (as_of > 0) & (code >= 0) & (_newest(feature_set, events, code, newest) > as_of)
+    ).tolist():
         mine, near = code == code[row], np.zeros(events.num_rows, bool)
         for other in codes.values():
             near |= (other >= 0) & np.isin(other, other[mine])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from workbench import digest
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.errors import ConfigError, raise_all
-from workbench.features import rules, where
+from workbench.features import rules, sequence_rules, where
 from workbench.features.functions import Function
 from workbench.features.kinds import PREVIOUS, WINDOWED
 from workbench.features.lookups import Dimension, keys
@@ -106,7 +106,9 @@ class FeatureSet:
         """The definitions as plain JSON, for a bundle's `features.json`."""
         said = dataclasses.asdict(self)
         for feature in said["features"]:
-            if feature["base"] is None and not feature["back"]:  # sets without a sequence keep the names they always had
+            if (
+                feature["base"] is None and not feature["back"]
+            ):  # sets without a sequence keep the names they always had
                 del feature["base"], feature["back"]
         return said
 
@@ -197,7 +199,7 @@ def faults(features: FeaturesConfig, data: DataConfig) -> list[str]:
     if found := list(rules.broken(features, data)):
         return found
     bases = _bases(features, data)
-    return [*rules.unknown(features, bases), *rules.repeated(one.name for one in _expanded(features, data))]
+    return [*sequence_rules.unknown(features, bases), *rules.repeated(one.name for one in _expanded(features, data))]
 
 
 def _expanded(features: FeaturesConfig, data: DataConfig) -> Iterator[Feature]:

@@ -24,7 +24,8 @@ class Earlier:
     """The part of a feature set's vectors that shows earlier events."""
 
     def __init__(self, feature_set: FeatureSet) -> None:
-        assert (sequence := feature_set.sequence) is not None
+        sequence = feature_set.sequence
+        assert sequence is not None
         self.sequence, self.plan = sequence, feature_set.entities.index(sequence.entity)
         names = feature_set.names
         shown = list(dict.fromkeys(one.base for one in sequence.features if one.base is not None))

@@ -150,7 +150,9 @@ class OnlineState:
         rows = zip(*columns, strict=True) if columns else [()] * len(ids)
         self._events = dict(zip(ids, zip(times, known, rows, strict=True), strict=True))
         if self._earlier:
-            self._asked = dict(zip(ids, map(self._earlier.pack, _plain(events.select(self._earlier.kept))), strict=True))
+            self._asked = dict(
+                zip(ids, map(self._earlier.pack, _plain(events.select(self._earlier.kept))), strict=True)
+            )
         self._arrival = deque(ids)
         self.clock = max(times, default=0)
         self._histories = [_histories(names, plan, events) for plan in self._plans]

@@ -26,7 +26,7 @@ local function text(number) return string.format('%.0f', number) end
 # the events that a sequence shows (0: there is none), how many, from and until when, the number of that entity and, for
 # all entities, how far back an event looks, its delay and whether it looks at labels. Clock, the event's number, the
 # newest number that it could see, and what was looked at: nothing where it is from before all memory. Of earlier events
-# come the record and what their other entities did; all those that are tied with the last one, for ids are not compared.
+# come the record and what their other entities did, also of those that are tied with the last: ids are not compared.
 OBSERVE = (
     _HEAD
     + """
@@ -77,7 +77,8 @@ for i = 4, #KEYS do
   if ARGV[4 * i - 6] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 7]) end
 end
 local from = 4 * #KEYS - 5
-local shown, left, oldest, own = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2]), ARGV[from + 4]
+local shown, left, oldest = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+local own = ARGV[from + 4]
 local function look_back(record)
   for number = 1, (#ARGV - from - 4) / 3 do
     local at, entity = from + 2 + 3 * number, record[4][number]

@@ -158,12 +158,12 @@ class RedisState:
     def _answered(
         self, vector: list[float], event: Event, asker: Asker, entities: Keys, found: list[Any]
     ) -> list[float]:
-        parts, asker = iter(found), asker._replace(said={})
-        histories = self._histories(entities, parts, asker.said, {})
+        parts, said = iter(found), dict[Any, Any]()
+        histories, asker = self._histories(entities, parts, said, {}), asker._replace(said=said)
         vector = self._vector.looking_back(vector, event, asker, histories)
         if (earlier := self._earlier) and (mine := histories[earlier.plan]) is not None:
-            held = dict(self._shown(earlier, parts, asker.said, mine))
-            return earlier.fill(vector, asker, mine, lambda identity: self._bases(earlier, identity, held, asker.said))
+            held = dict(self._shown(earlier, parts, said, mine))
+            return earlier.fill(vector, asker, mine, lambda identity: self._bases(earlier, identity, held, said))
         return vector
 
     def _histories(self, entities: Keys, parts: Iterator[Any], said: Said, known: dict[int, History]) -> Histories:

@@ -9,11 +9,10 @@ from zoneinfo import available_timezones
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.versions import asked_columns
-from workbench.features import definitions, functions, lookups, where
+from workbench.features import definitions, functions, lookups, sequence_rules, where
 from workbench.features.kinds import KINDS, PREVIOUS, WINDOWED, Kind
 
 LONGEST_DAYS = 180  # what a feature state is asked to remember
-MOST_EVENTS = 100  # of a sequence: each is as many columns as it shows features
 
 
 def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
@@ -25,7 +24,7 @@ def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
         if times > 1:
             yield f"features.views: {times} views are named {name}. Every view needs a name of its own."
     yield from lookups.broken(features, data)
-    yield from _sequences(features)
+    yield from sequence_rules.broken(features)
     for view in features.views:
         yield from _view(view, data)
         for feature in view.features:
@@ -38,31 +37,6 @@ def repeated(names: Iterable[str]) -> Iterator[str]:
     for name, times in Counter(names).items():
         if times > 1:
             yield f"features: the name {name} is used {times} times. Every feature needs a name of its own."
-
-
-def unknown(features: FeaturesConfig, bases: list[str]) -> Iterator[str]:
-    """What a sequence names and the set has not; a sequence shows none of its own columns."""
-    for view in features.views:
-        for feature in view.features:
-            for name in dict.fromkeys(feature.of or ()):
-                if name not in bases:
-                    yield (
-                        f"features.views[{view.name}].{feature.name}.of={name} is no feature of the set that a sequence"
-                        f" can show. Use some of: {', '.join(bases)}."
-                    )
-
-
-def _sequences(features: FeaturesConfig) -> Iterator[str]:
-    """There is one sequence at the most, for its columns are named after the features that it shows."""
-    found = [f"{view.name}.{one.name}" for view in features.views for one in view.features if one.kind == PREVIOUS]
-    if len(found) > 1:
-        yield f"features.views: {', '.join(found)} are of kind {PREVIOUS}, and a set has one sequence. Keep one of them."
-    for view in features.views:
-        if view.events is not None and not any(one.kind == PREVIOUS for one in view.features):
-            yield (
-                f"features.views[{view.name}].events={view.events} is not used: the view has no feature of kind"
-                f" {PREVIOUS}. Leave it out."
-            )
 
 
 def _view(view: ViewConfig, data: DataConfig) -> Iterator[str]:
@@ -92,32 +66,13 @@ def _feature(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iter
     if kind.windowed and (not view.entity or not view.windows):
         yield f".kind={feature.kind} needs the view's entity and windows."
     if feature.kind == PREVIOUS:
-        yield from _previous(view, feature, data)
+        yield from sequence_rules.feature_faults(view, feature, data)
         return
     if feature.kind != "lookup":  # its column is the table's
         yield from _column(feature, kind, data)
     yield from _nothing(feature, kind, data.columns)
     yield from _filter(feature, kind, data)
     yield from _calendar(feature)
-
-
-def _previous(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iterator[str]:
-    if len(view.windows) > 1:
-        yield f".kind={PREVIOUS} looks through one window, and the view has {', '.join(view.windows)}. Keep one of them."
-    if view.events is None or not 1 <= view.events <= MOST_EVENTS:
-        yield f".kind={PREVIOUS} needs the view's events, which are {view.events}. Use 1 to {MOST_EVENTS}, such as 6."
-    if feature.of is not None and not feature.of:
-        yield ".of is empty. Name the features that are shown, or leave it out: all others are."
-    if len(set(feature.of or ())) < len(feature.of or ()):
-        yield f".of={feature.of} names a feature twice. Name each once."
-    for key in ("column", "where", "nulls"):
-        if (value := getattr(feature, key)) is not None:
-            yield f".{key}={value} is not used by {PREVIOUS}. Leave it out."
-    if data.versions is not None:
-        yield (
-            f".kind={PREVIOUS} shows events as they were asked, and data.versions says that they are corrected. Leave"
-            " the feature out, or use features=payments."
-        )
 
 
 def _outside(feature: FeatureConfig, features: FeaturesConfig, data: DataConfig) -> Iterator[str]:

@@ -70,7 +70,12 @@ class TestSequence:
     def test_columns_say_what_they_show_of_which_event_and_what_stands_where_there_is_none(self) -> None:
         features = defined(view(one("night", name="n")), self.HISTORY)
         said = [(one.base, one.back, one.empty, one.entity) for one in features.features[1:]]
-        assert said == [("n", 1, 5, ("card",)), (None, 1, -1, ("card",)), ("n", 2, 5, ("card",)), (None, 2, -1, ("card",))]
+        assert said == [
+            ("n", 1, 5, ("card",)),
+            (None, 1, -1, ("card",)),
+            ("n", 2, 5, ("card",)),
+            (None, 2, -1, ("card",)),
+        ]
 
     def test_the_horizon_is_that_of_the_earliest_event(self) -> None:
         others = view(one("count", name="c"), name="w", entity=["shop"], windows=["3d"], delay="2d")

@@ -51,7 +51,9 @@ def test_in_a_long_stream_all_answers_are_those_of_the_state_in_process(server: 
     events = oracle.random_events(random, 200, days=90)
     told = oracle.plain(oracle.random_labels(random, events))
     late = random.integers(0, 3 * features.memory_us // 2, len(events)).tolist()
-    rows = [row for _, row in sorted(zip(late, oracle.plain(events), strict=True), key=lambda one: one[1]["time"] + one[0])]
+    rows = [
+        row for _, row in sorted(zip(late, oracle.plain(events), strict=True), key=lambda one: one[1]["time"] + one[0])
+    ]
     shared: Any = Turns(server, next(NAMES), features)
     alone = OnlineState(features)
     for row in rows:

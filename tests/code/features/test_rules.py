@@ -211,7 +211,9 @@ class TestSequences:
         ]
 
     def test_what_it_shows_is_said_nowhere_else(self) -> None:
-        assert faults(view(one("night", of=["n"]))) == ["features.views[v].f.of=['n'] is not used by night. Leave it out."]
+        assert faults(view(one("night", of=["n"]))) == [
+            "features.views[v].f.of=['n'] is not used by night. Leave it out."
+        ]
 
     def test_a_feature_may_not_be_called_like_a_column_of_the_sequence(self) -> None:
         taken = view(one("night", name="n"), one("night", name="elapsed_2_back"), one("previous", name="p"), **HISTORY)
