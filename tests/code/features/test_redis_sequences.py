@@ -77,10 +77,16 @@ def test_a_state_filled_from_history_shows_it(server: Server, seed: int) -> None
 
 def test_ids_beyond_lua_s_numbers_tell_tied_events_apart(server: Server) -> None:
     alone, shared = OnlineState(SMALL), replica(server, next(NAMES), SMALL)
-    rows = [event(2**60 + number % 5, day) for number, day in enumerate((1, 1, 1, 1.25, 1.25))]
+    rows = [event(2**60 + number, day) for number, day in enumerate((1, 1, 1, 1.25, 1.25))]
     for row in rows:
         assert shared.observe(row) == alone.observe(row)
     assert answers(shared, rows) == answers(alone, rows)
+
+
+def test_events_that_are_tied_with_the_last_one_come_in_the_order_of_ids_not_of_bytes(server: Server) -> None:
+    alone, shared = OnlineState(SMALL), replica(server, next(NAMES), SMALL)
+    rows = [event(number, 1, amount=abs(number)) for number in (-1, 5, 6, 300)] + [event(7, 1.5)]
+    assert [shared.observe(row) for row in rows] == [alone.observe(row) for row in rows]
 
 
 def test_corrections_are_refused(server: Server) -> None:

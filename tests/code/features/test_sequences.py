@@ -126,13 +126,22 @@ class TestOnline:
     @settings(deadline=None, max_examples=60)
     @given(STREAMS, st.data())
     def test_in_any_order_each_answer_is_that_of_what_is_remembered(self, stream: list[Any], data: Any) -> None:
-        events, _ = facts([(4 * time, *rest[:2], []) for time, *rest in stream], int)
+        events, _ = facts([(2 * time, *rest[:2], []) for time, *rest in stream], int)
         rows, state = data.draw(st.permutations(oracle.plain(events))), OnlineState(SMALL)
         for number, row in enumerate(rows):
             answer = state.observe(row)
             remembered = [one for one in rows[:number] if one["time"] >= state.clock - SMALL.memory_us]
             late = row["time"] < state.clock - SMALL.memory_us
             assert bits(answer) == bits(offline_of(row, [row] if late else [*remembered, row]))
+
+    def test_what_comes_too_late_is_shown_no_more_than_is_remembered(self) -> None:
+        state, column = OnlineState(SMALL), SMALL.names.index("late_count_1d_1_back")
+        for number, day in enumerate((0, 1)):
+            state.observe(event(number, day))
+        assert state.observe(event(2, 2))[column] == 1
+        state.observe(event(3, 9, customer=6))
+        assert state.observe(event(4, 2.25))[column] == 1
+        assert state.observe(event(5, 1.75))[column] == 0, "the event of day 0 is not remembered"
 
     def test_corrections_are_refused(self) -> None:
         state = OnlineState(SMALL)
