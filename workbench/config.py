@@ -140,6 +140,7 @@ class FeatureConfig:
     last_hour: int = 6  # night: the last hour (0-23) that still counts as night
     zone: str = "UTC"  # calendar parts: the time zone in which they are read
     holidays: list[str] = field(default_factory=list)  # holiday: the dates, in that zone
+    of: list[str] | None = None  # previous: features of the set that are shown; null: all others
 
 
 @dataclass
@@ -152,6 +153,7 @@ class ViewConfig:
     delay: str = "0d"  # the window ends this long before the event
     current_row: bool = False  # whether the row itself is in its window (delay 0 only)
     features: list[FeatureConfig] = field(default_factory=list)
+    events: int | None = None  # previous: how many earlier events of the entity are shown
 
 
 @dataclass
