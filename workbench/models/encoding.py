@@ -15,6 +15,7 @@ Shapes: N rows, F features, C codes (bins of all features together).
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,19 @@ class Encoding:
             feature=np.repeat(np.arange(len(edges)), [len(one) - 1 for one in edges]),
             low=np.concatenate([one[:-1] for one in edges]).astype(np.float32),
             slope=np.concatenate([1 / np.diff(one) for one in edges]).astype(np.float32),
+        )
+
+    def take(self, features: Sequence[int], codes: bool = True) -> "Encoding":
+        """The encoding of some of the features, in this order; without `codes` of their standardised logs alone."""
+        bounds = np.append(self.first, len(self.low))
+        kept = [np.arange(bounds[one], bounds[one + 1] if codes else bounds[one]) for one in features]
+        of_code = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
+        return Encoding(
+            mean=self.mean[list(features)],
+            scale=self.scale[list(features)],
+            feature=np.repeat(np.arange(len(kept)), [len(one) for one in kept]),
+            low=self.low[of_code],
+            slope=self.slope[of_code],
         )
 
     @property
