@@ -23,11 +23,16 @@ from workbench.training.workers import Convert, work_off
 
 def train(loop: Loop, to_onnx: Convert, config: dict[str, Any]) -> dict[str, bytes] | None:
     """What a worker gives: all fits of `loop`; `config` holds them, hyperparameters and the folds' encodings."""
+    config["strategy"] = group()
+    return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config, checkpoint_every=5)
+
+
+def group() -> Any:
+    """The strategy of all workers together; TensorFlow reads who they are from the environment."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     task = {"type": "worker", "index": rank()}
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers()}, "task": task})  # what the strategy reads
-    config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
-    return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config, checkpoint_every=5)
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers()}, "task": task})
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def fit_network(
@@ -52,7 +57,9 @@ def fit_network(
     scorer = tf.function(lambda *seen: network.looked_up(seen, training=False))
     judged = network.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
-        loss = _epoch(step_function, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
+        loss = _epoch(
+            network, step_function, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"])
+        )
         batches.check(loss, fit, epoch)
         _score(scorer, judged, scored, epoch, loss, fitted)
         report(epoch, fitted, lambda: _state(network, optimizer))
@@ -81,7 +88,14 @@ def _step_function(strategy: Any, network: Any, optimizer: Any) -> Any:
     return tf.function(lambda *inputs: strategy.run(replica_step, args=inputs))
 
 
+def _seed_dropout(network: Any, number: int) -> None:
+    for place, layer in enumerate(network.model.layers):
+        if generator := getattr(layer, "seed_generator", None):
+            generator.state.assign([number, place])
+
+
 def _epoch(
+    network: Any,
     step_function: Any,
     optimizer: Any,
     data: Sequence[Any],
@@ -90,6 +104,7 @@ def _epoch(
     seed: batches.Seed,
 ) -> float:
     """The mean loss of one pass over the rows."""
+    _seed_dropout(network, seed.number(rank()))  # it differs between the workers, and is the same after a restart
     total = 0.0
     for step, rows in enumerate(plan.epoch(seed)):
         optimizer.learning_rate.assign(hyper.learning_rate * seed.cosine(step, plan.steps))

@@ -21,5 +21,7 @@ def loop(
     """The network after `steps` epochs."""
     hyper, encoding, names = config["hyper"], config["encodings"][fit.fold], config["names"]
     pairs_P2 = np.array([[names.index(one) for one in pair] for pair in hyper.crosses], np.int64).reshape(-1, 2)
-    build = functools.partial(model_file.Network, encoding, hyper.hidden, hyper.dropout, fit.seed, pairs_P2, hyper.cells)
+    build = functools.partial(
+        model_file.Network, encoding, hyper.hidden, hyper.dropout, fit.seed, pairs_P2, hyper.cells
+    )
     return keras_loop.fit_network(build, shard, scored, steps, fit, config, start, report)

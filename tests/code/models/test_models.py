@@ -4,6 +4,7 @@ import importlib
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ WIDTH = 5
 WEIGHTS = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1, *[0.0] * (len(FAMILIES) - 6)]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
+X[::3, 3] = -1  # to a sequence: no earlier event
 Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
 
 
@@ -53,12 +55,21 @@ def small(family: str) -> bytes:
     if family == "keras_mlp":
         return bytes(module.Network(encoding, [16, 8], 0.1, seed=0).to_bytes())
     if family == "keras_wide_deep":
-        return bytes(module.Network(encoding, [16, 8], 0.1, 0, np.array([[0, 1], [3, 1]]), 4).to_bytes())
-    own, step = encoding.take([0, 1]), encoding.take([0, 2])  # of five columns: a step back shows the third, then when
+        network = module.Network(encoding, [16, 8], 0.1, 0, np.array([[0, 1], [3, 1]]), 4)
+        network.model.set_weights([RANDOM.normal(0, 0.1, one.shape) for one in network.model.get_weights()])
+        return bytes(network.to_bytes())
+    return small_sequence(module, encoding)
+
+
+def small_sequence(module: Any, encoding: Encoding) -> bytes:
+    """A small network of one step back: the third column is what the first was then, the fourth says when."""
+    from workbench.models import sequences  # it brings PyTorch, and that and TensorFlow do not share a process
+
+    own, step = encoding.take([0, 1]), encoding.take([0, 3])
     places = (np.array([0, 1]), np.array([[2, 3], [0, WIDTH]]))
-    body = {"lstm": "Recurrent", "lstm_attention": "Attentive", "transformer": "Transformer"}[family]
+    body = next(one for one in map(vars(module).get, ("Recurrent", "Attentive", "Transformer")) if one)
     shape = sequences.Shape((16, 8), width=8, layers=2, heads=2, steps=2, dropout=0.1)
-    return bytes(module.to_bytes(sequences.Network(own, step, places, getattr(module, body), shape)))
+    return bytes(module.to_bytes(sequences.Network(own, step, places, body, shape)))
 
 
 @pytest.fixture(scope="module")
