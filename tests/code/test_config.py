@@ -122,7 +122,7 @@ FAULTS = {
     "scaling.workers=0": "scaling.workers=0 must be greater than 0",
     "scaling.cpus_per_worker=nan": "scaling.cpus_per_worker=nan must be greater than 0",
     "serve.compact_every_s=0": "serve.compact_every_s=0.0 must be greater than 0",
-    "train.families=[]": r"train.families=\[\] must name some of xgboost, lightgbm, .*keras_mlp, each once",
+    "train.families=[]": r"train.families=\[\] must name some of xgboost, lightgbm, .*keras_mlp, .* each once",
     "train.families=[xgboost,svm]": "must name some of",
     "data.bad_rows_limit=1": "data.bad_rows_limit=1.0 must be at least 0 and less than 1",
     "register.flagged_share=-0.1": "register.flagged_share=-0.1 must be at least 0",

@@ -49,18 +49,13 @@ class Encoding:
             slope=np.concatenate([1 / np.diff(one) for one in edges]).astype(np.float32),
         )
 
-    def take(self, features: Sequence[int], codes: bool = True) -> "Encoding":
-        """The encoding of some of the features, in this order; without `codes` of their standardised logs alone."""
-        bounds = np.append(self.first, len(self.low))
-        kept = [np.arange(bounds[one], bounds[one + 1] if codes else bounds[one]) for one in features]
-        of_code = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
-        return Encoding(
-            mean=self.mean[list(features)],
-            scale=self.scale[list(features)],
-            feature=np.repeat(np.arange(len(kept)), [len(one) for one in kept]),
-            low=self.low[of_code],
-            slope=self.slope[of_code],
-        )
+    def take(self, features: Sequence[int]) -> "Encoding":
+        """The encoding of some of the features, in this order."""
+        bounds, chosen = np.append(self.first, len(self.low)), list(features)
+        kept = [np.arange(bounds[one], bounds[one + 1]) for one in chosen]
+        of_code, lengths = np.concatenate(kept), [len(one) for one in kept]
+        feature = np.repeat(np.arange(len(kept)), lengths)
+        return Encoding(self.mean[chosen], self.scale[chosen], feature, self.low[of_code], self.slope[of_code])
 
     @property
     def first(self) -> NDArray[np.int64]:

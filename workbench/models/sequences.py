@@ -1,9 +1,9 @@
 """Networks over the last transactions of an entity: what `lstm.py`, `lstm_attention.py` and `transformer.py` share.
 
 A network reads the row's own features through a layer straight into the head, as a perceptron does. Beside it stand the
-T steps: the same features as they were at earlier events, and how long ago each was (`steps.py`). Each step becomes a
-token, a body makes one state of all tokens, and the head reads that too. A step that is missing is nothing: its token
-is zero, and attention does not look at it.
+T steps: the same features as they were at earlier events, and how long ago each was (`steps.py`), as standardised logs.
+Each step becomes a token, a body makes one state of all tokens, and the head reads that too. A step that is missing is
+nothing: its token is zero, and attention does not look at it.
 
 Shapes: N rows, F columns, T steps from the oldest to the row itself, S inputs of a step, H units of a token.
 """
@@ -20,7 +20,7 @@ from torch.nn.functional import pad, relu
 from workbench.models import torch_inputs
 from workbench.models.encoding import Encoding
 from workbench.models.steps import steps_of
-from workbench.models.torch_inputs import Encode, looked_up
+from workbench.models.torch_inputs import Encode, looked_up, standardised
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Shape:
     dropout: float = 0.0
 
 
+Standard = tuple[np.ndarray, np.ndarray]  # [S] mean and 1 / deviation of the logs of a step's inputs
 MakeBody = Callable[[Shape], Any]  # a module of `width`: from tokens [N, T, H] that are there [N, T] to [N, width]
 
 
@@ -42,14 +43,14 @@ class Network(nn.Module):
     """[N, F] raw columns to [N] log-odds."""
 
     def __init__(
-        self, own: Encoding, step: Encoding, places: tuple[np.ndarray, np.ndarray], make_body: MakeBody, shape: Shape
+        self, own: Encoding, step: Standard, places: tuple[np.ndarray, np.ndarray], make_body: MakeBody, shape: Shape
     ) -> None:
         super().__init__()
         self.register_buffer("shape", torch.tensor([shape.layers, shape.heads]))
-        self.register_buffer("own_places", torch.from_numpy(places[0]))
-        self.register_buffer("places_TS", torch.from_numpy(places[1]))
-        self.encode_own, self.encode_step = Encode(own), Encode(step)
-        self.own, self.token = nn.Linear(own.width, shape.hidden[0]), nn.Linear(step.width, shape.width)
+        for name, values in zip(("own_places", "places_TS", "mean_S", "scale_S"), (*places, *step), strict=True):
+            self.register_buffer(name, torch.from_numpy(values))
+        self.encode = Encode(own)
+        self.own, self.token = nn.Linear(own.width, shape.hidden[0]), nn.Linear(len(step[0]), shape.width)
         self.body = make_body(shape)
         self.drop = nn.Dropout(shape.dropout)
         units, head = shape.hidden[0] + int(self.body.width), list[nn.Module]()
@@ -60,36 +61,32 @@ class Network(nn.Module):
 
     def forward(self, x_NF: Tensor) -> Tensor:
         """The log-odds."""
+        own_NH = self.own(self.encode(x_NF.index_select(1, self.own_places)))
         steps_NTS = pad(x_NF, (0, 1))[:, self.places_TS]
-        token_NTH = self.token(self.encode_step(steps_NTS.flatten(0, 1))).reshape(*steps_NTS.shape[:2], -1)
-        own_NH = self.own(self.encode_own(x_NF.index_select(1, self.own_places)))
-        return self._judged(own_NH, token_NTH, steps_NTS[:, :, -1] >= 0)
+        return self._judged(own_NH, standardised(steps_NTS, self.mean_S, self.scale_S), steps_NTS[:, :, -1] >= 0)
 
     def seen(self, x_NF: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What `looked_up` needs: `Encoding.seen` of each row's features and of its steps; which steps are there."""
-        steps_NTS = steps_of(x_NF, self.places_TS.cpu().numpy())
-        of_steps = self.encode_step.constants.seen(steps_NTS.reshape(-1, steps_NTS.shape[2]))
-        shaped = (one.reshape(*steps_NTS.shape[:2], one.shape[1]) for one in of_steps)
-        own = self.encode_own.constants.seen(x_NF[:, self.own_places.cpu().numpy()])
-        return *own, *shaped, steps_NTS[:, :, -1] >= 0
+        """What `looked_up` needs: `Encoding.seen` of the rows' own features; their steps; which of those are there."""
+        steps_NTS = torch.from_numpy(steps_of(x_NF, self.places_TS.cpu().numpy()))
+        logs_NTS = standardised(steps_NTS, self.mean_S.cpu(), self.scale_S.cpu()).numpy()
+        own = self.encode.constants.seen(x_NF[:, self.own_places.cpu().numpy()])
+        return *own, logs_NTS, steps_NTS[:, :, -1].numpy() >= 0
 
     def looked_up(self, *seen: Tensor) -> Tensor:
         """The same log-odds from the places of the values instead of all their codes; see `encoding.py`."""
-        logs_NF, code_NF, value_NF, logs_NTS, code_NTS, value_NTS, there_NT = seen
-        own_NH = looked_up(self.own.weight, self.own.bias, self.encode_own, (logs_NF, code_NF, value_NF))
-        flat = (logs_NTS.flatten(0, 1), code_NTS.flatten(0, 1), value_NTS.flatten(0, 1))
-        token_NH = looked_up(self.token.weight, self.token.bias, self.encode_step, flat)
-        return self._judged(own_NH, token_NH.reshape(*there_NT.shape, -1), there_NT)
+        *own, logs_NTS, there_NT = seen
+        own_NH = looked_up(self.own.weight, self.own.bias, self.encode, (own[0], own[1], own[2]))
+        return self._judged(own_NH, logs_NTS, there_NT)
 
-    def _judged(self, own_NH: Tensor, token_NTH: Tensor, there_NT: Tensor) -> Tensor:
-        state_NH = self.body(relu(token_NTH) * there_NT[:, :, None], there_NT)
+    def _judged(self, own_NH: Tensor, logs_NTS: Tensor, there_NT: Tensor) -> Tensor:
+        state_NH = self.body(relu(self.token(logs_NTS)) * there_NT[:, :, None], there_NT)
         return self.head(torch.cat([relu(own_NH), self.drop(state_NH)], dim=1)).squeeze(1)
 
 
 def from_bytes(content: bytes, make_body: MakeBody) -> Network:
     """The network, ready to score (no dropout); tensors only are read, never code."""
     state = torch_inputs.tensors(content)
-    own, step = (torch_inputs.encoding_in(state, name) for name in ("encode_own", "encode_step"))
+    own, step = torch_inputs.encoding_in(state, "encode"), (state["mean_S"].numpy(), state["scale_S"].numpy())
     places = (state["own_places"].numpy(), state["places_TS"].numpy())
     layers, heads = state["shape"].tolist()
     shape = Shape(_hidden(state), len(state["token.weight"]), layers, heads, steps=len(places[1]))

@@ -26,14 +26,20 @@ class Encode(nn.Module):
 
     def forward(self, x_NF: Tensor) -> Tensor:
         """Standardised logs, clipped at eight deviations, beside the piecewise-linear codes."""
-        logs = (torch.sign(x_NF) * torch.log1p(torch.abs(x_NF)) - self.mean) * self.scale
+        logs = standardised(x_NF, self.mean, self.scale)
         codes = (x_NF.index_select(1, self.feature) - self.low) * self.slope
-        return torch.cat([logs.clamp(-8, 8), codes.clamp(0, 1)], dim=1)
+        return torch.cat([logs, codes.clamp(0, 1)], dim=1)
 
     @property
     def constants(self) -> Encoding:
         """The encoding itself."""
         return Encoding(**{name: values.cpu().numpy() for name, values in self.named_buffers()})
+
+
+def standardised(x_NF: Tensor, mean_F: Tensor, scale_F: Tensor) -> Tensor:
+    """The signed logs of features in standard deviations, clipped at eight; see `Encoding.logs`."""
+    logs_NF = torch.sign(x_NF) * torch.log1p(torch.abs(x_NF))
+    return ((logs_NF - mean_F) * scale_F).clamp(-8, 8)
 
 
 def looked_up(weight_HI: Tensor, bias_H: Tensor, encode: Encode, seen: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from workbench.training.fits import Fit
 def builder(config: dict[str, Any], fit: Fit, make_body: MakeBody, heads: int = 1) -> Callable[[], Network]:
     """What makes a new network with this body."""
     hyper, encoding, layout = config["hyper"], config["encodings"][fit.fold], Layout.of(config["names"])
-    own, step = encoding.take(range(len(layout.own))), encoding.take(layout.step_inputs)
-    places = (layout.own_places, layout.places_TS)
+    own, step = encoding.take(range(len(layout.own))), layout.step_inputs
+    standard, places = (encoding.mean[step], encoding.scale[step]), (layout.own_places, layout.places_TS)
     shape = Shape(tuple(hyper.hidden), hyper.width, hyper.layers, heads, len(layout.places_TS), hyper.dropout)
-    return lambda: Network(own, step, places, make_body, shape)
+    return lambda: Network(own, standard, places, make_body, shape)

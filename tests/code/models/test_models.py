@@ -65,7 +65,7 @@ def small_sequence(module: Any, encoding: Encoding) -> bytes:
     """A small network of one step back: the third column is what the first was then, the fourth says when."""
     from workbench.models import sequences  # it brings PyTorch, and that and TensorFlow do not share a process
 
-    own, step = encoding.take([0, 1]), encoding.take([0, 3])
+    own, step = encoding.take([0, 1]), (encoding.mean[[0, 3]], encoding.scale[[0, 3]])
     places = (np.array([0, 1]), np.array([[2, 3], [0, WIDTH]]))
     body = next(one for one in map(vars(module).get, ("Recurrent", "Attentive", "Transformer")) if one)
     shape = sequences.Shape((16, 8), width=8, layers=2, heads=2, steps=2, dropout=0.1)

@@ -36,10 +36,11 @@ def facts(family: str) -> dict[str, Any]:
     torch = sequences.torch
     torch.manual_seed(0)
     encoding = Encoding.of(ALL[:, [NAMES.index(one) for one in layout.encoded]], Y, 8, 4)
-    own, step = encoding.take(range(len(layout.own))), encoding.take(layout.step_inputs)
+    own, step = encoding.take(range(len(layout.own))), layout.step_inputs
+    standard = (encoding.mean[step], encoding.scale[step])
     shape = sequences.Shape((16, 8), width=8, layers=2, heads=2, steps=4, dropout=0.5)
     body = getattr(module, BODIES[family])
-    network = sequences.Network(own, step, (layout.own_places, layout.places_TS), body, shape).eval()
+    network = sequences.Network(own, standard, (layout.own_places, layout.places_TS), body, shape).eval()
     content = module.to_bytes(network)
     asked = {
         "all": ALL,
@@ -64,7 +65,7 @@ def states() -> dict[str, np.ndarray]:
     body = transformer.Transformer(sequences.Shape((8,), width=8, layers=2, heads=2, steps=4)).eval()
     tokens, there = torch.randn(5, 4, 8), torch.ones(5, 4, dtype=torch.bool)
     other = tokens.clone()
-    other[:, 2] += 1
+    other[:, 2] = torch.randn(5, 8)
     with torch.no_grad():
         return {"before": body.states(tokens, there).numpy(), "after": body.states(other, there).numpy()}
 
