@@ -24,9 +24,8 @@ def faults(train: TrainConfig) -> Iterator[str]:
     heads, width = train.transformer.heads, train.transformer.width
     if heads < 1 or width % heads:
         yield f"train.transformer.heads={heads} do not share train.transformer.width={width}. Use a divisor of it."
-    for name, units in train.torch_mlp.embeddings.items():
-        if units < 1:
-            yield f"train.torch_mlp.embeddings.{name}={units} must be at least 1."
+    if len(set(embedded := train.torch_mlp.embeddings)) < len(embedded):
+        yield f"train.torch_mlp.embeddings={embedded} must name each feature once."
     for pair in train.keras_wide_deep.crosses:
         if len(set(pair)) != 2:
             yield f"train.keras_wide_deep.crosses has {pair}: each must name two features."
@@ -48,6 +47,6 @@ def learning_faults(train: TrainConfig, names: Sequence[str]) -> Iterator[str]:
         yield from _unknown("train.keras_wide_deep.crosses", crossed, names_of(train.keras_wide_deep, names))
 
 
-def _unknown(key: str, named: Sequence[str] | dict[str, int], names: Sequence[str]) -> Iterator[str]:
+def _unknown(key: str, named: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     if unknown := [name for name in dict.fromkeys(named) if name not in names]:
         yield f"{key} name {', '.join(unknown)}, which features.views do not have. Use some of: {', '.join(names)}."

@@ -20,7 +20,8 @@ class TorchConfig(NetworkConfig):
 class TorchMLPConfig(TorchConfig):
     """Hyperparameters of a multilayer perceptron in PyTorch."""
 
-    embeddings: dict[str, int] = field(default_factory=dict)  # categories and ids (features): learned numbers of each
+    embeddings: list[str] = field(default_factory=list)  # features that name a category or an entity, not a quantity
+    embedding_units: int = 8  # learned numbers of each of their values; values that training hardly saw share them
 
     @property
     def embedded(self) -> tuple[str, ...]:

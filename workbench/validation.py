@@ -44,7 +44,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
             *(f"{one}.{key}" for one in SEQUENCES for key in ("width", "layers")),
-            *(f"train.{family}.accumulate" for family in network_rules.TORCH),
+            *(f"train.{family}.accumulate" for family in network_rules.TORCH), "train.torch_mlp.embedding_units",
             "evaluate.bootstrap_samples", "register.parity_rows",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",

@@ -28,7 +28,7 @@ def test_the_defaults_are_right() -> None:
         ),
         ({"transformer": TransformerConfig(width=10, heads=4)}, "heads=4 do not share train.transformer.width=10"),
         ({"transformer": TransformerConfig(heads=0)}, "heads=0 do not share"),
-        ({"torch_mlp": TorchMLPConfig(embeddings={"shop": 0})}, "embeddings.shop=0 must be at least 1"),
+        ({"torch_mlp": TorchMLPConfig(embeddings=["shop", "shop"])}, "must name each feature once"),
         ({"keras_wide_deep": WideDeepConfig(crosses=[["shop", "shop"]])}, "each must name two features"),
         ({"keras_wide_deep": WideDeepConfig(crosses=[["shop", "amount", "a"]])}, "each must name two features"),
     ],
@@ -43,9 +43,9 @@ def test_a_wrong_value_is_told_with_its_key_and_remedy(train: dict[str, Any], sa
     [
         ({"families": ["lstm"]}, OWN, "train.families names lstm"),
         ({"families": ["transformer"]}, [*OWN, BACK[0]], "elapsed_1_back is missing"),
-        ({"torch_mlp": TorchMLPConfig(embeddings={"store": 4})}, OWN, "name store, which features.views do not have"),
-        ({"torch_mlp": TorchMLPConfig(embeddings={"amount_1_back": 4})}, [*OWN, *BACK], "name amount_1_back"),
-        ({"torch_mlp": TorchMLPConfig(embeddings={"shop": 4, "amount": 4})}, OWN, "name every feature"),
+        ({"torch_mlp": TorchMLPConfig(embeddings=["store"])}, OWN, "name store, which features.views do not have"),
+        ({"torch_mlp": TorchMLPConfig(embeddings=["amount_1_back"])}, [*OWN, *BACK], "name amount_1_back"),
+        ({"torch_mlp": TorchMLPConfig(embeddings=["shop", "amount"])}, OWN, "name every feature"),
         (
             {"families": ["keras_wide_deep"], "keras_wide_deep": WideDeepConfig(crosses=[["shop", "day"]])}, OWN,
             "crosses name day",

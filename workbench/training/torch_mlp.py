@@ -18,6 +18,7 @@ def loop(
 ) -> Fitted:
     """The network after `steps` epochs."""
     hyper, encoding, vocabularies = config["hyper"], config["encodings"][fit.fold], config["vocabularies"][fit.fold]
-    embedded = {config["names"].index(name): (one.values, hyper.embeddings[name]) for name, one in vocabularies.items()}
+    units = hyper.embedding_units
+    embedded = {config["names"].index(name): (one.values, units) for name, one in vocabularies.items()}
     build = functools.partial(model_file.Network, encoding, hyper.hidden, hyper.dropout, embedded)
     return torch_loop.fit_network(build, shard, scored, steps, fit, config, start, report)

@@ -28,7 +28,7 @@ FOLDS = [
 ]
 SMALL: dict[str, Any] = {"epochs": 4, "hidden": [8], "bins": 8, "leaves": 4, "dropout": 0.2, "batch_size": 64}
 TORCH = {
-    "torch_mlp": TorchMLPConfig(**SMALL, embeddings={"shop": 2}),
+    "torch_mlp": TorchMLPConfig(**SMALL, embeddings=["shop"], embedding_units=2),
     "lstm": SequenceConfig(**SMALL, width=8, layers=2),
     "lstm_attention": SequenceConfig(**SMALL, width=8),
     "transformer": TransformerConfig(**SMALL, width=8, heads=2),
@@ -165,6 +165,7 @@ def test_members_of_all_families_take_all_columns_and_score_as_their_networks_do
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_sequence_family_without_earlier_events_is_refused_before_any_worker_starts(store: Store) -> None:
-    features = snapshots.write(store, "features", "own", table().select(["id", "amount", "label", "part"]), {}, {})
+    own = table().select(["id", "amount", "label", "part"])
+    features = snapshots.write(store, "features", "own", own, parents={}, config={})
     with pytest.raises(ConfigError, match="show no earlier event"):
         training.train_each(features, ["amount"], "id", FOLDS, TrainConfig(families=["lstm"]), TWO, "own")
