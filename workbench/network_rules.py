@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from workbench.config import TrainConfig
-from workbench.errors import ConfigError
+from workbench.models import steps
 from workbench.models.inputs import names_of
-from workbench.models.steps import Layout
 from workbench.networks import PRECISIONS
 
 SEQUENCES = ("lstm", "lstm_attention", "transformer")
@@ -33,11 +32,8 @@ def faults(train: TrainConfig) -> Iterator[str]:
 
 def learning_faults(train: TrainConfig, names: Sequence[str]) -> Iterator[str]:
     """What the families that are trained ask of the features."""
-    for family in set(train.families) & set(SEQUENCES):
-        try:
-            Layout.of(names_of(getattr(train, family), names))
-        except ConfigError as error:
-            yield f"train.families names {family}. {error}"
+    if wanted := [family for family in SEQUENCES if family in train.families]:
+        yield from (f"train.families names {', '.join(wanted)}, and {fault}" for fault in steps.faults(names))
     if "torch_mlp" in train.families:
         yield from _unknown("train.torch_mlp.embeddings", train.torch_mlp.embeddings, names_of(train.torch_mlp, names))
         if not set(names_of(train.torch_mlp, names)) - set(train.torch_mlp.embeddings):

@@ -28,12 +28,11 @@ class Layout:
     @classmethod
     def of(cls, names: Sequence[str]) -> "Layout":
         """The layout of these columns; raises `ConfigError` with every column that is missing."""
-        back = sorted({int(found["back"]) for found in map(BACK.fullmatch, names) if found}, reverse=True)
-        raise_all(ConfigError, "The features hold no sequence:", list(_faults(names, back)))
+        raise_all(ConfigError, "The features hold no sequence:", faults(names))
         own = [name for name in names if not BACK.fullmatch(name)]
         bases = [name for name in own if f"{name}_1_back" in names]
         at = {name: place for place, name in enumerate(names)}
-        steps = [[at[f"{base}_{one}_back"] for base in (*bases, ELAPSED)] for one in back]
+        steps = [[at[f"{base}_{one}_back"] for base in (*bases, ELAPSED)] for one in _backs(names)]
         steps.append([*(at[base] for base in bases), len(names)])
         places = np.array([at[name] for name in own], np.int64)
         return cls(tuple(own), tuple(map(own.index, bases)), places, np.array(steps, np.int64))
@@ -54,8 +53,18 @@ def steps_of(x_NF: NDArray[np.float32], places_TS: NDArray[np.int64]) -> NDArray
     return np.pad(x_NF, ((0, 0), (0, 1)))[:, places_TS]
 
 
-def _faults(names: Sequence[str], back: list[int]) -> Iterator[str]:
-    if not back:
+def faults(names: Sequence[str]) -> list[str]:
+    """What these columns lack to be a sequence."""
+    return list(_faults(names))
+
+
+def _backs(names: Sequence[str]) -> list[int]:
+    """How far back the columns reach, the oldest event first."""
+    return sorted({int(found["back"]) for found in map(BACK.fullmatch, names) if found}, reverse=True)
+
+
+def _faults(names: Sequence[str]) -> Iterator[str]:
+    if not _backs(names):
         yield (
             "features.views show no earlier event, and a sequence model reads them (columns such as amount_1_back)."
             " Add a view of kind previous, or leave lstm, lstm_attention and transformer out of train.families."
@@ -63,7 +72,7 @@ def _faults(names: Sequence[str], back: list[int]) -> Iterator[str]:
         return
     found = [match for match in map(BACK.fullmatch, names) if match]
     wanted = dict.fromkeys([*(match["base"] for match in found), ELAPSED])
-    missing = [f"{base}_{one}_back" for base in wanted for one in range(1, max(back) + 1)]
+    missing = [f"{base}_{one}_back" for base in wanted for one in range(1, _backs(names)[0] + 1)]
     if missing := [name for name in missing if name not in names]:
         yield f"{', '.join(missing)} is missing: all earlier events show the same. Add it to the view of kind previous."
     if strangers := [base for base in wanted if base not in names and base != ELAPSED]:
