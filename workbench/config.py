@@ -16,6 +16,7 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
 
 MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
@@ -190,8 +191,12 @@ class TrainConfig:
     lightgbm: LightGBMConfig = field(default_factory=LightGBMConfig)
     random_forest: RandomForestConfig = field(default_factory=RandomForestConfig)
     logistic_regression: LogisticRegressionConfig = field(default_factory=LogisticRegressionConfig)
-    torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    torch_mlp: TorchMLPConfig = field(default_factory=TorchMLPConfig)
     keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    keras_wide_deep: WideDeepConfig = field(default_factory=WideDeepConfig)
+    lstm: SequenceConfig = field(default_factory=SequenceConfig)
+    lstm_attention: SequenceConfig = field(default_factory=SequenceConfig)
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
 
 FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"families", "seeds"})

@@ -20,8 +20,9 @@ from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
+from workbench.models import inputs
 from workbench.progress import say
-from workbench.training.encode import encoding_of
+from workbench.training.encode import encoded, encoding_of, vocabularies_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
 from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
@@ -160,13 +161,23 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
+    of_all = next(iter(folds.values())).names
+    names = inputs.names_of(hyper, of_all)
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
+    config |= {"names": names, "places": inputs.places_of(hyper, of_all), "width": len(of_all)}
     if not hyper.encoded:
         return config
-    encode = ray.remote(encoding_of)
-    encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
     counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
-    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
+    return config | _prepared(hyper, folds, names) | {"rows": counts, "epochs": hyper.epochs}
+
+
+def _prepared(hyper: Any, folds: Mapping[str, Gathered], names: Sequence[str]) -> dict[str, Any]:
+    """For each fold the encoding of a network's inputs and the vocabularies of its embeddings, one task each."""
+    encode, learn, of = ray.remote(encoding_of), ray.remote(vocabularies_of), encoded(hyper, names)
+    encodings = [encode.remote(fold, hyper.bins, hyper.leaves, of) for fold in folds.values()]
+    vocabularies = [learn.remote(fold, hyper.embedded) for fold in folds.values()] if hyper.embedded else []
+    known = dict(zip(folds, ray.get(vocabularies) or [{}] * len(folds), strict=True))
+    return {"encodings": dict(zip(folds, ray.get(encodings), strict=True)), "vocabularies": known}
 
 
 def _fit(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
+from workbench.models.graph import select_inputs
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
 
 Convert = Callable[[bytes, int], bytes]  # a framework's file and the number of features to an ONNX graph
@@ -27,18 +28,19 @@ def work_off(
 
     Fits that select come first and run for `steps`; the others run for the number of steps that those found best.
     """
+    names, places = hyper["names"], hyper["places"]
     done, partial = _resume()
     for fit in fits:
         if fit.name in done:
             continue
         limit = steps if fit.selects else _chosen([done[one.name] for one in fits if one.selects])
-        scored = _rows(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
+        scored = _rows(fit.fold + SCORED, names) if fit.selects and _rank() == 0 else None
         start = partial.pop(fit.name, None)
         report = _reporter(fit, done, checkpoint_every)
-        shard = _rows(fit.fold)
+        shard = _rows(fit.fold, names)
         fitted = done[fit.name] = loop(shard, scored, limit, fit, hyper, start, report)
         if _rank() == 0 and not fit.selects:
-            fitted.onnx = to_onnx(fitted.model, shard.x_NF.shape[1])
+            fitted.onnx = select_inputs(to_onnx(fitted.model, len(names)), places, hyper["width"])
         _save({"done": done, "partial": None}) if _rank() == 0 else ray.train.report({})
     return {name: one.to_bytes() for name, one in done.items()} if _rank() == 0 else None
 
@@ -52,12 +54,12 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def _rows(name: str) -> Rows:
-    """The worker's shard of a dataset: the columns are the features in order, the label last."""
+def _rows(name: str, names: list[str]) -> Rows:
+    """The worker's shard of a dataset: the features that its family sees, in order, and the label."""
     batches = ray.train.get_dataset_shard(name).iter_batches(batch_size=None, batch_format="pyarrow")
-    table = pa.concat_tables(list(batches))
-    columns = [table[column].to_numpy().astype(np.float32) for column in table.column_names]
-    return Rows(np.ascontiguousarray(np.stack(columns[:-1], axis=1)), columns[-1])
+    table = pa.concat_tables([batch.select([*names, "label"]) for batch in batches])
+    *columns, label = (column.to_numpy().astype(np.float32) for column in table.columns)
+    return Rows(np.ascontiguousarray(np.stack(columns, axis=1)), label)
 
 
 def _reporter(fit: Fit, done: dict[str, Fitted], every: int) -> Report:

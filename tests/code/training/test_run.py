@@ -18,7 +18,8 @@ from workbench.config import ScalingConfig, TrainConfig
 from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, InputError
-from workbench.families import LightGBMConfig, NetworkConfig, XGBoostConfig
+from workbench.families import LightGBMConfig, XGBoostConfig
+from workbench.networks import TorchMLPConfig
 from workbench.training import run as training
 from workbench.training.fits import Fitted, Fold
 from workbench.training.gather import gather
@@ -34,7 +35,7 @@ CFG = TrainConfig(
     families=FAMILIES,
     xgboost=XGBoostConfig(rounds=80, max_bin=64),
     lightgbm=LightGBMConfig(rounds=80, max_bin=63, bagging_fraction=0.8),
-    torch_mlp=NetworkConfig(epochs=8, hidden=[8], bins=8, leaves=4, dropout=0.2, batch_size=64),
+    torch_mlp=TorchMLPConfig(epochs=8, hidden=[8], bins=8, leaves=4, dropout=0.2, batch_size=64),
 )
 TWO = ScalingConfig(name="tests", workers=2, cpus_per_worker=0.5)
 DIES_AT = {  # after these steps of these fits the first worker is killed; checkpoints are at 50 rounds and 5 epochs
