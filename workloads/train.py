@@ -104,6 +104,10 @@ def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
 def _write_tables(stage: Stage, trained: dict[str, Trained], selected: list[Any], folds: Protocol) -> None:
     history = write_table(stage.store.fs, stage.folder, pa.Table.from_pylist(_history(trained)), "history")
     stage.files.append(history)
+    for family, one in trained.items():
+        for attempt, segment in one.segments.items():
+            name = f"segment-{family}-{attempt:04}"
+            stage.files.append(write_table(stage.store.fs, stage.folder, segment, name))
     for fold, (label_N, logits_NM) in zip(folds.select, selected, strict=True):
         columns = dict(zip(trained, logits_NM.T, strict=True))
         stage.files.append(

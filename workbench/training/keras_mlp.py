@@ -29,7 +29,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     task = {"type": "worker", "index": rank()}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers()}, "task": task})  # what the strategy reads
     config["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
-    return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
+    return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config)
 
 
 def loop(

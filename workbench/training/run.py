@@ -8,10 +8,11 @@ import dataclasses
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the one in `ray.train` is the old one
@@ -19,13 +20,18 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the on
 from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
+from workbench.digest import digest
 from workbench.errors import EnvironmentFault, InputError
 from workbench.progress import say
+from workbench.training import segments
+from workbench.training.checkpoints import Shelf
 from workbench.training.encode import encoding_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
 from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
 from workbench.training.shards import EvenShards
+
+VERSION = 1  # of the loops: checkpoints of another version are refused
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Trained:
     family: str
     steps: int
     fits: dict[tuple[str, int], Fitted]
+    segments: dict[int, pa.Table] = field(default_factory=dict)  # what each attempt did, see `segments.py`
 
     def logits_N(self, fold: str) -> np.ndarray:
         """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
@@ -144,14 +151,23 @@ def train(
     """The family trained on every fold: first those that select the number of steps, then the others with it."""
     cluster.configure_data()
     hyper = getattr(cfg, family)
-    scaling = dataclasses.replace(scaling, workers=1) if hyper.alone else scaling
+    scaling = dataclasses.replace(scaling, workers=1, min_workers=None) if hyper.alone else scaling
     seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
     config = _config(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
-    packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
+    config["shelf"] = shelf = Shelf(store, f"{family}-{run_name}", _plan(config, rows, scaling))
+    shelf.prepare()
+    packed = _fit(family, entry(family), config, rows, scaling, shelf)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
-    return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+    steps = best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects])
+    return Trained(family, steps, done, segments.read(store.fs, f"{shelf.folder}/history"))
+
+
+def _plan(config: Mapping[str, Any], rows: Mapping[str, Gathered], scaling: ScalingConfig) -> str:
+    """The digest of what the fits of a family depend on."""
+    counts = {name: (one.rows, one.classes) for name, one in rows.items()}
+    return digest(VERSION, config["fits"], config["hyper"], counts, scaling.min_workers, scaling.workers)
 
 
 def entry(family: str) -> Callable[[dict[str, Any]], Any]:
@@ -161,12 +177,23 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
 
 def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
+    config |= {"rows": {name: fold.rows for name, fold in folds.items()}, "threads": _threads(scaling)}
     if not hyper.encoded:
         return config
     encode = ray.remote(encoding_of)
     encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
-    counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
-    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
+    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "epochs": hyper.epochs}
+
+
+def _threads(scaling: ScalingConfig) -> int:
+    """How many threads a worker computes with: one for each whole CPU that it reserves."""
+    return max(1, int(scaling.cpus_per_worker))
+
+
+def _count(scaling: ScalingConfig) -> int | tuple[int, int]:
+    """How many workers Ray starts; with a least number, as many as there is room for."""
+    least = scaling.min_workers
+    return scaling.workers if least is None or least >= scaling.workers else (least, scaling.workers)
 
 
 def _fit(
@@ -175,21 +202,20 @@ def _fit(
     config: dict[str, Any],
     rows: Mapping[str, Gathered],
     scaling: ScalingConfig,
-    store: Store,
-    name: str,
+    shelf: Shelf,
 ) -> dict[str, bytes]:
     resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if config["gpu"] else {})
     trainer = DataParallelTrainer(
         work,
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources
+            num_workers=_count(scaling), use_gpu=config["gpu"], resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
-            name=f"{family}-{name}",
-            storage_path=store.path("checkpoints"),
-            storage_filesystem=store.fs,
-            failure_config=ray.train.FailureConfig(max_failures=2),
+            name=shelf.name,
+            storage_path=shelf.store.path("checkpoints"),
+            storage_filesystem=shelf.store.fs,
+            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),

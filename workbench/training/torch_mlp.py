@@ -24,7 +24,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     hyper: NetworkConfig = config["hyper"]
     torch.set_num_threads(1)
     with torch_group(config["gpu"]):
-        return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config)
 
 
 @contextlib.contextmanager
