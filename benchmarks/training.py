@@ -4,7 +4,7 @@ Both sides are commands of their own and take turns. `loop` is the time from the
 `whole` is the command's, with the start of Python, Ray and the workers, and the reading of the features. On a machine
 that does other work as well, the CPU time of all processes is the better measure.
 
-    python -m benchmarks.training [--cases xgboost torch_mlp] [--rows N] [--rounds 500] [--epochs 3] [--turns 2] [--json FILE]
+    python -m benchmarks.training [--cases xgboost torch_mlp] [--rounds 500] [--epochs 3] [--turns 2] [--json FILE]
 
 Whatever is not given is that of `experiment=payments`: 1.75 million rows, 15 features. A case is a family here and its
 bare loop in `training_peers.py`.
@@ -84,7 +84,9 @@ def measured(side: str, words: list[str]) -> Measured:
         process.communicate()  # it waits until here, so that its processes can still be counted
     if process.returncode:
         raise EnvironmentFault(f"{' '.join(command)} ended with {process.returncode}. See its error above.")
-    return Measured(whole_s=whole_s, whole_cpu_s=usage.cpu_s, **json.loads(said))
+    figures = json.loads(said)
+    whole_cpu_s = usage.cpu_s + figures.pop("ended_cpu_s")  # Ray does not count its workers that have ended
+    return Measured(whole_s=whole_s, whole_cpu_s=whole_cpu_s, **figures)
 
 
 def _features(overrides: list[str]) -> None:

@@ -1,8 +1,10 @@
 """The bare libraries, as one would call them without Ray: the peers of `benchmarks.training`.
 
-Each returns the seconds and CPU seconds of every process's loop, and the average precision on the first `scored` rows.
+Each returns of every process the seconds and CPU seconds of its loop and the CPU seconds that ended with it, and the
+average precision on the first `scored` rows.
 """
 
+import itertools
 import json
 import multiprocessing
 import socket
@@ -15,7 +17,7 @@ import numpy as np
 from workbench.families import NetworkConfig, XGBoostConfig
 from workbench.training.fits import Rows, average_precision
 
-Loops = list[tuple[float, float]]
+Loops = list[tuple[float, float, float]]
 
 
 def xgboost(data: Rows, scored: int, hyper: XGBoostConfig, workers: int) -> tuple[Loops, float]:
@@ -33,7 +35,7 @@ def xgboost(data: Rows, scored: int, hyper: XGBoostConfig, workers: int) -> tupl
         matrix = library.QuantileDMatrix(data.x_NF, data.y_N, max_bin=hyper.max_bin, nthread=workers)
         booster = library.train(parameters, matrix, hyper.rounds)
     logits_N = booster.inplace_predict(data.x_NF[:scored], predict_type="margin")
-    return [(watch.seconds, watch.cpu_s)], average_precision(data.y_N[:scored], logits_N)
+    return [(watch.seconds, watch.cpu_s, 0.0)], average_precision(data.y_N[:scored], logits_N)
 
 
 def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tuple[Loops, float]:
@@ -48,7 +50,7 @@ def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tu
     bounds = [len(data.y_N) * worker // workers for worker in range(workers + 1)]
     with tempfile.TemporaryDirectory(prefix="wb-training-") as folder:
         context = multiprocessing.get_context("spawn")
-        shards = [Rows(data.x_NF[a:b], data.y_N[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        shards = [Rows(data.x_NF[a:b], data.y_N[a:b]) for a, b in itertools.pairwise(bounds)]
         started = [
             context.Process(target=_worker, args=(method, rank, workers, shard, scored, encoding, hyper, folder))
             for rank, shard in enumerate(shards)
@@ -58,7 +60,7 @@ def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tu
         for one in started:
             one.join()
         said = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*.json"))]
-    return [(seconds, cpu) for seconds, cpu, _ in said], said[0][2]
+    return [(seconds, cpu, 0.0) for seconds, cpu, _ in said], said[0][2]
 
 
 def _worker(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from workbench import scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
@@ -120,7 +121,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
-    yield from _scaling_faults(cfg)
+    yield from scaling.faults(cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families})
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:
@@ -134,34 +135,6 @@ def _serve_faults(serve: ServeConfig) -> Iterator[str]:
         yield "serve.redis_url holds a password, and configs are shown. Put it into WORKBENCH_REDIS_PASSWORD."
     elif not REDIS.fullmatch(serve.redis_url):
         yield f"serve.redis_url={serve.redis_url} is no Redis. Use redis://HOST:PORT/DB, rediss:// (TLS) or unix://PATH."
-
-
-def _scaling_faults(cfg: Config) -> Iterator[str]:
-    workers, least = cfg.scaling.workers, cfg.scaling.min_workers
-    if least is not None and least > workers:
-        yield f"scaling.min_workers={least} is more than scaling.workers={workers}. Use at most as many, or null."
-    if least is not None and cfg.scaling.cpus_per_worker % 1:
-        yield (
-            f"scaling.cpus_per_worker={cfg.scaling.cpus_per_worker:g} with scaling.min_workers={least}: Ray counts whole"
-            " CPUs when it looks for room to grow. Use a whole number, or scaling.min_workers=null."
-        )
-    if least is not None and cfg.scaling.max_failures < 1:
-        yield f"scaling.max_failures={cfg.scaling.max_failures} with scaling.min_workers: no loss is survived. Use 1 or more."
-    for family in (one for one in NETWORKS if one.removeprefix("train.") in cfg.train.families):
-        yield from _batch_faults(f"{family}.batch_size", lookup(cfg, family).batch_size, workers)
-
-
-def _batch_faults(key: str, size: int, workers: int) -> Iterator[str]:
-    """A batch is dealt to the workers in equal parts."""
-    if size < 1 or workers < 1 or size % workers == 0:
-        return
-    below, above = size // workers * workers, -(-size // workers) * workers
-    sizes = f"{below} or {above}" if below else f"{above}"
-    fitting = [count for count in range(1, 2 * workers) if size % count == 0]
-    yield (
-        f"{key}={size} does not divide by scaling.workers={workers}. Use {sizes}, or"
-        f" {' or '.join(map(str, fitting[-2:]))} workers."
-    )
 
 
 def _limit_faults(cfg: Config) -> Iterator[str]:

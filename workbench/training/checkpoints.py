@@ -94,6 +94,10 @@ class Shelf:
         write_bytes(self.store.fs, f"{self.folder}/fits/{name}.npz", content)
         return sha256(content)
 
+    def uri_of_fit(self, name: str) -> str:
+        """Where a finished fit lies, for people and other tools."""
+        return self.store.uri("checkpoints", self.name, "fits", f"{name}.npz")
+
     def read_fits(self, done: Mapping[str, str]) -> dict[str, bytes]:
         """The files of finished fits."""
         return {name: self._read(f"fits/{name}.npz", digest) for name, digest in done.items()}
@@ -101,9 +105,7 @@ class Shelf:
     def _names(self) -> set[str]:
         found = self.store.fs.get_file_info(fs.FileSelector(self.folder, allow_not_found=True))
         return {
-            one.base_name
-            for one in found
-            if one.type == fs.FileType.Directory and one.base_name.startswith(PREFIX)
+            one.base_name for one in found if one.type == fs.FileType.Directory and one.base_name.startswith(PREFIX)
         }
 
     def _whole(self, name: str) -> bool:

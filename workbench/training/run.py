@@ -20,10 +20,10 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the on
 from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
-from workbench.digest import digest
+from workbench.digest import digest, sha256
 from workbench.errors import EnvironmentFault, InputError
 from workbench.progress import say
-from workbench.training import segments
+from workbench.training import failures, segments
 from workbench.training.checkpoints import Shelf
 from workbench.training.encode import encoding_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
@@ -42,6 +42,7 @@ class Trained:
     steps: int
     fits: dict[tuple[str, int], Fitted]
     segments: dict[int, pa.Table] = field(default_factory=dict)  # what each attempt did, see `segments.py`
+    checkpoints: dict[str, str] = field(default_factory=dict)  # the files of its fits: URI and SHA-256
 
     def logits_N(self, fold: str) -> np.ndarray:
         """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
@@ -161,13 +162,14 @@ def train(
     packed = _fit(family, entry(family), config, rows, scaling, shelf)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
     steps = best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects])
-    return Trained(family, steps, done, segments.read(store.fs, f"{shelf.folder}/history"))
+    kept = {shelf.uri_of_fit(name): sha256(content) for name, content in packed.items()}
+    return Trained(family, steps, done, segments.read(store.fs, f"{shelf.folder}/history"), kept)
 
 
 def _plan(config: Mapping[str, Any], rows: Mapping[str, Gathered], scaling: ScalingConfig) -> str:
     """The digest of what the fits of a family depend on."""
     counts = {name: (one.rows, one.classes) for name, one in rows.items()}
-    return digest(VERSION, config["fits"], config["hyper"], counts, scaling.min_workers, scaling.workers)
+    return digest(VERSION, config["fits"], config["hyper"], counts, scaling.workers)
 
 
 def entry(family: str) -> Callable[[dict[str, Any]], Any]:
@@ -226,11 +228,4 @@ def _fit(
     try:
         return trainer.fit().return_value
     except ray.train.TrainingFailedError as error:
-        raise EnvironmentFault(f"Training {family} failed: {_cause(error)} Run the command again to resume.") from error
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause that a person can act on, in one line."""
-    causes = getattr(error, "worker_failures", None) or {}
-    first = next(iter(causes.values()), error)
-    return " ".join(str(first).split())[-600:]
+        raise failures.told(family, error, scaling) from error

@@ -74,5 +74,9 @@ def attempts(segments: Mapping[int, pa.Table]) -> dict[tuple[str, int], int]:
 
 def repeated(segments: Mapping[int, pa.Table]) -> list[tuple[str, int]]:
     """The steps that more than one attempt worked on."""
-    seen = [key for table in segments.values() for key in zip(*table.select(["fit", "step"]).to_pydict().values(), strict=True)]
+    seen = [
+        key
+        for table in segments.values()
+        for key in zip(*table.select(["fit", "step"]).to_pydict().values(), strict=True)
+    ]
     return sorted({key for key in seen if seen.count(key) > 1})
