@@ -106,7 +106,8 @@ def trained_by_the_dying(dying: Dying, features: Artifact) -> Trained:
     """The family with workers that die, in this process of its own."""
     training.entry = lambda _: replace(dying)
     rows = gather(features, NAMES, "id", training.chosen(FOLDS))
-    return training.train(dying.family, rows, FOLDS, CFG, TWO, features.store, "dying")
+    side_by_side = replace(TWO, cpus_per_worker=0.25)  # so that all families leave room for the tasks of Ray Data
+    return training.train(dying.family, rows, FOLDS, CFG, side_by_side, features.store, "dying")
 
 
 @pytest.fixture(scope="module")
