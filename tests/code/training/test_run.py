@@ -182,6 +182,19 @@ def one_of(found: list[Trained], family: str) -> Trained:
     return next(one for one in found if one.family == family)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(("workers", "least"), [(4, None), (8, 2)])
+def test_workers_may_take_every_cpu_and_elastic_ones_as_many_as_there_are(
+    store: Store, workers: int, least: int | None
+) -> None:
+    cfg = TrainConfig(families=["xgboost"], xgboost=XGBoostConfig(rounds=20, max_bin=64))
+    every = ScalingConfig(name="tests", workers=workers, min_workers=least, cpus_per_worker=1)
+    features = snapshot(store, rows())
+    done = training.train_each(features, NAMES, "id", FOLDS, cfg, every, "every")["xgboost"]
+    assert done.fits["select", 0].average_precision[-1] > 0.6
+
+
 def failing(store: Store, change: pc.Expression) -> None:
     """Train on rows of which some have the label 0 only."""
     table = rows()
