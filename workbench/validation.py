@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench import network_rules
+from workbench import network_rules, scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
@@ -61,6 +61,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
+            "scaling.max_failures",
         ),
     ),
     (
@@ -87,7 +88,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.keras_wide_deep.cells",
         ),
     ),
-    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
+    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus", "scaling.min_workers")),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
@@ -128,6 +129,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
+    yield from scaling.faults(cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families})
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:

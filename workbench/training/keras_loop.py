@@ -24,7 +24,7 @@ from workbench.training.workers import Convert, work_off
 def train(loop: Loop, to_onnx: Convert, config: dict[str, Any]) -> dict[str, bytes] | None:
     """What a worker gives: all fits of `loop`; `config` holds them, hyperparameters and the folds' encodings."""
     config["strategy"] = group()
-    return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config, checkpoint_every=5)
+    return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config)
 
 
 def group() -> Any:

@@ -47,7 +47,7 @@ def train(loop: Loop, to_onnx: Convert, config: dict[str, Any]) -> dict[str, byt
     """What a worker gives: all fits of `loop`; `config` holds them, hyperparameters and the folds' encodings."""
     torch.set_num_threads(1)
     with torch_group(config["gpu"]):
-        return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config, checkpoint_every=5)
+        return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config)
 
 
 @contextlib.contextmanager

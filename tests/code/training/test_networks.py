@@ -18,6 +18,7 @@ from workbench.models import graph, inputs, native
 from workbench.models.scorer import Scorer
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
 from workbench.training import run as training
+from workbench.training.checkpoints import Shelf
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, Partial
 from workbench.training.gather import Gathered, gather
 
@@ -65,7 +66,10 @@ def on_two_workers(
     """What `work` gives in a worker group, for families of one framework."""
     folds = {fold.name: rows[fold.name] for fold in FOLDS}
     configs = {family: training._config(hyper, [], folds, TWO) for family, hyper in families.items()}
-    return training._fit("networks", work, {"gpu": False, "families": configs}, rows, TWO, store, name)
+    counts = {name: (fold.rows, TWO.workers) for name, fold in folds.items()}
+    configs = {family: config | {"rows": counts} for family, config in configs.items()}
+    shelf = Shelf(store, name, "networks")
+    return training._fit("networks", work, {"gpu": False, "families": configs}, rows, TWO, shelf)
 
 
 def facts(family: str, config: dict[str, Any]) -> dict[str, Fitted]:
