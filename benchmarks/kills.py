@@ -43,6 +43,7 @@ WORKER = b"ray::RayTrainWorker"  # how Ray calls the process of a training worke
 LOOK_EVERY_S = 0.02
 TIME_LIMIT_S = 1800.0
 STARTS = 5  # of Ray
+GONE_S = 300.0  # for what a killed driver has started to end: seconds, on a busy machine minutes
 
 
 def main() -> None:
@@ -194,7 +195,7 @@ def _command(pid: int) -> bytes:
 
 def _gone(pids: Sequence[int]) -> None:
     """Wait until processes have ended: Ray's end with the driver that started them."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + GONE_S
     while left := [pid for pid in pids if _command(pid)]:
         if time.monotonic() > until:
             raise EnvironmentFault(f"Processes of the killed driver still run: {left}.")

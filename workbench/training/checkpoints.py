@@ -9,6 +9,7 @@ list is written after the upload, and not in one piece, so that a kill in betwee
 """
 
 import json
+import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ from pyarrow import fs
 from workbench.data.parquet import read_bytes, write_bytes
 from workbench.data.store import Store
 from workbench.digest import sha256
-from workbench.errors import StoreError
+from workbench.errors import EnvironmentFault, StoreError
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint_"
+OWNER = "owner"
 RAYS_LIST = "checkpoint_manager_snapshot.json"
 
 
@@ -44,6 +46,7 @@ class Shelf:
     store: Store
     name: str
     plan: str
+    owner: str = field(default_factory=lambda: secrets.token_hex(8))  # of one driver; its workers' copies have it too
 
     @property
     def folder(self) -> str:
@@ -51,15 +54,26 @@ class Shelf:
         return self.store.path("checkpoints", self.name)
 
     def prepare(self) -> None:
-        """Leave the newest whole checkpoint only; raises `StoreError` where it is of another plan."""
+        """Take the run over and leave its newest whole checkpoint; raises `StoreError` where it is of another plan.
+
+        Workers of a killed driver may go on for a minute before they notice: from here on they can save nothing.
+        """
         newest = self.newest()
         if newest is not None:
             self.read(newest)
+        write_bytes(self.store.fs, f"{self.folder}/{OWNER}", self.owner.encode())
         for name in self._names() - {newest}:
             self.store.fs.delete_dir(f"{self.folder}/{name}")
         rays_list = f"{self.folder}/{RAYS_LIST}"
         if self.store.fs.get_file_info(rays_list).type == fs.FileType.File:
             self.store.fs.delete_file(rays_list)
+
+    def check_owner(self) -> None:
+        """Raise `EnvironmentFault` where another driver has taken the run over."""
+        if read_bytes(self.store.fs, f"{self.folder}/{OWNER}").decode() != self.owner:
+            raise EnvironmentFault(
+                f"Another driver has taken over {self.store.uri('checkpoints', self.name)}. Let one train at a time."
+            )
 
     def newest(self) -> str | None:
         """The name of the newest checkpoint of which every file is there; None while there is none."""

@@ -74,6 +74,7 @@ def _reporter(saver: Saver, fit: Fit, done: dict[str, str], segment: Segment | N
     def report(step: int, fitted: Fitted, state: Callable[[], dict[str, bytes]]) -> None:
         if segment is None:
             return saver.save(Checkpoint())
+        saver.shelf.check_owner()
         segment.add(fit.name, step, _metrics(fitted))
         return saver.save(Checkpoint(dict(done), fit.name, step, {FITTED: fitted.to_bytes(), **state()}))
 

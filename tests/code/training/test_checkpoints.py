@@ -1,12 +1,13 @@
 """A checkpoint is whole or not there, and of one plan."""
 
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
 from workbench.data.store import Store
-from workbench.errors import StoreError
+from workbench.errors import EnvironmentFault, StoreError
 from workbench.training.checkpoints import MANIFEST, RAYS_LIST, Checkpoint, Shelf
 
 NEW = Checkpoint({"a-seed0": "d"}, "b-seed0", 7, {"fitted.npz": b"fitted", "network": b"weights"})
@@ -56,7 +57,7 @@ def test_what_is_not_the_newest_whole_checkpoint_goes_before_workers_start(shelf
     Path(shelf.folder, RAYS_LIST).write_text('{"half": ')
     shelf.write_fit("a-seed0", b"fit")
     shelf.prepare()
-    assert sorted(path.name for path in Path(shelf.folder).iterdir()) == ["checkpoint_2", "fits"]
+    assert sorted(path.name for path in Path(shelf.folder).iterdir()) == ["checkpoint_2", "fits", "owner"]
 
 
 def test_a_checkpoint_of_another_plan_is_refused_and_kept(shelf: Shelf) -> None:
@@ -75,3 +76,12 @@ def test_an_altered_file_is_refused(shelf: Shelf) -> None:
     shelf.write_fit("a-seed0", b"tif")
     with pytest.raises(StoreError, match=r"fits/a-seed0.npz was altered"):
         shelf.read_fits({"a-seed0": digest})
+
+
+def test_workers_of_a_driver_that_was_followed_by_another_can_save_nothing(shelf: Shelf) -> None:
+    shelf.prepare()
+    copied = pickle.loads(pickle.dumps(shelf))  # as Ray hands it to a worker
+    copied.check_owner()
+    Shelf(shelf.store, shelf.name, shelf.plan).prepare()
+    with pytest.raises(EnvironmentFault, match="Another driver has taken over"):
+        copied.check_owner()
