@@ -1,5 +1,6 @@
 """What must hold between workers, machines and batches, beyond each value's own limits."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ def _elastic_faults(scaling: ScalingConfig, least: int) -> Iterator[str]:
 
 def _batch_faults(key: str, size: int, workers: int) -> Iterator[str]:
     """A batch is dealt to the workers in equal parts."""
-    if size < 1 or workers < 1 or size % workers == 0:
+    if not (1 <= size < math.inf and 1 <= workers < math.inf) or size % workers == 0:
         return
     below, above = size // workers * workers, -(-size // workers) * workers
     sizes = f"{below} or {above}" if below else f"{above}"

@@ -61,7 +61,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
-            "scaling.max_failures",
+            "scaling.max_failures", "evaluate.fold",
         ),
     ),
     (
@@ -89,6 +89,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         ),
     ),
     ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus", "scaling.min_workers")),
+    ("at least 3", lambda value: 3 <= value < math.inf, ("evaluate.folds",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
@@ -129,7 +130,9 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
-    yield from scaling.faults(cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families})
+    yield from scaling.faults(
+        cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
+    )
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:

@@ -41,9 +41,7 @@ def _fold_faults(cfg: Config) -> Iterator[str]:
             "evaluate.protocol=kfold would train on the future of data.split.kind=time. Use"
             " evaluate.protocol=prequential, or data.split.kind=stratified where time says nothing."
         )
-    if judged.folds < 3:
-        yield f"evaluate.folds={judged.folds} must be at least 3: one part judges, one selects, the others train."
-    if judged.fold is not None and not 0 <= judged.fold < judged.folds:
+    if judged.fold is not None and judged.fold >= judged.folds:
         yield f"evaluate.fold={judged.fold} must be from 0 to {judged.folds - 1} (evaluate.folds={judged.folds})."
 
 

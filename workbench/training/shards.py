@@ -14,7 +14,7 @@ from workbench.training.fits import SCORED
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-PIECE = "#"  # between a dataset's name and the number of a piece's first row
+PIECE = "#"  # between a dataset's name and the number of a piece's first row; the first piece has the name alone
 
 
 class EvenShards(ray.train.DataConfig):
@@ -31,7 +31,7 @@ class EvenShards(ray.train.DataConfig):
         """The shards of each worker by name; what is scored goes whole to whoever asks (the first worker)."""
         shards: list[dict[str, Any]] = [{} for _ in range(world_size)]
         for name, rows in self._rows_of.items():
-            pieces = {int(key.rpartition(PIECE)[2]): one for key, one in datasets.items() if _name(key) == name}
+            pieces = {_start(key): one for key, one in datasets.items() if _name(key) == name}
             for worker, shard in enumerate(shards):
                 first, end = (0, rows) if name.endswith(SCORED) else _share(rows, worker, world_size)
                 shard[name] = _joined([pieces[start] for start in sorted(pieces) if first <= start < end]).iterator()
@@ -41,14 +41,19 @@ class EvenShards(ray.train.DataConfig):
 def pieces(name: str, data: "Dataset", rows: int, counts: Iterable[int]) -> dict[str, "Dataset"]:
     """The pieces of a dataset by their names, for each of these numbers of workers."""
     if name.endswith(SCORED):
-        return {f"{name}{PIECE}0": data}
+        return {name: data}
     cuts = sorted({_share(rows, worker, count)[0] for count in counts for worker in range(count)} - {0})
     parts = data.split_at_indices(cuts) if cuts else [data]
-    return {f"{name}{PIECE}{start}": part for start, part in zip([0, *cuts], parts, strict=True)}
+    keys = [name, *(f"{name}{PIECE}{start}" for start in cuts)]  # Ray gives a worker only what it knows by its name
+    return dict(zip(keys, parts, strict=True))
 
 
 def _name(key: str) -> str:
-    return key.rpartition(PIECE)[0]
+    return key.partition(PIECE)[0]
+
+
+def _start(key: str) -> int:
+    return int(key.partition(PIECE)[2] or 0)
 
 
 def _share(rows: int, worker: int, workers: int) -> tuple[int, int]:
