@@ -8,21 +8,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("workbench", "workloads", "serve") for path in (ROOT / room).rglob("*.py"))
+KERAS = {f"workbench/models/{one}.py" for one in ("keras_inputs", "keras_mlp", "keras_wide_deep")}
 # Each heavy framework, and the files that may import it.
 FENCES = {
     "torch": {
-        "workbench/models/torch_mlp.py",
-        "workbench/training/torch_mlp.py",
-        "workbench/training/torch_losses.py",
-        "workbench/models/autoencoder.py",
-        "workbench/training/autoencoder.py",
+        *(f"workbench/models/{one}.py" for one in ("torch_inputs", "torch_mlp", "sequences", "autoencoder")),
+        *(f"workbench/models/{one}.py" for one in ("lstm", "lstm_attention", "transformer")),
+        *(f"workbench/training/{one}.py" for one in ("torch_loop", "torch_losses", "autoencoder")),
     },
-    "tensorflow": {
-        "workbench/models/keras_mlp.py",
-        "workbench/training/keras_mlp.py",
-        "workbench/training/keras_losses.py",
-    },
-    "keras": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
+    "tensorflow": {*KERAS, "workbench/training/keras_loop.py", "workbench/training/keras_losses.py"},
+    "keras": {*KERAS, "workbench/training/keras_loop.py"},
     "xgboost": {"workbench/models/xgboost.py", "workbench/training/xgboost.py"},
     "lightgbm": {"workbench/models/lightgbm.py", "workbench/training/lightgbm.py"},
     "wandb": {"workbench/tracking.py"},

@@ -28,7 +28,7 @@ class Plan:
         """The plan for the features of an entity."""
         plan = cls(entity)
         for index, feature in enumerate(feature_set.features):
-            if feature.entity == entity:
+            if feature.entity == entity and feature.kind in AGGREGATES:
                 aggregate = AGGREGATES[feature.kind](plan, feature)
                 plan.windows.setdefault(feature.window, []).append((index, aggregate))
                 plan.labelled |= feature.kind.startswith("known_positive")

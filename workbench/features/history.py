@@ -29,16 +29,32 @@ class History:
         self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]
     ) -> None:
         """Add a version with what it contributes to each measure."""
+        self.odd += known > time or until < NEVER_US
+        if not self.time or time > self.time[-1]:
+            self._append(time, identity, known, until, sums, values)
+            return
         row = place(self.time, self.ids, time, identity)
         while row < len(self.ids) and (self.time[row], self.ids[row]) == (time, identity) and self.known[row] <= known:
             row += 1
         for into, one in ((self.time, time), (self.ids, identity), (self.known, known), (self.until, until)):
             into.insert(row, one)  # type: ignore[arg-type]
-        self.odd += known > time or until < NEVER_US
         for running, value in zip(self.sums, sums, strict=True):
             _add(running, row, value)
         for listed, value in zip(self.values, values, strict=True):
             listed.insert(row, value)
+
+    def _append(
+        self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]
+    ) -> None:
+        """The same for the newest of all, as nearly every event is when it comes."""
+        self.time.append(time)
+        self.ids.append(identity)
+        self.known.append(known)
+        self.until.append(until)
+        for running, value in zip(self.sums, sums, strict=True):
+            running.append(running[-1] + value)
+        for listed, value in zip(self.values, values, strict=True):
+            listed.append(value)
 
     def end(self, time: int, identity: Any, known: int, until: int) -> None:
         """A version is corrected or deleted at `until`."""
@@ -65,8 +81,8 @@ class History:
             self.odd -= sum(known > time or until < NEVER_US for known, time, until in gone)
             for listed in (self.time, self.ids, self.known, self.until, *self.sums, *self.values):
                 del listed[:expired]
-        positives = bisect_left(self.positive_time, oldest)
-        del self.positive_time[:positives], self.positive_ids[:positives]
+        if positives := bisect_left(self.positive_time, oldest):
+            del self.positive_time[:positives], self.positive_ids[:positives]
         return False
 
 
@@ -124,6 +140,8 @@ class Seen:
     def positives(self, measure: int | None) -> int:
         """How many are known to be positive, of those whose value of a measure counts."""
         history, asker = self.history, self.asker
+        if not history.positive_time:
+            return 0
         times, ids, newest = history.positive_time, history.positive_ids, asker.time - self.window.delay_us
         low = bisect_right(times, newest - self.window.length_us)
         if self.window.delay_us:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 NUMBERS = ("integer", "number", "money")
 WHOLE = ("integer", "money")  # their sums do not depend on an order
 ANY = (*NUMBERS, "string")
+PREVIOUS = "previous"  # other features at earlier events: no aggregate
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,6 @@ WINDOWED = {
     "age": Kind(windowed=True, empty=True),
     "known_positive_count": Kind(windowed=True, labels=True),
     "known_positive_rate": Kind(windowed=True, empty=True, labels=True),
+    PREVIOUS: Kind(windowed=True),
 }
 KINDS = ROW | WINDOWED

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.features import intervals, rows, where
+from workbench.features import intervals, rows, sequences, where
 from workbench.features.definitions import Feature, FeatureSet, Window
 from workbench.features.intervals import NOTHING
 from workbench.features.labels import PositiveIntervals
@@ -25,6 +25,16 @@ from workbench.features.where import Where
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+
+
+def features_of(
+    feature_set: FeatureSet, events: pa.Table, positives: PositiveIntervals, tables: Tables = NO_TABLES
+) -> dict[str, Floats]:
+    """All features, by name, in the order of `events`, which must hold every event of all their entities."""
+    found = row_features(feature_set, events, tables)
+    for entity in feature_set.entities:
+        found |= entity_features(feature_set, entity, events, positives)
+    return found | sequences.features(feature_set, events, found)
 
 
 def row_features(feature_set: FeatureSet, events: pa.Table, tables: Tables = NO_TABLES) -> dict[str, Floats]:

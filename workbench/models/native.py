@@ -6,25 +6,31 @@ converts each model where it was trained.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from workbench.models.composition import Member, appended
 
 
-def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarray]:
-    """Log-odds [N] of each family's file for raw features [N, F], all families at once."""
+def logits(
+    members: Mapping[str, bytes], x_NF: np.ndarray, places: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, np.ndarray]:
+    """Log-odds [N] of each family's file for raw features [N, F], all families at once; `places`: what each sees."""
     import ray
 
     alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
-    asked = {family: alone.remote(family, content, x) for family, content in members.items()}
+    seen = places or {}
+    asked = {family: alone.remote(family, content, x, seen.get(family)) for family, content in members.items()}
     return {family: np.asarray(ray.get(answer)) for family, answer in asked.items()}
 
 
-def _logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:
+def _logits(family: str, content: bytes, x_NF: np.ndarray, places: Sequence[int] | None) -> np.ndarray:
     """An anomaly score before it is the graph's: what the family was fitted on, and no second framework."""
     member = Member.from_bytes(content)
     module = importlib.import_module(f"workbench.models.{family}")
-    own_N = np.asarray(module.logits(member.model, appended(x_NF, member.anomaly)))
+    all_NF = appended(x_NF, member.anomaly)
+    added = range(x_NF.shape[1], all_NF.shape[1])
+    seen_NF = all_NF if places is None else all_NF[:, [*places, *added]]
+    own_N = np.asarray(module.logits(member.model, seen_NF))
     return own_N if member.plain else member.correction.applied(own_N)

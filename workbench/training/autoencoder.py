@@ -14,7 +14,7 @@ from workbench.training import batches
 from workbench.training.anomaly import learnt_from
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import workers
-from workbench.training.torch_mlp import torch_group
+from workbench.training.torch_loop import torch_group
 from workbench.training.workers import work_off
 from workbench.unsupervised import AutoencoderConfig
 
@@ -36,7 +36,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     hyper: AutoencoderConfig = config["hyper"]
     torch.set_num_threads(1)
     with torch_group(config["gpu"]):
-        return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config, checkpoint_every=5)
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config)
 
 
 def loop(

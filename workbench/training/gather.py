@@ -56,6 +56,11 @@ class Gathered:
     classes: int  # how many different labels there are
     columns: dict[str, Column] = field(default_factory=dict)  # what the features' values are like
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features."""
+        return tuple(self.columns)
+
     def dataset(self) -> "Dataset":
         """The same as a dataset of Ray Data."""
         import ray.data  # slow to import, and the tasks below need none of it

@@ -20,7 +20,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits and hyperparameters."""
     hyper: LightGBMConfig = config["hyper"]
     with lightgbm_group() as config["network"]:
-        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, 5 * SCORE_EVERY)
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config)
 
 
 def loop(
@@ -85,7 +85,7 @@ def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]
         "seed": seed,
         "deterministic": True,
         "force_col_wise": True,
-        "num_threads": 1,
+        "num_threads": config["threads"],
         "verbosity": -1,
         **config["network"],
     }

@@ -4,10 +4,7 @@ One worker group fits one thing after the other, since starting a group costs mo
 group starts again from the last checkpoint: finished fits are not repeated, and the one at hand goes on where it was.
 """
 
-import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,51 +13,66 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from workbench.errors import Diverged
-from workbench.models.composition import Anomaly, Convert, Member, appended
+from workbench.models.composition import Anomaly, Convert, Member
 from workbench.models.correction import Correction
+from workbench.models.graph import select_inputs
+from workbench.training.anomaly import seen
+from workbench.training.checkpoints import Checkpoint, Shelf
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
+from workbench.training.rendezvous import workers
+from workbench.training.saver import Saver
+from workbench.training.segments import Segment
 
 DIVERGED = "diverged"  # the only name in the answer of a training that was stopped
+FITTED = "fitted.npz"  # in a checkpoint, what the fit at hand gave so far; its other files are the framework's
 
 
-def work_off(
-    loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, hyper: Any, checkpoint_every: int
-) -> dict[str, bytes] | None:
+def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: Any) -> dict[str, bytes] | None:
     """All fits, packed by name, on rank 0 (None elsewhere).
 
     Fits that select come first and run for `steps`; the others run for the number of steps that those found best, or
     for `steps` too where none selects. Losses that are no numbers any more end the work of all workers alike, and Ray
     does not try again: the answer is the sentence that says so.
     """
-    done, partial = _resume()
+    shelf: Shelf = config["shelf"]
+    config["rows"] = {name: (rows, len(workers())) for name, rows in config["rows"].items()}
+    saver, kept = Saver(shelf), _resume(shelf)
+    packed = shelf.read_fits(kept.done)
+    done = {name: Fitted.from_bytes(content) for name, content in packed.items()}
+    partial = {kept.fit: _partial(kept)} if kept.fit else {}
+    segment = Segment.begin(shelf.store.fs, f"{shelf.folder}/history") if _rank() == 0 else None
     selecting = [fit.name for fit in fits if fit.selects]
     for fit in fits:
         if fit.name in done:
             continue
         limit = steps if fit.selects or not selecting else _chosen([done[name] for name in selecting])
-        anomaly = hyper["anomalies"].get(fit.fold)
-        scored = _rows(fit.fold + SCORED, anomaly) if fit.selects and _rank() == 0 else None
-        start = partial.pop(fit.name, None)
-        report = _reporter(fit, done, checkpoint_every)
+        shard, scored = _given(fit, config)
+        report = _reporter(saver, fit, kept.done, segment)
         try:
-            fitted = loop(_rows(fit.fold, anomaly), scored, limit, fit, hyper, start, report)
+            fitted = done[fit.name] = loop(shard, scored, limit, fit, config, partial.get(fit.name), report)
         except Diverged as stop:
             return {DIVERGED: str(stop).encode()} if _rank() == 0 else None
-        done[fit.name] = fitted
         if _rank() == 0:
-            _finish(fitted, anomaly, hyper, None if fit.selects else to_onnx)
-        _save({"done": done, "partial": None}) if _rank() == 0 else ray.train.report({})
-    return {name: one.to_bytes() for name, one in done.items()} if _rank() == 0 else None
+            _finish(fitted, fit, config, to_onnx)
+            packed[fit.name] = fitted.to_bytes()
+            kept.done[fit.name] = shelf.write_fit(fit.name, packed[fit.name])
+        saver.save(Checkpoint(dict(kept.done)))
+    return packed if _rank() == 0 else None
 
 
-def _finish(fitted: Fitted, anomaly: Anomaly | None, config: Any, to_onnx: Convert | None) -> None:
+def _finish(fitted: Fitted, fit: Fit, config: Any, to_onnx: Convert) -> None:
     """Make the family's own model a member, and its log-odds those of the rows as they are."""
-    correction = Correction.of(config["hyper"])
+    correction, anomaly = Correction.of(config["hyper"]), config["anomalies"].get(fit.fold)
     fitted.logits_SN = [correction.applied(one).astype(np.float32) for one in fitted.logits_SN]
     member = Member(fitted.model, correction, anomaly)
     fitted.model = member.to_bytes()
-    if to_onnx:
-        fitted.onnx = member.to_onnx(to_onnx, len(config["names"]) - (anomaly is not None))
+    if not fit.selects:
+        fitted.onnx = member.to_onnx(_selecting(to_onnx, config), config["width"] - (anomaly is not None))
+
+
+def _selecting(to_onnx: Convert, config: Any) -> Convert:
+    """The family's own conversion, of a graph that takes all inputs and looks at those that the family sees."""
+    return lambda content, width: select_inputs(to_onnx(content, len(config["names"])), config["places"], width)
 
 
 def _rank() -> int:
@@ -72,54 +84,43 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def _rows(name: str, anomaly: Anomaly | None) -> Rows:
-    """The worker's shard of a dataset, whose columns are the features in order and the label; an anomaly score last."""
+def _given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
+    """The worker's shard of the rows of a fit, and on rank 0 those that it is scored on."""
+    names, anomaly = config["names"], config["anomalies"].get(fit.fold)
+    scored = _rows(fit.fold + SCORED, names, anomaly) if fit.selects and _rank() == 0 else None
+    return _rows(fit.fold, names, anomaly), scored
+
+
+def _rows(name: str, names: list[str], anomaly: Anomaly | None = None) -> Rows:
+    """The worker's shard of a dataset: the inputs that its family sees, in order, and the label."""
     batches = ray.train.get_dataset_shard(name).iter_batches(batch_size=None, batch_format="pyarrow")
-    table = pa.concat_tables(list(batches))
-    columns = [table[column].to_numpy().astype(np.float32) for column in table.column_names]
-    return Rows(appended(np.ascontiguousarray(np.stack(columns[:-1], axis=1)), anomaly), columns[-1])
+    table = pa.concat_tables([batch if anomaly else batch.select([*names, "label"]) for batch in batches])
+    return Rows(seen(table, names, anomaly), table["label"].to_numpy().astype(np.float32))
 
 
-def _reporter(fit: Fit, done: dict[str, Fitted], every: int) -> Report:
+def _reporter(saver: Saver, fit: Fit, done: dict[str, str], segment: Segment | None) -> Report:
     def report(step: int, fitted: Fitted, state: Callable[[], dict[str, bytes]]) -> None:
-        if step % every:
-            return
-        if _rank() == 0:
-            _save({"done": done, "partial": (fit.name, Partial(step, fitted, state()))})
-        else:
-            ray.train.report({})  # a report is a barrier: every rank must come to it
+        if segment is None:
+            return saver.save(Checkpoint())
+        saver.shelf.check_owner()
+        segment.add(fit.name, step, _metrics(fitted))
+        return saver.save(Checkpoint(dict(done), fit.name, step, {FITTED: fitted.to_bytes(), **state()}))
 
     return report
 
 
-def _save(what: dict[str, Any]) -> None:
-    """Report a checkpoint: one file per finished fit, and the state of the one at hand."""
-    with tempfile.TemporaryDirectory(prefix="checkpoint-") as path:  # Ray has copied it when `report` returns
-        _write(Path(path), what)
-        ray.train.report({}, checkpoint=ray.train.Checkpoint.from_directory(path))
+def _metrics(fitted: Fitted) -> dict[str, float]:
+    """The newest of each."""
+    named = {"average_precision": fitted.average_precision, "train_loss": fitted.train_loss}
+    return {name: values[-1] for name, values in named.items() if values}
 
 
-def _write(folder: Path, what: dict[str, Any]) -> None:
-    for name, fitted in what["done"].items():
-        (folder / f"{name}.npz").write_bytes(fitted.to_bytes())
-    if what["partial"] is not None:
-        name, partial = what["partial"]
-        (folder / "partial.npz").write_bytes(partial.fitted.to_bytes())
-        (folder / "partial.json").write_text(json.dumps({"fit": name, "step": partial.step}))
-        for key, content in partial.state.items():
-            (folder / f"state.{key}").write_bytes(content)
+def _resume(shelf: Shelf) -> Checkpoint:
+    """What every rank goes on from: rank 0 looks, since a moment later there could be another."""
+    newest = broadcast_from_rank_zero(shelf.newest() if _rank() == 0 else None)
+    return Checkpoint() if newest is None else shelf.read(newest)
 
 
-def _resume() -> tuple[dict[str, Fitted], dict[str, Partial]]:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return {}, {}
-    with checkpoint.as_directory() as path:
-        folder = Path(path)
-        done = {one.stem: Fitted.from_bytes(one.read_bytes()) for one in folder.glob("*.npz") if one.stem != "partial"}
-        if not (folder / "partial.json").exists():
-            return done, {}
-        at = json.loads((folder / "partial.json").read_text())
-        state = {one.name.removeprefix("state."): one.read_bytes() for one in folder.glob("state.*")}
-        fitted = Fitted.from_bytes((folder / "partial.npz").read_bytes())
-        return done, {at["fit"]: Partial(at["step"], fitted, state)}
+def _partial(kept: Checkpoint) -> Partial:
+    state = {name: content for name, content in kept.files.items() if name != FITTED}
+    return Partial(kept.step, Fitted.from_bytes(kept.files[FITTED]), state)

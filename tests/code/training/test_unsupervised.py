@@ -20,6 +20,7 @@ from workbench.families import LightGBMConfig, LogisticRegressionConfig, Network
 from workbench.models import graph, native
 from workbench.models.composition import Member
 from workbench.models.scorer import Scorer
+from workbench.networks import TorchMLPConfig
 from workbench.training import run as training
 from workbench.training.fits import Fold
 from workbench.training.gather import gather
@@ -41,7 +42,7 @@ CFG = TrainConfig(
     xgboost=XGBoostConfig(rounds=30, max_bin=64, rising=["risk"], falling=["amount"], **RARE),
     lightgbm=LightGBMConfig(rounds=30, max_bin=63, rising=["risk"], falling=["amount"], positive_weight=5.0),
     logistic_regression=LogisticRegressionConfig(**RARE),
-    torch_mlp=NetworkConfig(epochs=8, hidden=[8], bins=8, leaves=4, batch_size=64, loss="focal", **RARE),
+    torch_mlp=TorchMLPConfig(epochs=8, hidden=[8], bins=8, leaves=4, batch_size=64, loss="focal", **RARE),
 )
 
 
@@ -148,11 +149,11 @@ class Leaping:
 def trained_leaping(family: str, found: Artifact) -> Trained:
     """The family with workers that leap, in this process of its own."""
     training.entry = lambda _: Leaping(family)
-    short = NetworkConfig(epochs=9, hidden=[8], bins=8, leaves=4, batch_size=64)
+    short: dict[str, Any] = {"epochs": 9, "hidden": [8], "bins": 8, "leaves": 4, "batch_size": 64}
     cfg = TrainConfig(
         families=[family],
-        torch_mlp=short,
-        keras_mlp=short,
+        torch_mlp=TorchMLPConfig(**short),
+        keras_mlp=NetworkConfig(**short),
         autoencoder=AutoencoderConfig(epochs=9, hidden=[16], code=1, batch_size=64),
     )
     chosen = gather(found, NAMES, "id", training.chosen(FOLDS))
@@ -168,8 +169,8 @@ def test_a_loss_that_is_no_number_ends_the_training_at_its_step_and_keeps_the_la
     with pytest.raises(Diverged, match=said):
         ray.get(asked)
     kept = sorted((tmp_path / "store" / "checkpoints" / f"{family}-leaping").glob("checkpoint_*"))
-    assert [json.loads((one / "partial.json").read_text())["step"] for one in kept] == [5]
+    assert [json.loads((one / "manifest.json").read_text())["step"] for one in kept] == [5, 6]
     if family != "keras_mlp":
         return
-    with np.load(kept[0] / "state.network", allow_pickle=False) as stored:
+    with np.load(kept[-1] / "network", allow_pickle=False) as stored:
         assert all(np.isfinite(stored[name]).all() for name in stored.files)
