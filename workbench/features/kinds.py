@@ -38,6 +38,7 @@ WINDOWED = {
     "std": Kind(WHOLE, windowed=True, empty=True),
     "min": Kind(NUMBERS, windowed=True, empty=True),
     "max": Kind(NUMBERS, windowed=True, empty=True),
+    "peak": Kind(WHOLE, windowed=True, empty=True),
     "distinct": Kind(ANY, windowed=True),
     "ratio": Kind(WHOLE, windowed=True, empty=True, value=True),
     "share": Kind(windowed=True, empty=True),
@@ -45,5 +46,7 @@ WINDOWED = {
     "age": Kind(windowed=True, empty=True),
     "known_positive_count": Kind(windowed=True, labels=True),
     "known_positive_rate": Kind(windowed=True, empty=True, labels=True),
+    "since_known_positive": Kind(windowed=True, empty=True, labels=True),
+    "age_known_positive": Kind(windowed=True, empty=True, labels=True),
 }
 KINDS = ROW | WINDOWED
