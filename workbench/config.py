@@ -98,6 +98,7 @@ class SplitConfig:
     train_start: str | None = None  # time: first day of the final training block
     select_start: str | None = None  # time: first day of the training block that selects rounds, epochs and weights
     train_days: int = 7  # time: days in a training block
+    history_days: int = 0  # time: days before a training block whose rows train as well; they change no scored row
     delay_days: int = 7  # time: days between a training block and the block it is scored on
     score_days: int = 7  # time: days in the block that is scored
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows

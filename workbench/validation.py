@@ -57,7 +57,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
         "at least 0 and finite", lambda value: 0 <= value < math.inf,
         (
-            "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
+            "data.label.delay_days", "data.split.delay_days", "data.split.history_days",
+            "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",

@@ -2,7 +2,8 @@
 
 The blocks follow the published protocol: train for some days, wait for the labels' delay, score the days after. From
 the scored rows leave the customers who were known to be defrauded: those of the training block, and for the d-th
-scored day those defrauded up to day (end of training + d - 1).
+scored day those defrauded up to day (end of training + d - 1). `history_days` of rows before the block may train as
+well: who is scored goes by the block alone, so that figures with more history stand beside the published ones.
 
 `kfold` deals rows that have no time to k folds: in the run of fold i, that fold judges, the next one selects, and all
 but the judging one train what is judged. `data.split.group` keeps the rows of a customer on one side: a stratified
@@ -153,10 +154,12 @@ def _fold(name: str, start: str, cfg: Config, known: pa.Table | None) -> Fold:
     first, split = dt.date.fromisoformat(start), cfg.data.split
     column = cfg.data.event_time
     scored_from = midnight(first + dt.timedelta(split.train_days + split.delay_days))
-    block = between(column, first, split.train_days)
+    days = split.train_days + split.history_days
+    first_day = first - dt.timedelta(split.history_days)
+    block = between(column, first_day, days)
     if cfg.evaluate.train_share != 1:
-        end = dt.datetime.combine(first + dt.timedelta(split.train_days), dt.time(), dt.UTC)
-        since = end - cfg.evaluate.train_share * dt.timedelta(split.train_days)
+        end = dt.datetime.combine(first_day + dt.timedelta(days), dt.time(), dt.UTC)
+        since = end - cfg.evaluate.train_share * dt.timedelta(days)
         block = (pc.field(column) >= pa.scalar(since, TIME)) & (pc.field(column) < pa.scalar(end, TIME))
     train = block & (pc.field("label_known_time") <= scored_from)
     return Fold(name, train, scored_days(column, first, split, known))

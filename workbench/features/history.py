@@ -137,23 +137,23 @@ class Seen:
         """The versions, ascending; without its own where only others are asked for."""
         return range(self.low, self.high - (others and self.own))
 
-    def positives(self, measure: int | None) -> int:
-        """How many are known to be positive, of those whose value of a measure counts."""
+    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
+        """The times, ascending, of those known to be positive whose value of a measure counts."""
         history, asker = self.history, self.asker
         if not history.positive_time:
-            return 0
+            return []
         times, ids, newest = history.positive_time, history.positive_ids, asker.time - self.window.delay_us
         low = bisect_right(times, newest - self.window.length_us)
         if self.window.delay_us:
             high = bisect_right(times, newest)
         else:
             high = place(times, ids, asker.time, asker.identity)
-            high += self.own and high < len(ids) and ids[high] == asker.identity
+            high += self.own and not others and high < len(ids) and ids[high] == asker.identity
+        found = [(times[i], ids[i]) for i in range(low, high) if asker.positive(ids[i])]
         if measure is None:
-            return sum(map(asker.positive, ids[low:high]))
+            return [time for time, _ in found]
         values = history.values[measure]
-        rows = (place(history.time, history.ids, times[i], ids[i]) for i in range(low, high))
-        return sum(asker.positive(history.ids[row]) for row in rows if values[row] is not None)
+        return [one[0] for one in found if values[place(history.time, history.ids, *one)] is not None]
 
 
 class Picked(Seen):
@@ -182,11 +182,11 @@ class Picked(Seen):
         """The versions, ascending; without its own where only others are asked for."""
         return self.picked[:-1] if others and self.own else self.picked
 
-    def positives(self, measure: int | None) -> int:
-        """How many are known to be positive, of those whose value of a measure counts."""
-        values = None if measure is None else self.history.values[measure]
-        rows = (row for row in self.picked if values is None or values[row] is not None)
-        return sum(self.asker.positive(self.history.ids[row]) for row in rows)
+    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
+        """The times, ascending, of those known to be positive whose value of a measure counts."""
+        history, values = self.history, None if measure is None else self.history.values[measure]
+        rows = (row for row in self.rows(others) if values is None or values[row] is not None)
+        return [history.time[row] for row in rows if self.asker.positive(history.ids[row])]
 
     def _visible(self, row: int) -> bool:
         history, asker = self.history, self.asker

@@ -39,6 +39,7 @@ WINDOWED = {
     "std": Kind(WHOLE, windowed=True, empty=True),
     "min": Kind(NUMBERS, windowed=True, empty=True),
     "max": Kind(NUMBERS, windowed=True, empty=True),
+    "peak": Kind(WHOLE, windowed=True, empty=True),
     "distinct": Kind(ANY, windowed=True),
     "ratio": Kind(WHOLE, windowed=True, empty=True, value=True),
     "share": Kind(windowed=True, empty=True),
@@ -47,5 +48,7 @@ WINDOWED = {
     "known_positive_count": Kind(windowed=True, labels=True),
     "known_positive_rate": Kind(windowed=True, empty=True, labels=True),
     PREVIOUS: Kind(windowed=True),
+    "since_known_positive": Kind(windowed=True, empty=True, labels=True),
+    "age_known_positive": Kind(windowed=True, empty=True, labels=True),
 }
 KINDS = ROW | WINDOWED

@@ -28,6 +28,7 @@ WINDOWED: dict[str, str] = {
     "std": "sample deviation of {column} over the events",
     "min": "least {column} of the events",
     "max": "greatest {column} of the events",
+    "peak": "greatest over the mean {column} of the events",
     "distinct": "number of different {column} among the events",
     "ratio": "own {column} over the mean {column} of the events",
     "share": "share of the events",
@@ -36,6 +37,8 @@ WINDOWED: dict[str, str] = {
     "known_positive_count": "number of events known to be positive",
     "known_positive_rate": "share, known to be positive, of the events",
     PREVIOUS: "{shown} the {nth}newest earlier event",
+    "since_known_positive": "seconds since the newest other event known to be positive",
+    "age_known_positive": "seconds since the oldest event known to be positive",
 }
 
 

@@ -267,12 +267,10 @@ def _least(scaling: ScalingConfig) -> int:
     return scaling.workers if scaling.min_workers is None else scaling.min_workers
 
 
-def _cut(rows: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
+def _shards(rows: Mapping[str, Gathered], data: Mapping[str, Any], scaling: ScalingConfig) -> EvenShards:
     """The datasets in pieces that serve every number of workers that there may be."""
-    counts = range(_least(scaling), scaling.workers + 1)
-    return {
-        key: piece for name, one in rows.items() for key, piece in pieces(name, one.dataset(), one.rows, counts).items()
-    }
+    counts, of_each = range(_least(scaling), scaling.workers + 1), {name: one.rows for name, one in rows.items()}
+    return EvenShards(of_each, {name: pieces(name, one, of_each[name], counts) for name, one in data.items()})
 
 
 def _fit(
@@ -284,6 +282,7 @@ def _fit(
     shelf: Shelf,
 ) -> dict[str, bytes]:
     resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if config["gpu"] else {})
+    data = {name: one.dataset() for name, one in rows.items()}
     trainer = DataParallelTrainer(
         work,
         train_loop_config=config,
@@ -299,8 +298,8 @@ def _fit(
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
         backend_config=Rendezvous(),
-        datasets=_cut(rows, scaling),
-        dataset_config=EvenShards({name: one.rows for name, one in rows.items()}),
+        datasets=data,
+        dataset_config=_shards(rows, data, scaling),
     )
     try:
         return trainer.fit().return_value

@@ -90,6 +90,15 @@ class TestTheDataSetsOwnSplit:
         for fold, start in ((folds.select[0], "2018-04-08"), (folds.test[0], "2018-04-15")):
             assert (trained(fold), scored(fold)) == published(dt.date.fromisoformat(start), cfg)
 
+    def test_more_history_trains_on_earlier_rows_and_changes_no_scored_row(self, features: Artifact) -> None:
+        cfg = configured()
+        (fold,) = protocol.of(cfg, features).test
+        cfg.data.split.history_days = 6
+        (longer,) = protocol.of(cfg, features).test
+        block = protocol.between("at", dt.date(2018, 4, 9), 11)
+        assert trained(longer) == choose(payments(), ["id"], block)["id"].to_pylist()
+        assert (len(trained(longer)) > len(trained(fold)), scored(longer)) == (True, scored(fold))
+
     def test_there_is_one_fold_to_select_and_one_to_judge(self, features: Artifact) -> None:
         folds = protocol.of(configured(), features)
         assert [fold.name for fold in folds.select + folds.test] == ["select-2018-04-08", "test"]

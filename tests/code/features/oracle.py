@@ -46,6 +46,8 @@ def definitions() -> list[FeatureConfig]:
         one("min", "min", "speed", nulls="skip", empty=-3),
         one("max", "max", "speed", nulls="skip", empty=-3),
         one("most", "max", "points", nulls="zero", empty=-3),
+        one("peak", "peak", "amount", empty=-3),
+        one("peak_skip", "peak", "points", nulls="skip", where="channel == web", empty=-3),
         one("shops", "distinct", "shop"),
         one("channels", "distinct", "channel", nulls="skip"),
         one("speeds", "distinct", "speed", nulls="skip"),
@@ -57,6 +59,10 @@ def definitions() -> list[FeatureConfig]:
         one("frauds", "known_positive_count"),
         one("risk", "known_positive_rate", empty=-8),
         one("risk_web", "known_positive_rate", where="channel == web", empty=-8),
+        one("since_fraud", "since_known_positive", empty=-9),
+        one("since_fraud_web", "since_known_positive", where="channel == web", empty=-9),
+        one("fraud_age", "age_known_positive", empty=-9),
+        one("fraud_age_web", "age_known_positive", where="channel == web", empty=-9),
     ]
 
 
@@ -232,7 +238,14 @@ class Past:
             return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
         if feature.kind == "count":
             return float(len(met))
-        positive = sum(self._positive(one["id"], row["time"]) for one in met)
+        if feature.kind == "since_known_positive":
+            met = [one for one in others if _meets(feature, one)]
+        known = [one["time"] for one in met if self._positive(one["id"], row["time"])]
+        if feature.kind == "since_known_positive":
+            return (row["time"] - max(known)) / 1e6 if known else feature.empty
+        if feature.kind == "age_known_positive":
+            return (row["time"] - min(known)) / 1e6 if known else feature.empty
+        positive = len(known)
         if feature.kind == "known_positive_count":
             return float(positive)
         assert feature.kind == "known_positive_rate"
@@ -264,12 +277,17 @@ def _ratio(given: list[int], own: int | None, feature: Feature) -> float:
     return float(own * len(given)) / float(sum(given))
 
 
+def _peak(given: list[int], _: Any, feature: Feature) -> float:
+    return float(max(given) * len(given)) / float(sum(given)) if given and sum(given) else feature.empty
+
+
 _VALUES = {
     "sum": lambda given, *_: float(sum(given)),
     "mean": lambda given, _, f: float(sum(given)) / float(len(given)) if given else f.empty,
     "std": _std,
     "min": lambda given, _, f: float(min(given)) if given else f.empty,
     "max": lambda given, _, f: float(max(given)) if given else f.empty,
+    "peak": _peak,
     "distinct": lambda given, *_: float(len(set(given))),
     "ratio": _ratio,
 }

@@ -13,8 +13,9 @@ def shares(rows: int, world_size: int, counts: list[int], blocks: int = 3) -> li
     """What each worker sees of a dataset of numbered rows."""
     bounds = [rows * block // blocks for block in range(blocks + 1)]
     tables = [pa.table({"row": list(range(a, b))}) for a, b in itertools.pairwise(bounds)]
-    cut = pieces("train", ray.data.from_arrow(tables), rows, counts)
-    shards = EvenShards({"train": rows}).configure(cut, world_size)
+    data = ray.data.from_arrow(tables)
+    cut = {"train": pieces("train", data, rows, counts)}
+    shards = EvenShards({"train": rows}, cut).configure({"train": data}, world_size)
     return [
         [row for batch in one["train"].iter_batches(batch_format="pyarrow") for row in batch["row"].to_pylist()]
         for one in shards
@@ -38,5 +39,6 @@ def test_what_is_cut_for_several_numbers_of_workers_serves_each_of_them() -> Non
 @pytest.mark.usefixtures("ray_session")
 def test_scored_rows_go_whole_to_every_worker() -> None:
     data = ray.data.from_arrow(pa.table({"row": [1, 2, 3]}))
-    shards = EvenShards({"a-scored": 3}).configure(pieces("a-scored", data, 3, [2]), 2)
+    cut = {"a-scored": pieces("a-scored", data, 3, [2])}
+    shards = EvenShards({"a-scored": 3}, cut).configure({"a-scored": data}, 2)
     assert [[row["row"] for row in one["a-scored"].iter_rows()] for one in shards] == [[1, 2, 3], [1, 2, 3]]
