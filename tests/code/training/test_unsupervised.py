@@ -168,9 +168,9 @@ def test_a_loss_that_is_no_number_ends_the_training_at_its_step_and_keeps_the_la
     said = rf"Training {family} was stopped. .* step \d+( of \d+)? in epoch 7 of select-seed0. Lower the learning rate"
     with pytest.raises(Diverged, match=said):
         ray.get(asked)
-    kept = sorted((tmp_path / "store" / "checkpoints" / f"{family}-leaping").glob("checkpoint_*"))
-    assert [json.loads((one / "manifest.json").read_text())["step"] for one in kept] == [5, 6]
+    kept = sorted((tmp_path / "store" / "checkpoints" / f"{family}-leaping").glob("checkpoint_*/manifest.json"))
+    assert [json.loads(one.read_text())["step"] for one in kept] == [5, 6]
     if family != "keras_mlp":
         return
-    with np.load(kept[-1] / "network", allow_pickle=False) as stored:
+    with np.load(kept[-1].parent / "network", allow_pickle=False) as stored:
         assert all(np.isfinite(stored[name]).all() for name in stored.files)
