@@ -29,7 +29,7 @@ from workbench.training.encode import encoding_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
 from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
-from workbench.training.shards import EvenShards, pieces
+from workbench.training.shards import EvenShards
 
 VERSION = 1  # of the loops: checkpoints of another version are refused
 
@@ -109,17 +109,13 @@ def _check_classes(rows: Mapping[str, Gathered]) -> None:
 
 
 def _check_room(scaling: ScalingConfig) -> None:
+    spare = {"CPU": float(scaling.workers > 1)}  # for the tasks that deal the rows to them: else they wait for ever
     for kind, (there, needed) in _resources(scaling).items():
-        if needed > there:
+        if needed + spare.get(kind, 0) > there:
             raise EnvironmentFault(
-                f"{_said(scaling)} need {needed:g} {kind}s, and the cluster has {there:g}."
-                " Use fewer workers, another scaling, or a larger cluster."
+                f"scaling.workers={scaling.workers} need {needed:g} {kind}s, and the cluster has {there:g}."
+                " Use fewer workers, another scaling, or a larger cluster; beside several workers one CPU stays free."
             )
-
-
-def _said(scaling: ScalingConfig) -> str:
-    key = "workers" if scaling.min_workers is None else "min_workers"
-    return f"scaling.{key}={_least(scaling)}"
 
 
 def _room(scaling: ScalingConfig) -> int:
@@ -134,8 +130,7 @@ def _room(scaling: ScalingConfig) -> int:
 def _resources(scaling: ScalingConfig) -> dict[str, tuple[float, float]]:
     """What the cluster has and what a worker group needs, by kind."""
     there = ray.cluster_resources()
-    least = _least(scaling)
-    needed = {"CPU": least * scaling.cpus_per_worker, "GPU": least * scaling.gpus_per_worker}
+    needed = {"CPU": scaling.workers * scaling.cpus_per_worker, "GPU": scaling.workers * scaling.gpus_per_worker}
     return {kind: (there.get(kind, 0), need) for kind, need in needed.items()}
 
 
@@ -200,21 +195,8 @@ def _threads(scaling: ScalingConfig) -> int:
 
 def _count(scaling: ScalingConfig) -> int | tuple[int, int]:
     """How many workers Ray starts; with a least number, as many as there is room for."""
-    least = _least(scaling)
-    return scaling.workers if least == scaling.workers else (least, scaling.workers)
-
-
-def _least(scaling: ScalingConfig) -> int:
-    """How many workers there must be."""
-    return scaling.workers if scaling.min_workers is None else scaling.min_workers
-
-
-def _cut(rows: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
-    """The datasets in pieces that serve every number of workers that there may be."""
-    counts = range(_least(scaling), scaling.workers + 1)
-    return {
-        key: piece for name, one in rows.items() for key, piece in pieces(name, one.dataset(), one.rows, counts).items()
-    }
+    least = scaling.min_workers
+    return scaling.workers if least is None or least >= scaling.workers else (least, scaling.workers)
 
 
 def _fit(
@@ -241,8 +223,8 @@ def _fit(
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
         backend_config=Rendezvous(),
-        datasets=_cut(rows, scaling),
-        dataset_config=EvenShards({name: one.rows for name, one in rows.items()}),
+        datasets={name: one.dataset() for name, one in rows.items()},
+        dataset_config=EvenShards(),
     )
     try:
         return trainer.fit().return_value

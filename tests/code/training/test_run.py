@@ -182,19 +182,6 @@ def one_of(found: list[Trained], family: str) -> Trained:
     return next(one for one in found if one.family == family)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize(("workers", "least"), [(4, None), (8, 2)])
-def test_workers_may_take_every_cpu_and_elastic_ones_as_many_as_there_are(
-    store: Store, workers: int, least: int | None
-) -> None:
-    cfg = TrainConfig(families=["xgboost"], xgboost=XGBoostConfig(rounds=20, max_bin=64))
-    every = ScalingConfig(name="tests", workers=workers, min_workers=least, cpus_per_worker=1)
-    features = snapshot(store, rows())
-    done = training.train_each(features, NAMES, "id", FOLDS, cfg, every, "every")["xgboost"]
-    assert done.fits["select", 0].average_precision[-1] > 0.6
-
-
 def failing(store: Store, change: pc.Expression) -> None:
     """Train on rows of which some have the label 0 only."""
     table = rows()
@@ -227,6 +214,7 @@ def test_a_training_block_without_a_known_label_is_refused(store: Store) -> None
     ("scaling", "said"),
     [
         ({"workers": 9, "cpus_per_worker": 0.5}, "scaling.workers=9 need 4.5 CPUs, and the cluster has 4."),
+        ({"workers": 4, "cpus_per_worker": 1}, "scaling.workers=4 need 4 CPUs, and the cluster has 4."),
         ({"workers": 1, "gpus_per_worker": 64}, "scaling.workers=1 need 64 GPUs"),
     ],
 )
