@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
+from workbench.decisions import GRID_MEMBERS
 from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published
 from workbench.features import definitions
@@ -18,6 +19,10 @@ CHOICES = {
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
     "evaluate.protocol": ("split", "prequential"),
+    "train.ensemble.method": ("greedy", "stacked", "grid"),
+    "train.calibration.method": ("none", "platt", "isotonic"),
+    "train.calibration.rows": ("crossed", "last_fold"),
+    "register.threshold.rule": ("flagged_share", "cost", "capacity", "false_positive_rate"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -40,6 +45,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.trees", "train.random_forest.min_samples_leaf",
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
+            "train.ensemble.draws", "register.threshold.capacity", "register.threshold.cost_false_positive_minor",
             "evaluate.bootstrap_samples", "register.parity_rows",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
@@ -52,14 +58,15 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
-            "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
+            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
+            "scaling.gpus_per_worker",
         ),
     ),
     (
         "at least 0 and less than 1", lambda value: 0 <= value < 1,
         (
             "data.bad_rows_limit", *(f"{one}.dropout" for one in NETWORKS), "register.flagged_share",
-            "monitor.false_alarm_rate", "monitor.performance_drop",
+            "register.threshold.false_positive_rate", "monitor.false_alarm_rate", "monitor.performance_drop",
         ),
     ),
     (
@@ -76,7 +83,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "at least 2", lambda value: 2 <= value < math.inf,
         ("train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
     ),
-    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
+    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus", "data.split.folds")),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
@@ -116,9 +123,41 @@ def _value_faults(cfg: Config) -> Iterator[str]:
             yield f"{family}.hidden={hidden} must name the units of at least one layer, each at least 1."
     if (name := cfg.evaluate.published) not in (None, *published.tables()):
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
+    yield from _decision_faults(cfg)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
+
+
+def _decision_faults(cfg: Config) -> Iterator[str]:
+    members = len(cfg.train.families)
+    if cfg.train.ensemble.method == "grid" and members > GRID_MEMBERS:
+        yield (
+            f"train.ensemble.method=grid tries every mixture, too many of {members} families. Use greedy or stacked, or"
+            f" at most {GRID_MEMBERS} families."
+        )
+    if cfg.train.calibration.method != "none" and cfg.train.calibration.rows == "last_fold" and _folds(cfg) < 2:
+        yield (
+            "train.calibration.rows=last_fold needs a second fold to choose the weights, and one selects. Use"
+            " rows=crossed, more evaluate.select_starts (prequential) or data.split.folds (stratified)."
+        )
+    threshold, column = cfg.register.threshold, cfg.data.columns.get(cfg.register.threshold.amount or "")
+    for key in {"cost": ("cost_false_positive_minor", "amount")}.get(threshold.rule, (threshold.rule,)):
+        if getattr(threshold, key, 0) is None:
+            yield f"register.threshold.rule={threshold.rule} needs register.threshold.{key}. Set it, or change the rule."
+    if threshold.amount is not None and (column is None or column.type != "money"):
+        money = [name for name, one in cfg.data.columns.items() if one.type == "money"]
+        yield (
+            f"register.threshold.amount={threshold.amount} is no money column of the data set. Use"
+            f" {'one of ' + ', '.join(money) if money else 'null: it has none'}."
+        )
+
+
+def _folds(cfg: Config) -> int:
+    """How many folds select."""
+    if cfg.data.split.kind == "stratified":
+        return cfg.data.split.folds
+    return len(cfg.evaluate.select_starts) if cfg.evaluate.protocol == "prequential" else 1
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Judge a run once, on rows that chose nothing: every member and the ensemble, beside the published figures.
 
 Reads:  run; feature snapshot
-Writes: evaluation: figures per model, per fold and seed, bootstrap intervals, scored rows, curves as pictures
+Writes: evaluation: figures per model, per fold and seed, bootstrap intervals, calibration, scored rows, pictures
 Run:    python -m workloads.evaluate experiment=published
 """
 
@@ -10,22 +10,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from scipy.special import expit
 
+from workbench import cluster
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
-from workbench.evaluation import metrics, plots, protocol, published
+from workbench.evaluation import metrics, plots, protocol, published, reliability, scored
+from workbench.evaluation.scored import ENSEMBLE, Model, Scored
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
-from workbench.models import graph
-from workbench.models.scorer import Scorer
+from workbench.models import runs
+from workbench.models.calibration import of_json
 from workbench.progress import say
-from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 4
+VERSION = 5
 
 
 def key(cfg: Config) -> str:
@@ -47,13 +48,16 @@ def run(cfg: Config) -> Artifact:
     if done := store.find("evaluations", name):
         return done
     trained, features = train.run(cfg), featurize.run(cfg)
-    scored = [_score_fold(cfg, trained, features, fold) for fold in protocol.of(cfg, features).test]
-    rows = [row for one in scored for row in _judged(one, cfg.train.seeds)]
+    cluster.up(cfg)
+    scored = _scored(cfg, trained, features)
+    rows = [row for one in scored for row in _judged(cfg, one, models(cfg, trained))]
     stage = store.stage("evaluations", name)
-    stage.files = [write_table(store.fs, stage.folder, one["table"], one["fold"]) for one in scored]
+    stage.files = [write_table(store.fs, stage.folder, _kept(one), one.fold) for one in scored]
     stage.write_json("folds.json", rows)
     stage.write_json("intervals.json", _intervals(scored, cfg.evaluate.bootstrap_samples))
-    stage.write_bytes("curves.svg", plots.curves(scored[-1]["label"], scored[-1]["scores"][0]))
+    stage.write_json("calibration.json", _reliability(scored))
+    stage.write_bytes("curves.svg", plots.curves(scored[-1].label_N, scored[-1].logits[0]))
+    stage.write_bytes("reliability.svg", plots.reliability(scored[-1].label_N, _probabilities(scored[-1])))
     return stage.commit({"run": trained.key, "features": features.key}, inputs(cfg), _means(rows))
 
 
@@ -71,16 +75,24 @@ def table(artifact: Artifact, beside: published.Figures) -> str:
         lines.append(f"{name:32}" + "".join(f"{'-' if v is None else format(v, '.3f'):>9}" for v in figures.values()))
     for name, values in beside.items():
         lines.append(f"{'published ' + name:32}" + "".join(f"{value:9.3f}" for value in values))
+    lines.append(f"{'the scores as probabilities':32}{'Brier':>9}{'log loss':>9}{'ECE':>9}")
+    for name, honest in artifact.read_json("calibration.json").items():
+        lines.append(f"{name:32}" + "".join(f"{value:9.5f}" for value in honest.values()))
     return "\n".join(lines)
+
+
+def models(cfg: Config, trained: Artifact) -> list[Model]:
+    """What is judged, the one that can be registered first: a mixture per seed, or one of the means of all seeds."""
+    weights, calibration = trained.manifest["weights"], of_json(trained.manifest["calibration"])
+    seeds = cfg.train.seeds
+    if cfg.train.ensemble.bagged:
+        return [Model("all", seeds, weights, calibration)]
+    return [Model(seed, [seed], weights, calibration) for seed in seeds]
 
 
 def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
     """The ONNX members of a fold and seed; a family with one seed for all gives that one."""
-    names = [name for name in trained.manifest["blobs"] if name.endswith(".onnx") and f"/{fold}-seed" in name]
-    families = dict.fromkeys(name.split("/")[0] for name in names)
-    wanted = {family: f"{family}/{fold}-seed{seed}.onnx" for family in families}
-    only = {family: next(name for name in names if name.startswith(f"{family}/")) for family in families}
-    return {f: trained.read_bytes(w if w in names else only[f]) for f, w in wanted.items()}
+    return runs.graphs(trained, runs.fits(trained, fold, [seed]))
 
 
 def first_seed(evaluated: Artifact) -> dict[str, float | None]:
@@ -90,37 +102,49 @@ def first_seed(evaluated: Artifact) -> dict[str, float | None]:
     return {name: found[name] for name in metrics.NAMES}
 
 
-def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) -> dict[str, Any]:
-    """The scored rows of one fold: labels, times, cards, and for every seed the scores of every model."""
-    assert fold.score is not None
-    names, card = FeatureSet.of(cfg.features, cfg.data).names, cfg.data.split.exclude_known
-    columns = [cfg.data.id, cfg.data.event_time, "label", *([card] if card else []), *names]
-    rows = featurize.table(features, columns, fold.score & pc.is_valid(pc.field("label")))
-    x_NF = np.stack([rows[name].to_numpy() for name in names], axis=1)
-    scores = []
-    for seed in cfg.train.seeds:
-        members = member_graphs(trained, fold.name, seed)
-        weights = [trained.manifest["weights"][family] for family in members]
-        result = Scorer(graph.merge(members, weights, 0.0, len(names))).score(x_NF)
-        by_model = dict(zip(members, result.member_logits_NM.T, strict=True)) | {"ensemble": result.logit_N}
-        scores.append(by_model)
-    first = {f"logit_{model}": pa.array(values) for model, values in scores[0].items()}
-    kept = rows.select(columns[: len(columns) - len(names)])
+def _scored(cfg: Config, trained: Artifact, features: Artifact) -> list[Scored]:
+    """Every test fold's rows under every model, with their times and cards."""
+    card = cfg.data.split.exclude_known
+    about = [cfg.data.id, cfg.data.event_time, "label", *([card] if card else [])]
+    names = FeatureSet.of(cfg.features, cfg.data).names
+    folds = protocol.of(cfg, features).test
+    return scored.score(features, trained, folds, about, names, models(cfg, trained))
+
+
+def _kept(one: Scored) -> pa.Table:
+    """The rows with the log-odds and the score of the first model."""
+    logits = {f"logit_{model}": pa.array(values) for model, values in one.logits[0].items()}
+    columns = dict(zip(one.table.column_names, one.table.columns, strict=True))
+    return pa.table({**columns, **logits, "score": one.score[0]})
+
+
+def _judged(cfg: Config, one: Scored, judged: list[Model]) -> Iterator[dict[str, Any]]:
+    card, time_N = cfg.data.split.exclude_known, micros(one.table[cfg.data.event_time])
+    card_N = one.table[card].to_numpy() if card else None
+    for model, by_member in zip(judged, one.logits, strict=True):
+        for member, logit_N in by_member.items():
+            figures = metrics.figures(one.label_N, logit_N, time_N, card_N)
+            yield {"fold": one.fold, "seed": model.name, "model": member, **figures}
+
+
+def _probabilities(one: Scored) -> dict[str, np.ndarray]:
+    """The ensemble's probabilities as they are mixed and, where it is calibrated, as they are served."""
+    mixed_N, served_N = expit(one.logits[0][ENSEMBLE].astype(np.float64)), one.score[0].astype(np.float64)
+    same = np.allclose(mixed_N, served_N, rtol=0, atol=1e-6)
+    return {ENSEMBLE: mixed_N} if same else {ENSEMBLE: mixed_N, f"{ENSEMBLE}, calibrated": served_N}
+
+
+def _reliability(scored: list[Scored]) -> dict[str, dict[str, float]]:
+    """How far each model's probabilities can be taken at their word: means over the folds, of the first model."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for one in scored:
+        members = {name: expit(logit_N.astype(np.float64)) for name, logit_N in one.logits[0].items()}
+        for name, probability_N in {**members, **_probabilities(one)}.items():
+            found.setdefault(name, []).append(reliability.figures(one.label_N, probability_N))
     return {
-        "fold": fold.name,
-        "label": rows["label"].to_numpy(),
-        "time": micros(rows[cfg.data.event_time]),
-        "card": rows[card].to_numpy() if card else None,
-        "scores": scores,
-        "table": pa.table({**dict(zip(kept.column_names, kept.columns, strict=True)), **first}),
+        model: {name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]}
+        for model, folds in found.items()
     }
-
-
-def _judged(one: dict[str, Any], seeds: list[int]) -> Iterator[dict[str, Any]]:
-    for seed, by_model in zip(seeds, one["scores"], strict=True):
-        for model, score_N in by_model.items():
-            figures = metrics.figures(one["label"], score_N, one["time"], one["card"])
-            yield {"fold": one["fold"], "seed": seed, "model": model, **figures}
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
@@ -134,11 +158,11 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
-def _intervals(scored: list[dict[str, Any]], samples: int) -> dict[str, dict[str, list[float]]]:
+def _intervals(scored: list[Scored], samples: int) -> dict[str, dict[str, list[float]]]:
     """95 % intervals of average precision and AUC for each model, means over the folds, by resampled rows."""
     intervals = {}
-    for model in scored[0]["scores"][0]:
-        folds = [(one["label"], one["scores"][0][model]) for one in scored]
+    for model in scored[0].logits[0]:
+        folds = [(one.label_N, one.logits[0][model]) for one in scored]
         intervals[model] = {name: list(ends) for name, ends in metrics.intervals(folds, samples).items()}
     return intervals
 

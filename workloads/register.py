@@ -5,10 +5,12 @@ Writes: model version: model.onnx, native members, feature definitions, referenc
 Run:    python -m workloads.register register.minimum_average_precision=0.6
 """
 
+import dataclasses
 import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench import cluster, tracking
@@ -22,13 +24,15 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
-from workbench.models import bundle, graph, native
+from workbench.evaluation.scored import Model
+from workbench.models import bundle, graph, native, runs
+from workbench.models.calibration import probability
 from workbench.models.scorer import Scorer
 from workbench.progress import say
-from workbench.release import gates
+from workbench.release import gates, threshold
 from workloads import door, evaluate, featurize, train
 
-VERSION = 3
+VERSION = 4
 
 
 def key(cfg: Config) -> str:
@@ -44,25 +48,24 @@ def run(cfg: Config) -> Artifact:
     refuse_many(cfg)
     evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
     cluster.up(cfg)
-    graphs = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
-    feature_set = FeatureSet.of(cfg.features, cfg.data)
-    weights = {f: w for f, w in trained.manifest["weights"].items() if w}  # the others would only cost time
-    model = graph.merge({f: graphs[f] for f in weights}, list(weights.values()), 0.0, len(feature_set.names))
+    feature_set, judged = FeatureSet.of(cfg.features, cfg.data), evaluate.models(cfg, trained)[0]
+    weights = {f: w for f, w in judged.weights.items() if w}  # the others would only cost time
+    bags = {f: fits for f, fits in runs.fits(trained, protocol.TEST, judged.seeds).items() if f in weights}
+    graphs, natives = runs.graphs(trained, bags), runs.natives(trained, bags)
+    weights = {family: weights[family] for family in graphs}
+    model = graph.merge(graphs, list(weights.values()), 0.0, len(feature_set.names), judged.calibration)
     tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
-    natives = {
-        family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in weights
-    }
     rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
-    threshold = _threshold(cfg, trained, weights)
-    about = {"members": list(weights), "weights": list(weights.values()), "threshold": threshold}
+    decision = threshold.decide(_validation(cfg, trained, features, weights, judged), cfg.register)
+    about = {"members": list(weights), "weights": list(weights.values()), "threshold": decision.threshold}
     reference = _reference(cfg, features, model, evaluated) | _inputs(cfg, features, model, tested)
     files = {
         bundle.MODEL: model,
         **{f"members/{family}": content for family, content in natives.items()},
         "features.json": json.dumps(feature_set.to_json(), indent=1).encode(),
         "reference.json": json.dumps(reference).encode(),
-        "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences), indent=1).encode(),
+        "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences, decision), indent=1).encode(),
     }
     signing = Keys(cfg.keys.folder).signing()
     parents = {"run": trained.key, "evaluation": evaluated.key, "features": features.key}
@@ -104,25 +107,49 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _differences(cfg: Config, model: bytes, natives: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
-    """For each member the largest difference of its probability from its framework's own."""
+    """For each member the largest difference of its probability from its framework's own; of a bag, from their mean."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
     ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF)
+    families = dict.fromkeys(name.partition("/")[0] for name in natives)
     return {
-        family: float(np.abs(_probability(logit_N) - _probability(theirs[family])).max())
-        for family, logit_N in zip(natives, ours, strict=True)
+        family: float(np.abs(_probability(logit_N) - _probability(_mean(theirs, family))).max())
+        for family, logit_N in zip(families, ours, strict=True)
     }
+
+
+def _mean(theirs: dict[str, np.ndarray], family: str) -> np.ndarray:
+    """The mean log-odds of a family's fits."""
+    return np.mean([logit_N for name, logit_N in theirs.items() if name.partition("/")[0] == family], axis=0)
 
 
 def _probability(logit_N: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit_N.astype(np.float64)))
 
 
-def _threshold(cfg: Config, trained: Artifact, weights: dict[str, float]) -> float:
-    """The probability above which the configured share of the validation rows is flagged."""
-    entry = next(file for file in trained.files if file.name.startswith("validation-"))
-    validation = snapshots.read_file(trained, entry)
-    logit_NM = np.stack([validation[family].to_numpy() for family in weights], axis=1)
-    return float(np.quantile(_probability(logit_NM @ np.array(list(weights.values()))), 1 - cfg.register.flagged_share))
+def _validation(
+    cfg: Config, trained: Artifact, features: Artifact, weights: dict[str, float], judged: Model
+) -> threshold.Judged:
+    """The scored rows of all selecting folds as the shipped mixture and calibration see them."""
+    files = [file for file in trained.files if file.name.startswith("validation-")]
+    rows = pa.concat_tables([snapshots.read_file(trained, file) for file in files])
+    logit_N = np.stack([rows[family].to_numpy() for family in weights], axis=1) @ np.array(list(weights.values()))
+    return threshold.Judged(
+        label_N=rows["label"].to_numpy(),
+        score_N=probability(judged.calibration, logit_N),
+        time_us_N=micros(rows["time"]),
+        amount_N=_amounts(cfg, features, rows["id"]),
+        share=1.0 if cfg.data.split.kind == "time" else rows.num_rows / features.rows,
+    )
+
+
+def _amounts(cfg: Config, features: Artifact, ids: pa.ChunkedArray) -> np.ndarray | None:
+    """What each row would lose, in minor units, where a column says so."""
+    if (column := cfg.register.threshold.amount) is None:
+        return None
+    events = Store(cfg.storage.root).get("validated", features.manifest["parents"]["validated"])
+    found = snapshots.read(events, [cfg.data.id, column], pc.field(cfg.data.id).isin(ids.combine_chunks()))
+    place = pc.index_in(ids.combine_chunks(), value_set=found[cfg.data.id].combine_chunks())
+    return np.asarray(pc.fill_null(found[column].take(place), 0).to_numpy(), np.float64)
 
 
 def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifact) -> dict[str, Any]:
@@ -153,7 +180,12 @@ def _inputs(cfg: Config, features: Artifact, model: bytes, tested: dict[str, Any
 
 
 def _card(
-    cfg: Config, trained: Artifact, evaluated: Artifact, about: dict[str, Any], differences: dict[str, float]
+    cfg: Config,
+    trained: Artifact,
+    evaluated: Artifact,
+    about: dict[str, Any],
+    differences: dict[str, float],
+    decision: threshold.Decision,
 ) -> dict[str, Any]:
     return {
         "experiment": cfg.name,
@@ -164,6 +196,10 @@ def _card(
         "test": evaluated.figures,
         "intervals_95": evaluated.read_json("intervals.json"),
         "largest_difference_to_framework": differences,
+        "decision": {**dataclasses.asdict(decision), "rows": "validation"},
+        "calibration": trained.manifest["calibration"],
+        "calibration_test": evaluated.read_json("calibration.json"),
+        "seeds": cfg.train.seeds if cfg.train.ensemble.bagged else cfg.train.seeds[:1],
         "code": trained.manifest["code"],
         **about,
     }

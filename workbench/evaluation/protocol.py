@@ -16,6 +16,7 @@ from workbench.config import Config, SplitConfig
 from workbench.data import snapshots
 from workbench.data.labels import TIME
 from workbench.data.store import Artifact
+from workbench.evaluation.split import fold_name
 from workbench.training.fits import Fold
 
 TEST = "test"
@@ -33,9 +34,7 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     """The folds of a config."""
     split = cfg.data.split
     if split.kind == "stratified":
-        part = pc.field("part")
-        select = Fold("select", part == "train", part == "valid")
-        return Protocol((select,), (Fold(TEST, part != "test", part == "test"),))
+        return Protocol(_stratified(split.folds), (Fold(TEST, pc.field("part") != "test", pc.field("part") == "test"),))
     known = _positives(cfg, features)
     if cfg.evaluate.protocol == "prequential":
         selecting, judging = cfg.evaluate.select_starts, cfg.evaluate.fold_starts
@@ -45,6 +44,17 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     return Protocol(
         tuple(_fold(f"select-{start}", start, cfg, known) for start in selecting),
         tuple(_fold(name, start, cfg, known) for name, start in zip(names, judging, strict=True)),
+    )
+
+
+def _stratified(folds: int) -> tuple[Fold, ...]:
+    """The validation part, or each of several folds scored by fits on the others; no row of them tests."""
+    part = pc.field("part")
+    if folds == 1:
+        return (Fold("select", part == "train", part == "valid"),)
+    names = [fold_name(fold) for fold in range(folds)]
+    return tuple(
+        Fold(f"select-{one}", part.isin([other for other in names if other != one]), part == one) for one in names
     )
 
 

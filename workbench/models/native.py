@@ -12,12 +12,12 @@ import numpy as np
 
 
 def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarray]:
-    """Log-odds [N] of each family's file for raw features [N, F], all families at once."""
+    """Log-odds [N] of each file for raw features [N, F], all at once; the name before a / is its family."""
     import ray
 
     alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
-    asked = {family: alone.remote(family, content, x) for family, content in members.items()}
-    return {family: np.asarray(ray.get(answer)) for family, answer in asked.items()}
+    asked = {name: alone.remote(name.partition("/")[0], content, x) for name, content in members.items()}
+    return {name: np.asarray(ray.get(answer)) for name, answer in asked.items()}
 
 
 def _logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:
