@@ -144,7 +144,7 @@ def _decision_faults(cfg: Config) -> Iterator[str]:
     threshold, column = cfg.register.threshold, cfg.data.columns.get(cfg.register.threshold.amount or "")
     for key in {"cost": ("cost_false_positive_minor", "amount")}.get(threshold.rule, (threshold.rule,)):
         if getattr(threshold, key, 0) is None:
-            yield f"register.threshold.rule={threshold.rule} needs register.threshold.{key}. Set it, or change the rule."
+            yield f"register.threshold.rule={threshold.rule} needs register.threshold.{key}. Set it or change the rule."
     if threshold.amount is not None and (column is None or column.type != "money"):
         money = [name for name, one in cfg.data.columns.items() if one.type == "money"]
         yield (

@@ -20,11 +20,11 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import ConfigError
 from workbench.evaluation import importance, metrics, protocol
+from workbench.evaluation.scored import Model
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
-from workbench.evaluation.scored import Model
 from workbench.models import bundle, graph, native, runs
 from workbench.models.calibration import probability
 from workbench.models.scorer import Scorer

@@ -1,5 +1,7 @@
 """A row's part depends on its id, its class and the seed; on nothing else."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,15 @@ def test_shares_that_give_no_whole_rows_are_rounded_down(good: int, bad: int) ->
     found = parts(IDS[: good + bad], labels)
     assert found.count("test") == good // 8 + bad // 8
     assert found.count("valid") == good // 4 + bad // 4
+
+
+def test_folds_deal_the_rows_that_do_not_test_evenly_in_each_class() -> None:
+    folds = parts(split=dataclasses.replace(SPLIT, folds=4))
+    for label, rows in ((0, 3600), (1, 400)):
+        of_class = [part for part, one in zip(folds, LABELS, strict=True) if one == label]
+        assert [of_class.count(f"fold-{fold}") for fold in range(4)] == pytest.approx([rows * 7 / 32] * 4, abs=1)
+    tests = [place for place, part in enumerate(folds) if part == "test"]
+    assert tests == [place for place, part in enumerate(parts()) if part == "test"], "the same rows test"
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

@@ -28,7 +28,9 @@ def config(rule: str, **values: float) -> RegisterConfig:
 def cost(rows: Judged, threshold: float, each: int) -> float:
     flagged = rows.score_N >= threshold
     assert rows.amount_N is not None
-    return each * float((flagged & (rows.label_N == 0)).sum()) + float(rows.amount_N[~flagged & (rows.label_N == 1)].sum())
+    return each * float((flagged & (rows.label_N == 0)).sum()) + float(
+        rows.amount_N[~flagged & (rows.label_N == 1)].sum()
+    )
 
 
 def everywhere(rows: Judged) -> np.ndarray:

@@ -22,8 +22,13 @@ CARD = {
     "threshold": 0.123456,
     "calibration": {"method": "platt", "knot": [0.0], "value": [-0.1], "slope": 1.1},
     "decision": {
-        "rule": "cost", "threshold": 0.123456, "flags_per_day": 84.25, "precision": 0.625, "recall": 0.5,
-        "false_positive_rate": 0.004, "cost_minor_per_day": 1234567.0,
+        "rule": "cost",
+        "threshold": 0.123456,
+        "flags_per_day": 84.25,
+        "precision": 0.625,
+        "recall": 0.5,
+        "false_positive_rate": 0.004,
+        "cost_minor_per_day": 1234567.0,
     },
     "largest_difference_to_framework": {"xgboost": 2e-8, "torch_mlp": 3e-7},
     "code": "0123456789ab",
@@ -197,7 +202,7 @@ def test_the_version_says_how_it_was_made(shown: Page) -> None:
     assert shown.row("version") == ["models-1"]
     assert shown.row("members and weights") == ["xgboost 0.6, torch_mlp 0.4"]
     assert shown.row("rounds and epochs, chosen on validation rows") == ["xgboost 120, torch_mlp 9"]
-    assert shown.row("threshold") == ["0.12346"]
+    assert shown.row("threshold") == ["0.12346, by cost"]
     assert shown.row("largest difference to the frameworks' own probabilities") == ["3.0e-07"]
 
 
@@ -264,7 +269,7 @@ def test_the_page_needs_nothing_but_itself(store: Store) -> None:
     html = page.render("smoke", loop(store), SECONDS, BESIDE)
     assert not re.findall(r"https?://|src=|@import|url\(", html)
     assert "script" not in Page(html).tags
-    assert html.count("<svg") == html.count("</svg>") == 1
+    assert html.count("<svg") == html.count("</svg>") == 2
 
 
 @pytest.mark.parametrize("place", ["name", "feature", "member", "reason", "step"])
