@@ -64,6 +64,14 @@ def test_greedy_draws_no_more_often_than_allowed() -> None:
     assert sizes, found
 
 
+@settings(max_examples=10)
+@given(st.integers(0, 10_000), st.integers(1, 11))
+def test_more_draws_rank_the_selecting_rows_no_worse(seed: int, fewer: int) -> None:
+    folds = [fold(seed, 3), fold(seed + 1, 3)]
+    few, many = (ensemble.weights(folds, EnsembleConfig(draws=draws, noise=None)) for draws in (fewer, 12))
+    assert earned(folds, many) >= earned(folds, few) - 2e-6
+
+
 @pytest.mark.parametrize("method", ensemble.METHODS)
 def test_a_member_that_knows_nothing_is_left_out(method: str) -> None:
     random = np.random.default_rng(0)
