@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from workbench import network_rules, scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.decisions import GRID_MEMBERS
 from workbench.errors import ConfigError, raise_all
-from workbench.evaluation import published
+from workbench.evaluation import published, rules
 from workbench.features import definitions
+from workbench.features.definitions import FeatureSet
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
-    "evaluate.protocol": ("split", "prequential"),
+    "evaluate.protocol": ("split", "prequential", "kfold"),
+    "evaluate.resample": ("customers", "rows"),
+    "evaluate.slices.hours": (1, 2, 3, 4, 6, 8, 12, 24),
     "train.ensemble.method": ("greedy", "stacked", "grid"),
     "train.calibration.method": ("none", "platt", "isotonic"),
     "train.calibration.rows": ("crossed", "last_fold"),
@@ -32,7 +36,8 @@ TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is e
     "keys.folder",
 )  # fmt: skip
 REDIS = re.compile(r"rediss?://([\w.-]+@)?[\w.-]+(:\d{1,5})?(/\d*)?(\?.*)?|unix://.+")
-NETWORKS = ("train.torch_mlp", "train.keras_mlp")
+NETWORKS = tuple(f"train.{family}" for family in network_rules.NETWORKS)
+SEQUENCES = tuple(f"train.{family}" for family in network_rules.SEQUENCES)
 Limit = tuple[str, Callable[[float], bool], tuple[str, ...]]
 LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
@@ -45,8 +50,11 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.trees", "train.random_forest.min_samples_leaf",
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
+            *(f"{one}.{key}" for one in SEQUENCES for key in ("width", "layers")),
+            *(f"train.{family}.accumulate" for family in network_rules.TORCH), "train.torch_mlp.embedding_units",
             "train.ensemble.draws", "register.threshold.capacity", "register.threshold.cost_false_positive_minor",
-            "evaluate.bootstrap_samples", "register.parity_rows",
+            "evaluate.bootstrap_samples", "evaluate.train_share", "evaluate.slices.minimum", "evaluate.slices.samples",
+            "register.parity_rows",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
@@ -55,11 +63,12 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
         "at least 0 and finite", lambda value: 0 <= value < math.inf,
         (
-            "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
+            "data.label.delay_days", "data.split.delay_days", "data.split.history_days",
+            "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
-            "scaling.gpus_per_worker",
+            "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
         ),
     ),
     (
@@ -81,16 +90,23 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
     (
         "at least 2", lambda value: 2 <= value < math.inf,
-        ("train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
+        (
+            "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves",
+            "train.keras_wide_deep.cells",
+        ),
     ),
-    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus", "data.split.folds")),
+    (
+        "at least 1", lambda value: 1 <= value < math.inf,
+        ("scaling.ray_cpus", "scaling.min_workers", "data.split.folds"),
+    ),
+    ("at least 3", lambda value: 3 <= value < math.inf, ("evaluate.folds",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
 
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
+    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 
@@ -118,15 +134,16 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     seeds = cfg.train.seeds
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
         yield f"train.seeds={seeds} must name at least one number from 0 to 2147483647, each once."
-    for family in NETWORKS:
-        if not (hidden := lookup(cfg, family).hidden) or min(hidden) < 1:
-            yield f"{family}.hidden={hidden} must name the units of at least one layer, each at least 1."
+    yield from network_rules.faults(cfg.train)
     if (name := cfg.evaluate.published) not in (None, *published.tables()):
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     yield from _decision_faults(cfg)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
+    yield from scaling.faults(
+        cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
+    )
 
 
 def _decision_faults(cfg: Config) -> Iterator[str]:
@@ -156,7 +173,7 @@ def _decision_faults(cfg: Config) -> Iterator[str]:
 def _folds(cfg: Config) -> int:
     """How many folds select."""
     if cfg.data.split.kind == "stratified":
-        return cfg.data.split.folds
+        return cfg.data.split.folds if cfg.evaluate.protocol == "split" else 1
     return len(cfg.evaluate.select_starts) if cfg.evaluate.protocol == "prequential" else 1
 
 
@@ -212,7 +229,9 @@ def _is_date(text: str) -> bool:
 
 
 def _learning_faults(cfg: Config) -> Iterator[str]:
-    yield from definitions.faults(cfg.features, cfg.data)
+    yield from rules.unknown_columns(cfg)
+    wrong = definitions.faults(cfg.features, cfg.data)
+    yield from wrong or network_rules.learning_faults(cfg.train, FeatureSet.of(cfg.features, cfg.data).names)
     split = cfg.data.split
     if split.exclude_known is not None and split.exclude_known not in cfg.data.entities:
         yield f"data.split.exclude_known={split.exclude_known} is none of data.entities={cfg.data.entities}. Use one."

@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench import cluster, tracking
@@ -20,19 +19,17 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import ConfigError
 from workbench.evaluation import importance, metrics, protocol
-from workbench.evaluation.scored import Model
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
-from workbench.models import bundle, graph, native, runs
-from workbench.models.calibration import probability
+from workbench.models import bundle, graph, inputs, native, runs
 from workbench.models.scorer import Scorer
 from workbench.progress import say
-from workbench.release import gates, threshold
+from workbench.release import choosing, gates, threshold
 from workloads import door, evaluate, featurize, train
 
-VERSION = 4
+VERSION = 5
 
 
 def key(cfg: Config) -> str:
@@ -55,9 +52,10 @@ def run(cfg: Config) -> Artifact:
     weights = {family: weights[family] for family in graphs}
     model = graph.merge(graphs, list(weights.values()), 0.0, len(feature_set.names), judged.calibration)
     tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
-    rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
+    places = {family: inputs.places_of(getattr(cfg.train, family), feature_set.names) for family in weights}
+    rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, places, tested)
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
-    decision = threshold.decide(_validation(cfg, trained, features, weights, judged), cfg.register)
+    decision = threshold.decide(choosing.rows(cfg, trained, features, judged), cfg.register)
     about = {"members": list(weights), "weights": list(weights.values()), "threshold": decision.threshold}
     reference = _reference(cfg, features, model, evaluated) | _inputs(cfg, features, model, tested)
     files = {
@@ -83,7 +81,8 @@ def refuse_many(cfg: Config) -> None:
     """Raise `ConfigError` where the protocol refits the models for every fold."""
     if cfg.evaluate.protocol != "split":
         raise ConfigError(
-            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
+            f"evaluate.protocol={cfg.evaluate.protocol} judges many models; register takes one. Use"
+            " evaluate.protocol=split (experiment=payments has it)."
         )
 
 
@@ -106,10 +105,12 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
     return metrics.figures(tested["label"], logit_N, tested["time"], tested["card"])
 
 
-def _differences(cfg: Config, model: bytes, natives: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
+def _differences(
+    cfg: Config, model: bytes, natives: dict[str, bytes], places: dict[str, list[int]], tested: dict[str, Any]
+) -> dict[str, float]:
     """For each member the largest difference of its probability from its framework's own; of a bag, from their mean."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
-    ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF)
+    ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF, places)
     families = dict.fromkeys(name.partition("/")[0] for name in natives)
     return {
         family: float(np.abs(_probability(logit_N) - _probability(_mean(theirs, family))).max())
@@ -124,32 +125,6 @@ def _mean(theirs: dict[str, np.ndarray], family: str) -> np.ndarray:
 
 def _probability(logit_N: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit_N.astype(np.float64)))
-
-
-def _validation(
-    cfg: Config, trained: Artifact, features: Artifact, weights: dict[str, float], judged: Model
-) -> threshold.Judged:
-    """The scored rows of all selecting folds as the shipped mixture and calibration see them."""
-    files = [file for file in trained.files if file.name.startswith("validation-")]
-    rows = pa.concat_tables([snapshots.read_file(trained, file) for file in files])
-    logit_N = np.stack([rows[family].to_numpy() for family in weights], axis=1) @ np.array(list(weights.values()))
-    return threshold.Judged(
-        label_N=rows["label"].to_numpy(),
-        score_N=probability(judged.calibration, logit_N),
-        time_us_N=micros(rows["time"]),
-        amount_N=_amounts(cfg, features, rows["id"]),
-        share=1.0 if cfg.data.split.kind == "time" else rows.num_rows / features.rows,
-    )
-
-
-def _amounts(cfg: Config, features: Artifact, ids: pa.ChunkedArray) -> np.ndarray | None:
-    """What each row would lose, in minor units, where a column says so."""
-    if (column := cfg.register.threshold.amount) is None:
-        return None
-    events = Store(cfg.storage.root).get("validated", features.manifest["parents"]["validated"])
-    found = snapshots.read(events, [cfg.data.id, column], pc.field(cfg.data.id).isin(ids.combine_chunks()))
-    place = pc.index_in(ids.combine_chunks(), value_set=found[cfg.data.id].combine_chunks())
-    return np.asarray(pc.fill_null(found[column].take(place), 0).to_numpy(), np.float64)
 
 
 def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifact) -> dict[str, Any]:

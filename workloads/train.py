@@ -5,6 +5,7 @@ Writes: run: native models, ONNX members, validation log-odds, history.parquet, 
 Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Stage, Store
-from workbench.digest import digest
+from workbench.digest import canonical, digest
 from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
@@ -28,7 +29,7 @@ from workbench.training.run import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
-VERSION = 5
+VERSION = 6
 
 
 def key(cfg: Config) -> str:
@@ -49,7 +50,12 @@ def inputs(cfg: Config) -> dict[str, Any]:
 
 def _fit_inputs(cfg: Config) -> dict[str, Any]:
     families = {family: getattr(cfg.train, family) for family in cfg.train.families}
-    folds = [cfg.evaluate.protocol, cfg.evaluate.select_starts, cfg.evaluate.fold_starts, cfg.data.split]
+    judged = cfg.evaluate
+    folds = [judged.protocol, judged.select_starts, judged.fold_starts, cfg.data.split]
+    if judged.protocol == "kfold":
+        folds += [judged.folds, judged.fold]
+    if judged.train_share != 1:
+        folds += [judged.train_share]
     return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
 
 
@@ -83,12 +89,15 @@ def run(cfg: Config) -> Artifact:
             steps={family: one.steps for family, one in trained.items()},
         )
         tracked.artifact(artifact, "run")
+        for family, one in trained.items():
+            tracked.checkpoints(f"{family}-{name}", one.checkpoints)
     return artifact
 
 
 def inputs_for_tracker(cfg: Config) -> dict[str, Any]:
     """The configuration as a tracker shows it: names and numbers, no identifiers."""
-    return {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
+    named = {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
+    return named | {"train": json.loads(canonical(inputs(cfg)))}
 
 
 def _train(cfg: Config, features: Artifact, folds: Protocol, name: str) -> dict[str, Trained]:
@@ -136,6 +145,8 @@ def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
 
 def _write_tables(stage: Stage, trained: dict[str, Trained], selected: dict[str, Any]) -> None:
     tables = {"history": pa.Table.from_pylist(_history(trained))}
+    for family, one in trained.items():
+        tables |= {f"segment-{family}-{attempt:04}": segment for attempt, segment in one.segments.items()}
     for fold, (rows, label_N, logits_NM) in selected.items():
         members = dict(zip(trained, logits_NM.T, strict=True))
         tables[f"validation-{fold}"] = pa.table({"id": rows["id"], "time": rows["time"], "label": label_N, **members})

@@ -1,79 +1,88 @@
-"""The scored rows of some folds under some models: read by a task per fold, scored by a task per fold and model.
+"""The rows that a fold was judged on, and what every model said of them: what all judgements look at.
 
-A model is a mixture of a run's members; tasks read its graphs from the store themselves. Shapes: N rows, F features.
+Shapes: N rows.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import ray
 from numpy.typing import NDArray
 
-from workbench.data import snapshots
-from workbench.data.store import Artifact
-from workbench.models import graph, runs
-from workbench.models.calibration import Calibration
-from workbench.models.scorer import Scorer
-from workbench.training.fits import Fold
-
 Array = NDArray[Any]
-ENSEMBLE = "ensemble"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A mixture of the fits of one seed, or of the means of several; `name` stands in tables as its seed."""
-
-    name: int | str
-    seeds: Sequence[int]
-    weights: Mapping[str, float]
-    calibration: Calibration | None
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A fold's scored rows: what they are, and by model the log-odds of every member and of the mixture."""
+    """Scored rows of one fold, in the order of their ids."""
 
     fold: str
-    table: pa.Table
-    logits: list[dict[str, Array]]  # a model each
-    score: list[Array]  # the probability that each model's mixture gives, calibrated where it is
+    id_N: Array
+    label_N: Array  # 1 = positive
+    time_us_N: Array
+    card_N: Array | None  # the customer; None where the data knows none
+    scores: dict[str, Array]  # of each model, [N]; log-odds or any other score that rises with the risk
+    flagged: dict[str, Array] = field(default_factory=dict)  # [N] whether each model's threshold flags the row
+    capacity: bool = True  # whether customers are looked at day by day, which card precision measures
+
+    def __len__(self) -> int:
+        return len(self.label_N)
 
     @property
-    def label_N(self) -> Array:
-        """The labels."""
-        return self.table["label"].to_numpy()
+    def positives(self) -> int:
+        """The number of positive rows."""
+        return int((self.label_N == 1).sum())
+
+    @property
+    def both_classes(self) -> bool:
+        """Whether there is anything to rank."""
+        return 0 < self.positives < len(self)
+
+    @property
+    def looked_at_N(self) -> Array | None:
+        """The customer, where card precision is asked for."""
+        return self.card_N if self.capacity else None
+
+    def named(self, fold: str) -> "Scored":
+        """The same rows as those of another fold."""
+        return dataclasses.replace(self, fold=fold)
+
+    def rows(self, chosen: Array) -> "Scored":
+        """Some of the rows, by a mask or by their places."""
+        return self._each(lambda values: values[chosen])
+
+    def only(self, models: Sequence[str]) -> "Scored":
+        """The same rows with some of the models."""
+        scores = {name: self.scores[name] for name in models}
+        flagged = {name: self.flagged[name] for name in models if name in self.flagged}
+        return dataclasses.replace(self, scores=scores, flagged=flagged)
+
+    def _each(self, change: Callable[[Array], Array]) -> "Scored":
+        return dataclasses.replace(
+            self,
+            id_N=change(self.id_N),
+            label_N=change(self.label_N),
+            time_us_N=change(self.time_us_N),
+            card_N=None if self.card_N is None else change(self.card_N),
+            scores={name: change(score_N) for name, score_N in self.scores.items()},
+            flagged={name: change(flag_N) for name, flag_N in self.flagged.items()},
+        )
 
 
-def score(
-    features: Artifact, trained: Artifact, folds: Sequence[Fold], about: Sequence[str], names: Sequence[str],
-    models: Sequence[Model],
-) -> list[Scored]:  # fmt: skip
-    """Every fold's rows, in the order of the first of the columns `about`, under every model."""
-    read, judge = ray.remote(_read).options(num_returns=2), ray.remote(_judge)
-    asked = []
-    for fold in folds:
-        table, x_NF = read.remote(features, fold.score, list(about), list(names))
-        asked.append((fold.name, table, [judge.remote(trained, fold.name, one, x_NF) for one in models]))
-    found = [(name, ray.get(table), ray.get(answers)) for name, table, answers in asked]
-    return [Scored(name, table, [one for one, _ in said], [one for _, one in said]) for name, table, said in found]
-
-
-def _read(features: Artifact, rows: Any, about: list[str], names: list[str]) -> tuple[pa.Table, Array]:
-    """The labelled rows: the columns that say what they are, and the features [N, F]."""
-    labelled = rows & pc.is_valid(pc.field("label"))
-    found = snapshots.read(features, [*about, *(one for one in names if one not in about)], labelled).sort_by(about[0])
-    return found.select(about), np.stack([found[name].to_numpy() for name in names], axis=1)
-
-
-def _judge(trained: Artifact, fold: str, model: Model, x_NF: Array) -> tuple[dict[str, Array], Array]:
-    """The log-odds of each member and of the mixture, and the mixture's scores."""
-    members = runs.graphs(trained, runs.fits(trained, fold, model.seeds))
-    weights = [model.weights[family] for family in members]
-    merged = graph.merge(members, weights, 0.0, x_NF.shape[1], model.calibration)
-    found = Scorer(merged).score(x_NF)
-    return dict(zip(members, found.member_logits_NM.T, strict=True)) | {ENSEMBLE: found.logit_N}, found.score_N
+def joined(folds: Sequence[Scored]) -> Scored:
+    """The rows of all folds together."""
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    return Scored(
+        "all",
+        np.concatenate([one.id_N for one in folds]),
+        np.concatenate([one.label_N for one in folds]),
+        np.concatenate([one.time_us_N for one in folds]),
+        None if first.card_N is None else np.concatenate([one.card_N for one in folds if one.card_N is not None]),
+        {name: np.concatenate([one.scores[name] for one in folds]) for name in first.scores},
+        {name: np.concatenate([one.flagged[name] for one in folds]) for name in first.flagged},
+        first.capacity,
+    )

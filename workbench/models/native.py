@@ -6,19 +6,26 @@ converts each model where it was trained.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 
-def logits(members: Mapping[str, bytes], x_NF: np.ndarray) -> dict[str, np.ndarray]:
-    """Log-odds [N] of each file for raw features [N, F], all at once; the name before a / is its family."""
+def logits(
+    members: Mapping[str, bytes], x_NF: np.ndarray, places: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, np.ndarray]:
+    """Log-odds [N] of each file for raw features [N, F], all at once; the name before a / is its family.
+
+    `places` says which of the features a family sees.
+    """
     import ray
 
     alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
-    asked = {name: alone.remote(name.partition("/")[0], content, x) for name, content in members.items()}
+    seen, families = places or {}, {name: name.partition("/")[0] for name in members}
+    asked = {name: alone.remote(families[name], one, x, seen.get(families[name])) for name, one in members.items()}
     return {name: np.asarray(ray.get(answer)) for name, answer in asked.items()}
 
 
-def _logits(family: str, content: bytes, x_NF: np.ndarray) -> np.ndarray:
-    return np.asarray(importlib.import_module(f"workbench.models.{family}").logits(content, x_NF))
+def _logits(family: str, content: bytes, x_NF: np.ndarray, places: Sequence[int] | None) -> np.ndarray:
+    seen_NF = x_NF if places is None else x_NF[:, list(places)]
+    return np.asarray(importlib.import_module(f"workbench.models.{family}").logits(content, seen_NF))
