@@ -106,6 +106,14 @@ def test_no_group_lies_in_two_parts_or_folds_and_shares_are_about_those_asked_fo
         assert LABELS[found == part].mean() == pytest.approx(0.1, abs=0.03)
 
 
+def test_folds_of_groups_split_no_group_and_the_same_groups_test() -> None:
+    found = np.array(stratified(IDS, LABELS, dataclasses.replace(SPLIT, folds=4), CARDS).to_pylist())
+    assert all(len(set(found[card == CARDS])) == 1 for card in set(CARDS))
+    assert [(found == f"fold-{fold}").mean() for fold in range(4)] == pytest.approx([0.875 / 4] * 4, abs=0.03)
+    whole = np.array(stratified(IDS, LABELS, SPLIT, CARDS).to_pylist())
+    assert np.array_equal(found == "test", whole == "test")
+
+
 def test_rows_of_a_share_are_those_of_every_larger_share_and_spread_over_all_places() -> None:
     draw, place = draws(IDS, 3), places(IDS, LABELS, SPLIT)
     assert [(draw < share).mean() for share in (0.1, 0.5, 1.0)] == pytest.approx([0.1, 0.5, 1.0], abs=0.03)
