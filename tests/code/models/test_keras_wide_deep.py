@@ -33,8 +33,8 @@ def asked(pairs: list[list[int]]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def found(ray_session: None) -> dict[str, dict[str, Any]]:
     """With two crosses, and without; TensorFlow stays out of this process."""
-    ask = ray.remote(lambda: {"crossed": asked([[0, 1], [2, 0]]), "plain": asked([])})
-    return dict(ray.get(ask.options(max_calls=1).remote()))
+    ask = ray.remote(max_calls=1)(lambda: {"crossed": asked([[0, 1], [2, 0]]), "plain": asked([])})
+    return dict(ray.get(ask.remote()))
 
 
 @pytest.mark.parametrize("kind", ["crossed", "plain"])

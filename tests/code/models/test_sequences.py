@@ -73,8 +73,8 @@ def states() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def found(ray_session: None) -> dict[str, Any]:
     """The facts of every family; PyTorch stays out of this process."""
-    ask = ray.remote(lambda: {family: facts(family) for family in BODIES} | {"states": states()})
-    return dict(ray.get(ask.options(max_calls=1).remote()))
+    ask = ray.remote(max_calls=1)(lambda: {family: facts(family) for family in BODIES} | {"states": states()})
+    return dict(ray.get(ask.remote()))
 
 
 @pytest.mark.parametrize("family", BODIES)

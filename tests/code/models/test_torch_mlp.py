@@ -40,7 +40,7 @@ def asked() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def found(ray_session: None) -> dict[str, Any]:
     """What `asked` gives; PyTorch stays out of this process."""
-    return dict(ray.get(ray.remote(asked).options(max_calls=1).remote()))
+    return dict(ray.get(ray.remote(max_calls=1)(asked).remote()))
 
 
 def test_embeddings_train_and_score_alike_in_training_in_the_file_and_in_the_graph(found: dict[str, Any]) -> None:
