@@ -43,10 +43,11 @@ def curve(label_N: Array, probability_N: Array, groups: int = GROUPS) -> dict[st
     rows = np.array([len(one) for one in parts], np.float64)
     observed = np.array([label_N[one].mean() for one in parts])
     middle, half = (observed + Z**2 / (2 * rows)), Z * np.sqrt(observed * (1 - observed) / rows + (Z / (2 * rows)) ** 2)
+    low, high = (middle - half) / (1 + Z**2 / rows), (middle + half) / (1 + Z**2 / rows)
     return {
         "predicted": [float(probability_N[one].mean()) for one in parts],
         "observed": observed.tolist(),
-        "low": ((middle - half) / (1 + Z**2 / rows)).tolist(),
-        "high": ((middle + half) / (1 + Z**2 / rows)).tolist(),
+        "low": np.minimum(low, observed).tolist(),  # rounding puts the end of a share of 0 or 1 on its wrong side
+        "high": np.maximum(high, observed).tolist(),
         "rows": rows.tolist(),
     }

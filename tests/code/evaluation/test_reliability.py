@@ -34,6 +34,12 @@ def test_the_groups_of_a_picture_hold_all_rows_however_few(rows: int) -> None:
     assert all(low <= y <= high for low, y, high in zip(found["low"], found["observed"], found["high"], strict=True))
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_the_interval_of_a_share_of_none_or_all_holds_it(label: int) -> None:
+    found = reliability.curve(np.full(3000, label), TRUE[:3000])
+    assert all(low <= label <= high for low, high in zip(found["low"], found["high"], strict=True))
+
+
 def test_nineteen_in_twenty_intervals_hold_the_true_share() -> None:
     found = reliability.curve(LABEL, TRUE)
     inside = [low <= p <= high for low, p, high in zip(found["low"], found["predicted"], found["high"], strict=True)]
