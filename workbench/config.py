@@ -8,8 +8,10 @@ Every field's meaning stands beside it here and in `conf/README.md` (a test comp
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.decisions import CalibrationConfig, EnsembleConfig, ThresholdConfig
 from workbench.evaluation.settings import CompareConfig, CostsConfig, LearningCurveConfig, SlicesConfig
 from workbench.families import (
+    FamilyConfig,
     LightGBMConfig,
     LogisticRegressionConfig,
     NetworkConfig,
@@ -106,6 +108,7 @@ class SplitConfig:
     test_share: float = 0.2  # stratified
     seed: int = 0  # of the hashes by which ids or groups are dealt
     group: str | None = None  # entity column no value of which lies on both sides; time: shares are of its values
+    folds: int = 1  # stratified: parts of the rows that do not test, each scored by fits on the others; 1: validation
 
 
 @dataclass
@@ -189,6 +192,8 @@ class TrainConfig:
 
     families: list[str] = field(default_factory=lambda: list(MEMBERS))  # names of the sections below
     seeds: list[int] = field(default_factory=lambda: [0])  # of fits that chance matters to; the first is registered
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     xgboost: XGBoostConfig = field(default_factory=XGBoostConfig)
     lightgbm: LightGBMConfig = field(default_factory=LightGBMConfig)
     random_forest: RandomForestConfig = field(default_factory=RandomForestConfig)
@@ -203,7 +208,9 @@ class TrainConfig:
     isolation_forest: IsolationForestConfig = field(default_factory=IsolationForestConfig)
 
 
-FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"families", "seeds"})
+FAMILIES = tuple(
+    one.name for one in fields(TrainConfig) if isinstance(one.type, type) and issubclass(one.type, FamilyConfig)
+)
 
 
 @dataclass
@@ -228,7 +235,8 @@ class EvaluateConfig:
 class RegisterConfig:
     """What a model must show before it becomes a version."""
 
-    flagged_share: float = 0.01  # the threshold flags this share of the validation rows
+    threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
+    flagged_share: float = 0.01  # threshold.rule=flagged_share: share of the validation rows that is flagged
     score_tolerance: float = 1e-5  # largest difference between the bundle's scores and the framework's
     parity_rows: int = 10_000  # rows on which that is checked
     minimum_average_precision: float | None = None  # gate on the test figures

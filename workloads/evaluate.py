@@ -1,35 +1,38 @@
 """Judge a run once, on rows that chose nothing: every member and the ensemble, beside the published figures.
 
 Reads:  run (of kfold: one for each fold); feature snapshot; validated snapshot; label ledger
-Writes: evaluation: figures per model, per fold and seed, scored rows, and the run's card (card.html, card.json):
-        intervals, paired tests, slices, costs, curves
+Writes: evaluation: figures per model, per fold and seed, calibration, scored rows, and the run's card (card.html,
+        card.json): intervals, paired tests, slices, costs, curves
 Run:    python -m workloads.evaluate experiment=published
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from scipy.special import expit
 
+from workbench import cluster
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import card as run_card
-from workbench.evaluation import context, metrics, operating, plots, protocol, published
+from workbench.evaluation import context, metrics, operating, plots, protocol, published, reliability, scoring
 from workbench.evaluation.scored import Scored
+from workbench.evaluation.scoring import ENSEMBLE, Model, ScoredFold
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
-from workbench.models import graph
-from workbench.models.scorer import Scorer
+from workbench.models import runs
+from workbench.models.calibration import of_json
 from workbench.progress import say
+from workbench.release import choosing, threshold
 from workbench.report import judged as pages
-from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 5
+VERSION = 6
 
 
 def key(cfg: Config) -> str:
@@ -42,9 +45,10 @@ def inputs(cfg: Config) -> dict[str, Any]:
 
     The folds are the run's. The published figures only stand beside ours: they are in no key.
     """
-    judged, flagged = cfg.evaluate, cfg.register.flagged_share
+    judged, registered = cfg.evaluate, cfg.register
     drawn = {"bootstrap_samples": judged.bootstrap_samples, "resample": judged.resample}
-    return {**drawn, "slices": judged.slices, "costs": judged.costs, "flagged_share": flagged}
+    flagged = {"flagged_share": registered.flagged_share, "threshold": registered.threshold}
+    return {**drawn, **flagged, "slices": judged.slices, "costs": judged.costs}
 
 
 def run(cfg: Config) -> Artifact:
@@ -53,20 +57,20 @@ def run(cfg: Config) -> Artifact:
     if done := store.find("evaluations", name):
         return done
     trained, features = {train.key(one): train.run(one) for one in protocol.each(cfg)}, featurize.run(cfg)
-    scored = [
-        _score_fold(one, trained[train.key(one)], features, fold)
-        for one in protocol.each(cfg)
-        for fold in protocol.of(one, features).test
-    ]
-    rows = [row for one in scored for row in _judged(one, cfg.train.seeds)]
+    cluster.up(cfg)
+    judged = [_judgement(one, trained[train.key(one)], features) for one in protocol.each(cfg)]
+    scored = [fold for one in judged for fold in one.folds]
+    rows = [row for one in judged for fold in one.folds for row in _figures(cfg, fold, one.models)]
     stage = store.stage("evaluations", name)
-    stage.files = [write_table(store.fs, stage.folder, one["table"], one["fold"]) for one in scored]
+    stage.files = [write_table(store.fs, stage.folder, _kept(one), one.fold) for one in scored]
     stage.write_json("folds.json", rows)
-    folds = [_rows(one) for one in scored]
+    folds = [_rows(cfg, fold, one) for one in judged for fold in one.folds]
     about = run_card.of(cfg, list(trained.values()), features, folds, _means(rows))
     stage.write_json("card.json", about)
     stage.write_json("intervals.json", about["intervals"])
+    stage.write_json("calibration.json", _reliability(scored))
     stage.write_bytes("curves.svg", plots.curves(folds[-1].label_N, folds[-1].scores))
+    stage.write_bytes("reliability.svg", plots.reliability(scored[-1].label_N, _probabilities(scored[-1])))
     stage.write_bytes("card.html", pages.card(name, about, folds).encode())
     return stage.commit(_parents(list(trained), features), inputs(cfg), _means(rows))
 
@@ -86,16 +90,24 @@ def table(artifact: Artifact, beside: published.Figures) -> str:
         lines.append(f"{name:32}" + "".join(f"{'-' if v is None else format(v, '.3f'):>9}" for v in figures.values()))
     for name, values in beside.items():
         lines.append(f"{'published ' + name:32}" + "".join(f"{value:9.3f}" for value in values))
+    lines.append(f"{'the scores as probabilities':32}{'Brier':>9}{'log loss':>9}{'ECE':>9}")
+    for name, honest in artifact.read_json("calibration.json").items():
+        lines.append(f"{name:32}" + "".join(f"{value:9.5f}" for value in honest.values()))
     return "\n".join(lines)
+
+
+def models(cfg: Config, trained: Artifact) -> list[Model]:
+    """What is judged, the one that can be registered first: a mixture per seed, or one of the means of all seeds."""
+    weights, calibration = trained.manifest["weights"], of_json(trained.manifest["calibration"])
+    seeds = cfg.train.seeds
+    if cfg.train.ensemble.bagged:
+        return [Model("all", seeds, weights, calibration)]
+    return [Model(seed, [seed], weights, calibration) for seed in seeds]
 
 
 def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
     """The ONNX members of a fold and seed; a family with one seed for all gives that one."""
-    names = [name for name in trained.manifest["blobs"] if name.endswith(".onnx") and f"/{fold}-seed" in name]
-    families = dict.fromkeys(name.split("/")[0] for name in names)
-    wanted = {family: f"{family}/{fold}-seed{seed}.onnx" for family in families}
-    only = {family: next(name for name in names if name.startswith(f"{family}/")) for family in families}
-    return {f: trained.read_bytes(w if w in names else only[f]) for f, w in wanted.items()}
+    return runs.graphs(trained, runs.fits(trained, fold, [seed]))
 
 
 def first_seed(evaluated: Artifact) -> dict[str, float | None]:
@@ -105,40 +117,59 @@ def first_seed(evaluated: Artifact) -> dict[str, float | None]:
     return {name: found[name] for name in metrics.NAMES}
 
 
-def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) -> dict[str, Any]:
-    """The scored rows of one fold: labels, times, cards, and for every seed the scores of every model."""
-    assert fold.score is not None
-    names, card = FeatureSet.of(cfg.features, cfg.data).names, cfg.data.split.exclude_known
+@dataclass(frozen=True)
+class _Judgement:
+    """A run's models (the one that can be registered first), their test folds' rows, and from where on each flags."""
+
+    models: list[Model]
+    folds: list[ScoredFold]
+    limits: dict[str, float]  # of the members in log-odds, of the ensemble as a score
+
+
+def _judgement(cfg: Config, trained: Artifact, features: Artifact) -> _Judgement:
     customer = context.customer(cfg.data)
-    columns = [cfg.data.id, cfg.data.event_time, "label", *([customer] if customer else []), *names]
-    rows = featurize.table(features, columns, fold.score & pc.is_valid(pc.field("label")))
-    x_NF = np.stack([rows[name].to_numpy() for name in names], axis=1)
-    scores = []
-    for seed in cfg.train.seeds:
-        members = member_graphs(trained, fold.name, seed)
-        weights = [trained.manifest["weights"][family] for family in members]
-        result = Scorer(graph.merge(members, weights, 0.0, len(names))).score(x_NF)
-        by_model = dict(zip(members, result.member_logits_NM.T, strict=True)) | {"ensemble": result.logit_N}
-        scores.append(by_model)
-    first = {f"logit_{model}": pa.array(values) for model, values in scores[0].items()}
-    kept = rows.select(columns[: len(columns) - len(names)])
+    about = [cfg.data.id, cfg.data.event_time, "label", *([customer] if customer else [])]
+    names, judged = FeatureSet.of(cfg.features, cfg.data).names, models(cfg, trained)
+    folds = scoring.score(features, trained, protocol.of(cfg, features).test, about, names, judged)
+    limits = operating.thresholds(trained, cfg.register.flagged_share)
+    chosen = threshold.decide(choosing.rows(cfg, trained, features, judged[0]), cfg.register)
+    return _Judgement(judged, folds, {**limits, ENSEMBLE: chosen.threshold})
+
+
+def _kept(one: ScoredFold) -> pa.Table:
+    """The rows with the log-odds and the score of the first model."""
+    logits = {f"logit_{model}": pa.array(values) for model, values in one.logits[0].items()}
+    columns = dict(zip(one.table.column_names, one.table.columns, strict=True))
+    return pa.table({**columns, **logits, "score": one.score[0]})
+
+
+def _figures(cfg: Config, one: ScoredFold, judged: list[Model]) -> Iterator[dict[str, Any]]:
+    card, time_N = cfg.data.split.exclude_known, micros(one.table[cfg.data.event_time])
+    card_N = one.table[card].to_numpy() if card else None
+    for model, by_member in zip(judged, one.logits, strict=True):
+        for member, logit_N in by_member.items():
+            figures = metrics.figures(one.label_N, logit_N, time_N, card_N)
+            yield {"fold": one.fold, "seed": model.name, "model": member, **figures}
+
+
+def _probabilities(one: ScoredFold) -> dict[str, np.ndarray]:
+    """The ensemble's probabilities as they are mixed and, where it is calibrated, as they are served."""
+    mixed_N, served_N = expit(one.logits[0][ENSEMBLE].astype(np.float64)), one.score[0].astype(np.float64)
+    same = np.allclose(mixed_N, served_N, rtol=0, atol=1e-6)
+    return {ENSEMBLE: mixed_N} if same else {ENSEMBLE: mixed_N, f"{ENSEMBLE}, calibrated": served_N}
+
+
+def _reliability(scored: list[ScoredFold]) -> dict[str, dict[str, float]]:
+    """How far each model's probabilities can be taken at their word: means over the folds, of the first model."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for one in scored:
+        members = {name: expit(logit_N.astype(np.float64)) for name, logit_N in one.logits[0].items()}
+        for name, probability_N in {**members, **_probabilities(one)}.items():
+            found.setdefault(name, []).append(reliability.figures(one.label_N, probability_N))
     return {
-        "fold": fold.name,
-        "label": rows["label"].to_numpy(),
-        "time": micros(rows[cfg.data.event_time]),
-        "card": rows[card].to_numpy() if card else None,
-        "customer": rows[customer].to_numpy() if customer else None,
-        "limits": operating.thresholds(trained, cfg.register.flagged_share),
-        "scores": scores,
-        "table": pa.table({**dict(zip(kept.column_names, kept.columns, strict=True)), **first}),
+        model: {name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]}
+        for model, folds in found.items()
     }
-
-
-def _judged(one: dict[str, Any], seeds: list[int]) -> Iterator[dict[str, Any]]:
-    for seed, by_model in zip(seeds, one["scores"], strict=True):
-        for model, score_N in by_model.items():
-            figures = metrics.figures(one["label"], score_N, one["time"], one["card"])
-            yield {"fold": one["fold"], "seed": seed, "model": model, **figures}
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
@@ -152,12 +183,21 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
-def _rows(one: dict[str, Any]) -> Scored:
-    """What the judgements of a run's card look at: the first seed's scores."""
-    flagged = {model: score_N >= one["limits"][model] for model, score_N in one["scores"][0].items()}
-    ids = one["table"].column(0).to_numpy()
-    capacity = one["card"] is not None
-    return Scored(one["fold"], ids, one["label"], one["time"], one["customer"], one["scores"][0], flagged, capacity)
+def _rows(cfg: Config, one: ScoredFold, judged: _Judgement) -> Scored:
+    """What the judgements of a run's card look at: the first model's log-odds, the ensemble's as calibrated."""
+    logits, curve, customer = one.logits[0], judged.models[0].calibration, context.customer(cfg.data)
+    flagged = {name: logit_N >= judged.limits[name] for name, logit_N in logits.items() if name != ENSEMBLE}
+    served_N = logits[ENSEMBLE] if curve is None else curve.logit(logits[ENSEMBLE])
+    return Scored(
+        one.fold,
+        one.table[cfg.data.id].to_numpy(),
+        one.label_N,
+        micros(one.table[cfg.data.event_time]),
+        one.table[customer].to_numpy() if customer else None,
+        {**logits, ENSEMBLE: served_N},
+        {**flagged, ENSEMBLE: one.score[0] >= judged.limits[ENSEMBLE]},
+        cfg.data.split.exclude_known is not None,
+    )
 
 
 def _parents(runs: list[str], features: Artifact) -> dict[str, str]:

@@ -33,7 +33,7 @@ from workloads import (
     validate,
 )
 
-VERSION = 4
+VERSION = 5
 Step = Callable[[Config], Artifact]
 BUILD: dict[str, Step] = {
     "ingest": ingest.run,

@@ -5,6 +5,7 @@ Writes: model version: model.onnx, native members, feature definitions, referenc
 Run:    python -m workloads.register register.minimum_average_precision=0.6
 """
 
+import dataclasses
 import json
 from typing import Any
 
@@ -22,13 +23,13 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
-from workbench.models import bundle, graph, inputs, native
+from workbench.models import bundle, graph, inputs, native, runs
 from workbench.models.scorer import Scorer
 from workbench.progress import say
-from workbench.release import gates
+from workbench.release import choosing, gates, threshold
 from workloads import door, evaluate, featurize, train
 
-VERSION = 3
+VERSION = 5
 
 
 def key(cfg: Config) -> str:
@@ -44,26 +45,25 @@ def run(cfg: Config) -> Artifact:
     refuse_many(cfg)
     evaluated, trained, features = evaluate.run(cfg), train.run(cfg), featurize.run(cfg)
     cluster.up(cfg)
-    graphs = evaluate.member_graphs(trained, protocol.TEST, cfg.train.seeds[0])
-    feature_set = FeatureSet.of(cfg.features, cfg.data)
-    weights = {f: w for f, w in trained.manifest["weights"].items() if w}  # the others would only cost time
-    model = graph.merge({f: graphs[f] for f in weights}, list(weights.values()), 0.0, len(feature_set.names))
+    feature_set, judged = FeatureSet.of(cfg.features, cfg.data), evaluate.models(cfg, trained)[0]
+    weights = {f: w for f, w in judged.weights.items() if w}  # the others would only cost time
+    bags = {f: fits for f, fits in runs.fits(trained, protocol.TEST, judged.seeds).items() if f in weights}
+    graphs, natives = runs.graphs(trained, bags), runs.natives(trained, bags)
+    weights = {family: weights[family] for family in graphs}
+    model = graph.merge(graphs, list(weights.values()), 0.0, len(feature_set.names), judged.calibration)
     tested = _features(cfg, features, protocol.of(cfg, features).test[0].score)
-    natives = {
-        family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in weights
-    }
     places = {family: inputs.places_of(getattr(cfg.train, family), feature_set.names) for family in weights}
     rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, places, tested)
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
-    threshold = _threshold(cfg, trained, weights)
-    about = {"members": list(weights), "weights": list(weights.values()), "threshold": threshold}
+    decision = threshold.decide(choosing.rows(cfg, trained, features, judged), cfg.register)
+    about = {"members": list(weights), "weights": list(weights.values()), "threshold": decision.threshold}
     reference = _reference(cfg, features, model, evaluated) | _inputs(cfg, features, model, tested)
     files = {
         bundle.MODEL: model,
         **{f"members/{family}": content for family, content in natives.items()},
         "features.json": json.dumps(feature_set.to_json(), indent=1).encode(),
         "reference.json": json.dumps(reference).encode(),
-        "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences), indent=1).encode(),
+        "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences, decision), indent=1).encode(),
     }
     signing = Keys(cfg.keys.folder).signing()
     parents = {"run": trained.key, "evaluation": evaluated.key, "features": features.key}
@@ -108,25 +108,23 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
 def _differences(
     cfg: Config, model: bytes, natives: dict[str, bytes], places: dict[str, list[int]], tested: dict[str, Any]
 ) -> dict[str, float]:
-    """For each member the largest difference of its probability from its framework's own."""
+    """For each member the largest difference of its probability from its framework's own; of a bag, from their mean."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
     ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF, places)
+    families = dict.fromkeys(name.partition("/")[0] for name in natives)
     return {
-        family: float(np.abs(_probability(logit_N) - _probability(theirs[family])).max())
-        for family, logit_N in zip(natives, ours, strict=True)
+        family: float(np.abs(_probability(logit_N) - _probability(_mean(theirs, family))).max())
+        for family, logit_N in zip(families, ours, strict=True)
     }
+
+
+def _mean(theirs: dict[str, np.ndarray], family: str) -> np.ndarray:
+    """The mean log-odds of a family's fits."""
+    return np.mean([logit_N for name, logit_N in theirs.items() if name.partition("/")[0] == family], axis=0)
 
 
 def _probability(logit_N: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit_N.astype(np.float64)))
-
-
-def _threshold(cfg: Config, trained: Artifact, weights: dict[str, float]) -> float:
-    """The probability above which the configured share of the validation rows is flagged."""
-    entry = next(file for file in trained.files if file.name.startswith("validation-"))
-    validation = snapshots.read_file(trained, entry)
-    logit_NM = np.stack([validation[family].to_numpy() for family in weights], axis=1)
-    return float(np.quantile(_probability(logit_NM @ np.array(list(weights.values()))), 1 - cfg.register.flagged_share))
 
 
 def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifact) -> dict[str, Any]:
@@ -157,7 +155,12 @@ def _inputs(cfg: Config, features: Artifact, model: bytes, tested: dict[str, Any
 
 
 def _card(
-    cfg: Config, trained: Artifact, evaluated: Artifact, about: dict[str, Any], differences: dict[str, float]
+    cfg: Config,
+    trained: Artifact,
+    evaluated: Artifact,
+    about: dict[str, Any],
+    differences: dict[str, float],
+    decision: threshold.Decision,
 ) -> dict[str, Any]:
     return {
         "experiment": cfg.name,
@@ -168,6 +171,10 @@ def _card(
         "test": evaluated.figures,
         "intervals_95": evaluated.read_json("intervals.json"),
         "largest_difference_to_framework": differences,
+        "decision": {**dataclasses.asdict(decision), "rows": "validation"},
+        "calibration": trained.manifest["calibration"],
+        "calibration_test": evaluated.read_json("calibration.json"),
+        "seeds": cfg.train.seeds if cfg.train.ensemble.bagged else cfg.train.seeds[:1],
         "code": trained.manifest["code"],
         **about,
     }

@@ -1,7 +1,7 @@
-"""Train every family on every fold, and choose rounds, epochs and the ensemble's weights on the selecting folds.
+"""Train every family on every fold; on the selecting folds choose rounds, epochs, the ensemble's weights, calibration.
 
 Reads:  feature snapshot
-Writes: run: native models, ONNX members, validation log-odds, history.parquet, chosen steps and weights
+Writes: run: native models, ONNX members, validation log-odds, history.parquet, chosen steps, weights, calibration
 Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray
 
 from workbench import cluster, tracking
 from workbench.config import Config
@@ -21,14 +22,14 @@ from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
-from workbench.training import ensemble
 from workbench.training import run as training
-from workbench.training.fits import Fold, average_precision
+from workbench.training.fits import average_precision
+from workbench.training.mixture import Mixture, mixture
 from workbench.training.run import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
-VERSION = 6
+VERSION = 7
 
 
 def key(cfg: Config) -> str:
@@ -37,8 +38,17 @@ def key(cfg: Config) -> str:
     return digest("train", VERSION, featurize.key(cfg), inputs(cfg))
 
 
+def fits_key(cfg: Config) -> str:
+    """The name of the checkpoints: runs that mix the same fits otherwise find them there and fit nothing again."""
+    return digest("fits", VERSION, featurize.key(cfg), _fit_inputs(cfg))
+
+
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a run depends on besides the features."""
+    return {**_fit_inputs(cfg), "ensemble": cfg.train.ensemble, "calibration": cfg.train.calibration}
+
+
+def _fit_inputs(cfg: Config) -> dict[str, Any]:
     needed = [*cfg.train.families, *training.anomaly_features(cfg.train)]
     families = {family: getattr(cfg.train, family) for family in needed}
     judged = cfg.evaluate
@@ -59,13 +69,14 @@ def run(cfg: Config) -> Artifact:
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
     with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
-        trained = _train(cfg, features, folds, name)
-        selected = [_selected(cfg, features, fold, trained) for fold in folds.select]
-        weights = ensemble.weights(selected)
+        trained = _train(cfg, features, folds, fits_key(cfg))
+        selected = _selected(cfg, features, folds, trained)
+        chosen = mixture({name: (y, z) for name, (_, y, z) in selected.items()}, cfg.train)
+        _say(trained, chosen)
         stage = store.stage("runs", name)
         _write_models(stage, trained)
-        _write_tables(stage, trained, selected, folds)
-        figures = _figures(trained, selected, weights)
+        _write_tables(stage, trained, selected)
+        figures = _figures(trained, [(y, z) for _, y, z in selected.values()], chosen.weights)
         for row in _history(trained):
             tracked.log(row["step"], {f"{row['family']}/{row['fit']}/{row['metric']}": row["value"]})
         tracked.summary(figures)
@@ -73,7 +84,9 @@ def run(cfg: Config) -> Artifact:
             {"features": features.key},
             inputs(cfg),
             figures,
-            weights=dict(zip(trained, weights, strict=True)),
+            weights=dict(zip(trained, chosen.weights, strict=True)),
+            calibration=chosen.calibration and chosen.calibration.to_json(),
+            calibration_assessed=chosen.assessed,
             steps={family: one.steps for family, one in trained.items()},
         )
         tracked.artifact(artifact, "run")
@@ -104,13 +117,32 @@ def _train(cfg: Config, features: Artifact, folds: Protocol, name: str) -> dict[
 
 
 def _selected(
-    cfg: Config, features: Artifact, fold: Fold, trained: dict[str, Trained]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [N] and the members' log-odds [N, M] of a selecting fold's scored rows."""
-    assert fold.score is not None
-    labelled = fold.score & pc.is_valid(pc.field("label"))
-    label = featurize.table(features, [cfg.data.id, "label"], labelled)["label"].to_numpy()
-    return label, np.stack([one.logits_N(fold.name) for one in trained.values()], axis=1)
+    cfg: Config, features: Artifact, folds: Protocol, trained: dict[str, Trained]
+) -> dict[str, tuple[pa.Table, np.ndarray, np.ndarray]]:
+    """Ids and times, labels [N] and the members' log-odds [N, M] of each selecting fold's scored rows, read by tasks.
+
+    No fit saw the rows that it scores: these are out-of-fold log-odds, by the fits of the chosen number of steps.
+    """
+    columns = [cfg.data.id, cfg.data.event_time, "label"]
+    read = ray.remote(featurize.table)
+    asked = {
+        fold.name: read.remote(features, columns, fold.score & pc.is_valid(pc.field("label")))
+        for fold in folds.select
+        if fold.score is not None
+    }
+    found = {}
+    for name, reference in asked.items():
+        rows = ray.get(reference)
+        logits_NM = np.stack([one.logits_N(name) for one in trained.values()], axis=1)
+        found[name] = (rows.select(columns[:2]).rename_columns(["id", "time"]), rows["label"].to_numpy(), logits_NM)
+    return found
+
+
+def _say(trained: dict[str, Trained], chosen: Mixture) -> None:
+    shares = [f"{family} {weight:.3g}" for family, weight in zip(trained, chosen.weights, strict=True)]
+    say(f"  mixture: {', '.join(shares)}")
+    for method, figures in chosen.assessed.items():
+        say(f"  calibration {method}: {', '.join(f'{name} {value:.5f}' for name, value in figures.items())}")
 
 
 def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
@@ -121,20 +153,14 @@ def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
                 stage.write_bytes(f"{family}/{fold}-seed{seed}.onnx", fitted.onnx)
 
 
-def _write_tables(stage: Stage, trained: dict[str, Trained], selected: list[Any], folds: Protocol) -> None:
-    history = write_table(stage.store.fs, stage.folder, pa.Table.from_pylist(_history(trained)), "history")
-    stage.files.append(history)
+def _write_tables(stage: Stage, trained: dict[str, Trained], selected: dict[str, Any]) -> None:
+    tables = {"history": pa.Table.from_pylist(_history(trained))}
     for family, one in trained.items():
-        for attempt, segment in one.segments.items():
-            name = f"segment-{family}-{attempt:04}"
-            stage.files.append(write_table(stage.store.fs, stage.folder, segment, name))
-    for fold, (label_N, logits_NM) in zip(folds.select, selected, strict=True):
-        columns = dict(zip(trained, logits_NM.T, strict=True))
-        stage.files.append(
-            write_table(
-                stage.store.fs, stage.folder, pa.table({"label": label_N, **columns}), f"validation-{fold.name}"
-            )
-        )
+        tables |= {f"segment-{family}-{attempt:04}": segment for attempt, segment in one.segments.items()}
+    for fold, (rows, label_N, logits_NM) in selected.items():
+        members = dict(zip(trained, logits_NM.T, strict=True))
+        tables[f"validation-{fold}"] = pa.table({"id": rows["id"], "time": rows["time"], "label": label_N, **members})
+    stage.files += [write_table(stage.store.fs, stage.folder, table, name) for name, table in tables.items()]
 
 
 def _history(trained: dict[str, Trained]) -> list[dict[str, Any]]:

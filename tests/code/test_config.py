@@ -149,6 +149,12 @@ FAULTS = {
     "train.xgboost.subsample=0": "train.xgboost.subsample=0.0 must be greater than 0 and at most 1",
     "train.xgboost.max_bin=1": "train.xgboost.max_bin=1 must be at least 2",
     "train.xgboost.reg_lambda=inf": "train.xgboost.reg_lambda=inf must be at least 0 and finite",
+    "data.split.folds=0": "data.split.folds=0 must be at least 1",
+    "train.ensemble.method=mean": "train.ensemble.method=mean is unknown. Use one of: greedy, stacked, grid",
+    "train.calibration.method=beta": "train.calibration.method=beta is unknown. Use one of: none, platt, isotonic",
+    "register.threshold.rule=best": "register.threshold.rule=best is unknown. Use one of: flagged_share, cost",
+    "register.threshold.rule=capacity": "rule=capacity needs register.threshold.capacity. Set it or change the rule",
+    "register.threshold.amount=customer_id": "amount=customer_id is no money column .* Use one of amount_minor",
     "train.seeds=[-1]": r"train.seeds=\[-1\] must name at least one number from 0 to 2147483647",
     "evaluate.published=typo": "evaluate.published=typo is no published table. Use null or one of: chapter_3_test, ch",
     "evaluate.published=source": "evaluate.published=source is no published table",
@@ -168,6 +174,31 @@ def test_a_fault_that_types_cannot_show_is_told_with_its_key(override: str, said
     with pytest.raises(ConfigError, match=said) as caught:
         door.composed([override])
     assert str(caught.value).count("\n  - ") == 1, "and nothing else is blamed"
+
+
+def test_costs_need_a_price_and_an_amount() -> None:
+    with pytest.raises(ConfigError) as caught:
+        door.composed(["register.threshold.rule=cost"])
+    assert str(caught.value).count("\n  - register.threshold.rule=cost needs register.threshold.") == 2
+    door.composed(
+        ["register.threshold.rule=cost", "register.threshold.cost_false_positive_minor=500",
+         "register.threshold.amount=amount_minor"]
+    )  # fmt: skip
+
+
+def test_a_fold_of_its_own_for_calibration_needs_a_second_one() -> None:
+    own = ["train.calibration.method=platt", "train.calibration.rows=last_fold"]
+    with pytest.raises(ConfigError, match=r"last_fold needs a second fold .* Use rows=crossed"):
+        door.composed(own)
+    door.composed(["experiment=published", *own])
+    door.composed(["experiment=credit", "data.split.folds=5", *own])
+
+
+def test_all_tenths_are_too_many_for_six_members() -> None:
+    six = "train.families=[xgboost,lightgbm,random_forest,logistic_regression,torch_mlp,keras_mlp]"
+    with pytest.raises(ConfigError, match=r"tries every mixture, too many of 6 families. Use greedy or stacked"):
+        door.composed([six, "train.ensemble.method=grid"])
+    door.composed([six, "train.ensemble.method=greedy"])
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -221,7 +252,7 @@ NUMBERS = [key for name in SECTIONS for key in numbers(name, typing.get_type_hin
 
 
 def test_every_number_is_found() -> None:
-    assert len(NUMBERS) == 143
+    assert len(NUMBERS) == 148
 
 
 @pytest.mark.parametrize("key", NUMBERS)

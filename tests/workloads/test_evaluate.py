@@ -91,7 +91,7 @@ class TestTheCard:
         assert html.count("<svg") >= 7
 
     def test_is_made_once(self, cfg: Config, evaluated: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(evaluate, "_score_fold", lambda *_: pytest.fail("it worked again"))
+        monkeypatch.setattr(evaluate, "_judgement", lambda *_: pytest.fail("it worked again"))
         assert evaluate.run(cfg).key == evaluated.key
 
 

@@ -1,4 +1,7 @@
-"""The threshold at which each model is judged: it flags a share of the validation rows, as at registration."""
+"""The threshold at which each member is judged alone: it flags a share of the validation rows.
+
+The ensemble has that of its registration, see `release/threshold.py`.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -8,10 +11,7 @@ from workbench.data.store import Artifact
 
 
 def thresholds(run: Artifact, flagged_share: float) -> dict[str, float]:
-    """In log-odds, of every member and of the ensemble; rows at or above it are flagged."""
+    """In log-odds, of every member; rows at or above it are flagged."""
     entries = [entry for entry in run.files if entry.name.startswith("validation-")]
     rows = pa.concat_tables([snapshots.read_file(run, entry) for entry in entries])
-    weights = run.manifest["weights"]
-    logits = {name: rows[name].to_numpy().astype(np.float64) for name in weights}
-    mixed_N = np.sum([weight * logits[name] for name, weight in weights.items()], axis=0)
-    return {name: float(np.quantile(z_N, 1 - flagged_share)) for name, z_N in {**logits, "ensemble": mixed_N}.items()}
+    return {name: float(np.quantile(rows[name].to_numpy(), 1 - flagged_share)) for name in run.manifest["weights"]}

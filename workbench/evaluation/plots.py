@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from workbench.evaluation.reliability import curve
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#555555", "#CC79A7")  # Okabe and Ito: told apart by everybody
 POINTS = 400  # of a curve; more cannot be seen
 Array = NDArray[Any]
@@ -31,6 +33,32 @@ def curves(label_N: Array, logits: dict[str, Array]) -> bytes:
         figure.savefig(sink, format="svg", metadata={"Date": None})
         pyplot.close(figure)
     return sink.getvalue()
+
+
+def reliability(label_N: Array, probabilities: dict[str, Array]) -> bytes:
+    """One SVG: the observed share of bad against the predicted one, with 95 % intervals; a line per model."""
+    style = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    with pyplot.rc_context(style):
+        figure, axes = pyplot.subplots(figsize=(4.6, 3.8), layout="constrained")
+        for colour, (name, probability_N) in zip(COLOURS, probabilities.items(), strict=False):
+            _reliability(axes, curve(label_N, probability_N), name, colour)
+        axes.loglog([1e-4, 1], [1e-4, 1], color="#999999", linewidth=0.8, linestyle=":")
+        axes.set(title="Reliability", xlabel="predicted share of bad", ylabel="observed share, 95 %")
+        axes.legend(frameon=False, fontsize=8)
+        sink = io.BytesIO()
+        figure.savefig(sink, format="svg", metadata={"Date": None})
+        pyplot.close(figure)
+    return sink.getvalue()
+
+
+def _reliability(axes: Axes, groups: dict[str, list[float]], name: str, colour: str) -> None:
+    seen = {key: np.array(values) for key, values in groups.items()}
+    shown = (seen["observed"] > 0) & (seen["predicted"] > 0)
+    predicted, observed, low, high = (seen[key][shown] for key in ("predicted", "observed", "low", "high"))
+    axes.errorbar(
+        predicted, observed, (observed - low, high - observed), fmt="o-", color=colour, label=name, markersize=3,
+        linewidth=1, elinewidth=0.6,
+    )  # fmt: skip
 
 
 def _thin(x: Array, y: Array) -> tuple[Array, Array]:

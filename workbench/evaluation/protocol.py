@@ -67,8 +67,17 @@ def of(cfg: Config, features: Artifact) -> Protocol:
 
 def _stratified(cfg: Config) -> Protocol:
     part = pc.field("part")
-    select = Fold("select", _share(cfg, part == "train"), part == "valid")
-    return Protocol((select,), (Fold(TEST, _share(cfg, part != "test"), part == "test"),))
+    return Protocol(_selecting(cfg), (Fold(TEST, _share(cfg, part != "test"), part == "test"),))
+
+
+def _selecting(cfg: Config) -> tuple[Fold, ...]:
+    """The validation part, or each of several folds scored by fits on the others; no row of them tests."""
+    part, folds = pc.field("part"), cfg.data.split.folds
+    if folds == 1:
+        return (Fold("select", _share(cfg, part == "train"), part == "valid"),)
+    names = [dealing.fold_name(fold) for fold in range(folds)]
+    others = {one: part.isin([other for other in names if other != one]) for one in names}
+    return tuple(Fold(f"select-{one}", _share(cfg, others[one]), part == one) for one in names)
 
 
 def _kfold(cfg: Config) -> Protocol:

@@ -41,6 +41,11 @@ def _fold_faults(cfg: Config) -> Iterator[str]:
             "evaluate.protocol=kfold would train on the future of data.split.kind=time. Use"
             " evaluate.protocol=prequential, or data.split.kind=stratified where time says nothing."
         )
+    if cfg.data.split.folds > 1:
+        yield (
+            f"data.split.folds={cfg.data.split.folds} deals the rows that evaluate.protocol=kfold deals by"
+            " evaluate.folds. Use data.split.folds=1."
+        )
     if judged.fold is not None and judged.fold >= judged.folds:
         yield f"evaluate.fold={judged.fold} must be from 0 to {judged.folds - 1} (evaluate.folds={judged.folds})."
 

@@ -28,7 +28,10 @@ def draws(values: Array, seed: int) -> Array:
 
 
 def stratified(ids: Array, labels: Array, split: SplitConfig, groups: Array | None = None) -> pa.Array:
-    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down)."""
+    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down).
+
+    With several folds each row that does not test is of one of them, `fold-0` and so on, instead of `train` or `valid`.
+    """
     if groups is not None:
         return _by_place(places(ids, labels, split, groups), split)
     order = hashes(ids, split.seed)
@@ -39,7 +42,15 @@ def stratified(ids: Array, labels: Array, split: SplitConfig, groups: Array | No
         test, valid = int(len(rows) * split.test_share), int(len(rows) * split.validation_share)
         parts[rows[:test]] = "test"
         parts[rows[test : test + valid]] = "valid"
+        if split.folds > 1:
+            names = np.array([fold_name(fold) for fold in range(split.folds)], dtype=object)
+            parts[rows[test:]] = names[np.arange(len(rows) - test) % split.folds]
     return pa.array(parts, pa.string())
+
+
+def fold_name(fold: int) -> str:
+    """The part of a fold's rows."""
+    return f"fold-{fold}"
 
 
 def places(ids: Array, labels: Array, split: SplitConfig, groups: Array | None = None) -> Array:
@@ -67,5 +78,9 @@ def _codes(groups: Array) -> tuple[Array, Array]:
 
 
 def _by_place(place_N: Array, split: SplitConfig) -> pa.Array:
-    valid = place_N < split.test_share + split.validation_share
-    return pa.array(np.where(place_N < split.test_share, "test", np.where(valid, "valid", "train")), pa.string())
+    if split.folds > 1:
+        beyond_N = np.maximum(place_N - split.test_share, 0) / (1 - split.test_share)
+        kept_N = np.array([fold_name(int(one)) for one in beyond_N * split.folds], dtype=object)
+    else:
+        kept_N = np.where(place_N < split.test_share + split.validation_share, "valid", "train").astype(object)
+    return pa.array(np.where(place_N < split.test_share, "test", kept_N), pa.string())

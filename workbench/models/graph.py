@@ -1,7 +1,7 @@
 """ONNX graphs of one shape: from `features` float32 [N, F] to `logit` float32 [N]; and many of them merged into one.
 
-The merged graph is linear in log-odds: logit = sum of weight x member's logit, score = 1 / (1 + exp(-logit)). A stack's
-explanation is then the same mixture of its members' exact explanations.
+The merged graph is linear in log-odds: logit = sum of weight x member's logit. A stack's explanation is then the same
+mixture of its members' exact explanations. score = 1 / (1 + exp(-logit)), of calibrated log-odds where there are any.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+
+from workbench.models import calibration as calibrated
+from workbench.models.calibration import Calibration
 
 INPUT, OUTPUT = "features", "logit"
 SCORE, MEMBERS = "score", "member_logits"
@@ -66,15 +69,19 @@ def select_inputs(content: bytes, places: Sequence[int], features: int) -> bytes
     return bytes(model.SerializeToString())
 
 
-def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float, features: int) -> bytes:
+def merge(
+    members: dict[str, bytes],
+    weights: Sequence[float],
+    intercept: float,
+    features: int,
+    calibration: Calibration | None = None,
+) -> bytes:
     """One graph that scores all members: outputs `score` [N], `logit` [N] and `member_logits` [N, M]."""
-    body = None
-    for name, content in members.items():
-        part = compose.add_prefix(levelled(onnx.load_from_string(content)), f"{name}/")
-        body = part.graph if body is None else compose.merge_graphs(body, part.graph, io_map=[])
-    assert body is not None, "an ensemble has at least one member"
+    body = _side_by_side(members)
+    last, constants = calibrated.nodes(calibration, OUTPUT, "calibrated") if calibration else ([], [])
+    sure = helper.make_node("Sigmoid", ["calibrated" if calibration else OUTPUT], [SCORE], name="score")
     graph = helper.make_graph(
-        [*_share_input(list(members)), *body.node, *_mixture(list(members))],
+        [*_share_input(list(members)), *body.node, *_mixture(list(members)), *last, sure],
         "ensemble",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", features])],
         [
@@ -82,8 +89,45 @@ def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float,
             helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N"]),
             helper.make_tensor_value_info(MEMBERS, TensorProto.FLOAT, ["N", len(members)]),
         ],
-        [*body.initializer, *_constants(weights, intercept)],
+        [*body.initializer, *_constants(weights, intercept), *constants],
     )
+    return _checked(graph)
+
+
+def averaged(parts: Sequence[bytes]) -> bytes:
+    """One member whose `logit` [N] is the mean of several graphs', such as the fits of several seeds."""
+    if len(parts) == 1:
+        return parts[0]
+    members = {f"fit{number}": content for number, content in enumerate(parts)}
+    body, names = _side_by_side(members), list(members)
+    mean = helper.make_node("Mean", [f"{name}/{OUTPUT}" for name in names], [OUTPUT], name="mean")
+    graph = helper.make_graph(
+        [*_share_input(names), *body.node, mean],
+        "bag",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", _width(parts[0])])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N"])],
+        list(body.initializer),
+    )
+    return _checked(graph)
+
+
+def _side_by_side(members: dict[str, bytes]) -> onnx.GraphProto:
+    """The nodes and constants of all members, each under its name."""
+    body = None
+    for name, content in members.items():
+        part = compose.add_prefix(levelled(onnx.load_from_string(content)), f"{name}/")
+        body = part.graph if body is None else compose.merge_graphs(body, part.graph, io_map=[])
+    assert body is not None, "an ensemble has at least one member"
+    return body
+
+
+def _width(content: bytes) -> int:
+    """The number of features that a graph asks for."""
+    (given,) = onnx.load_from_string(content).graph.input
+    return int(given.type.tensor_type.shape.dim[1].dim_value)
+
+
+def _checked(graph: onnx.GraphProto) -> bytes:
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ray-ai-workbench")
     onnx.checker.check_model(model, full_check=True)
@@ -112,7 +156,6 @@ def _mixture(names: list[str]) -> list[onnx.NodeProto]:
         helper.make_node("Concat", [f"{name}/column" for name in names], [MEMBERS], axis=1, name="members"),
         helper.make_node("MatMul", [MEMBERS, "weights"], ["mixed"], name="mix"),
         helper.make_node("Add", ["mixed", "intercept"], [OUTPUT], name="shift"),
-        helper.make_node("Sigmoid", [OUTPUT], [SCORE], name="score"),
     ]
 
 

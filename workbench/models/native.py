@@ -16,13 +16,16 @@ from workbench.models.composition import Member, appended
 def logits(
     members: Mapping[str, bytes], x_NF: np.ndarray, places: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, np.ndarray]:
-    """Log-odds [N] of each family's file for raw features [N, F], all families at once; `places`: what each sees."""
+    """Log-odds [N] of each file for raw features [N, F], all at once; the name before a / is its family.
+
+    `places` says which of the features a family sees.
+    """
     import ray
 
     alone, x = ray.remote(max_calls=1)(_logits), ray.put(x_NF)  # a process ends with its call
-    seen = places or {}
-    asked = {family: alone.remote(family, content, x, seen.get(family)) for family, content in members.items()}
-    return {family: np.asarray(ray.get(answer)) for family, answer in asked.items()}
+    seen, families = places or {}, {name: name.partition("/")[0] for name in members}
+    asked = {name: alone.remote(families[name], one, x, seen.get(families[name])) for name, one in members.items()}
+    return {name: np.asarray(ray.get(answer)) for name, answer in asked.items()}
 
 
 def _logits(family: str, content: bytes, x_NF: np.ndarray, places: Sequence[int] | None) -> np.ndarray:

@@ -17,6 +17,8 @@ def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], besi
         seconds=seconds,
         models=_models(done["evaluate"], beside),
         curves=done["evaluate"].read_bytes("curves.svg").decode().partition("<svg")[2],
+        reliability=done["evaluate"].read_bytes("reliability.svg").decode().partition("<svg")[2],
+        calibration=done["evaluate"].read_json("calibration.json"),
         version=done["register"],
         card=done["register"].read_json("card.json"),
         leak=done["leakcheck"].figures,

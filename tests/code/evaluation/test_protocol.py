@@ -170,6 +170,19 @@ class TestStratified:
         assert (self.chosen(test.train), self.chosen(test.score)) == ([0, 1, 3, 4], [2, 5])
         assert test.name == protocol.TEST
 
+    def test_of_several_folds_each_is_scored_once_by_fits_on_the_others(self, features: Artifact) -> None:
+        cfg = configured()
+        cfg.data.split = SplitConfig(kind="stratified", folds=3)
+        folds = protocol.of(cfg, features)
+        parts = pa.table({"id": range(8), "part": ["fold-0", "fold-1", "fold-2", "test"] * 2})
+
+        def found(rows: Any) -> list[int]:
+            return list(choose(parts, ["id"], rows)["id"].to_pylist())
+
+        assert [found(fold.score) for fold in folds.select] == [[0, 4], [1, 5], [2, 6]]
+        assert [found(fold.train) for fold in folds.select] == [[1, 2, 5, 6], [0, 2, 4, 6], [0, 1, 4, 5]]
+        assert (found(folds.test[0].train), found(folds.test[0].score)) == ([0, 1, 2, 4, 5, 6], [3, 7])
+
 
 class TestKFold:
     ROWS = pa.table({"id": range(50), "place": np.arange(50) / 50, "draw": np.tile([0.1, 0.9], 25)})

@@ -15,6 +15,7 @@ from workloads import door
         ("evaluate.protocol=kfold", "evaluate.protocol=kfold would train on the future"),
         ("experiment=credit evaluate.protocol=kfold evaluate.folds=2", "evaluate.folds=2 must be at least 3"),
         ("experiment=credit evaluate.protocol=kfold evaluate.fold=5", "evaluate.fold=5 must be from 0 to 4"),
+        ("experiment=credit evaluate.protocol=kfold data.split.folds=4", "data.split.folds=4 deals the rows that"),
         ("experiment=credit evaluate.train_share=2", "evaluate.train_share=2 asks for more than all rows"),
         ("experiment=credit evaluate.protocol=prequential", "evaluate.protocol=prequential needs data.split.kind=time"),
         ("evaluate.train_share=0", "evaluate.train_share=0"),

@@ -1,5 +1,7 @@
 """A row's part depends on its id, its class and the seed; on nothing else."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,10 +35,19 @@ def test_shares_that_give_no_whole_rows_are_rounded_down(good: int, bad: int) ->
     assert found.count("valid") == good // 4 + bad // 4
 
 
+def test_folds_deal_the_rows_that_do_not_test_evenly_in_each_class() -> None:
+    folds = parts(split=dataclasses.replace(SPLIT, folds=4))
+    for label, rows in ((0, 3600), (1, 400)):
+        of_class = [part for part, one in zip(folds, LABELS, strict=True) if one == label]
+        assert [of_class.count(f"fold-{fold}") for fold in range(4)] == pytest.approx([rows * 7 / 32] * 4, abs=1)
+    tests = [place for place, part in enumerate(folds) if part == "test"]
+    assert tests == [place for place, part in enumerate(parts()) if part == "test"], "the same rows test"
+
+
 def test_the_order_of_the_rows_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(len(IDS))
-    shuffled = parts(IDS[order], LABELS[order])
-    assert shuffled == [parts()[row] for row in order]
+    shuffled, whole = parts(IDS[order], LABELS[order]), parts()
+    assert shuffled == [whole[row] for row in order]
 
 
 def test_one_seed_gives_one_split_and_another_seed_another() -> None:
@@ -93,6 +104,14 @@ def test_no_group_lies_in_two_parts_or_folds_and_shares_are_about_those_asked_fo
     assert np.bincount(fold) / 4000 == pytest.approx(np.full(5, 0.2), abs=0.03)
     for part in ("test", "valid", "train"):
         assert LABELS[found == part].mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_folds_of_groups_split_no_group_and_the_same_groups_test() -> None:
+    found = np.array(stratified(IDS, LABELS, dataclasses.replace(SPLIT, folds=4), CARDS).to_pylist())
+    assert all(len(set(found[card == CARDS])) == 1 for card in set(CARDS))
+    assert [(found == f"fold-{fold}").mean() for fold in range(4)] == pytest.approx([0.875 / 4] * 4, abs=0.03)
+    whole = np.array(stratified(IDS, LABELS, SPLIT, CARDS).to_pylist())
+    assert np.array_equal(found == "test", whole == "test")
 
 
 def test_rows_of_a_share_are_those_of_every_larger_share_and_spread_over_all_places() -> None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from sklearn.ensemble import RandomForestClassifier
 
 from tests.code.models.linear import member
-from workbench.models import graph
+from workbench.models import graph, logistic_regression, random_forest
+from workbench.models.calibration import Calibration
 from workbench.models.scorer import Scorer
 
 X = np.random.default_rng(0).normal(0, 1, (50, 3)).astype(np.float32)
@@ -64,6 +66,36 @@ def test_merging_is_repeatable_to_the_last_byte() -> None:
 def test_a_weight_for_each_member_or_no_graph() -> None:
     with pytest.raises(onnx.shape_inference.InferenceError, match=r"[Ii]ncompatible dimensions"):
         graph.merge({"a": member(A), "b": member(B)}, [1.0], 0.0, 3)
+
+
+def test_a_bag_is_the_mean_of_its_fits_and_one_fit_is_itself() -> None:
+    bag = graph.averaged([member(A), member(B, 1.0), member(A, 2.0)])
+    found = Scorer(graph.merge({"bag": bag, "b": member(B)}, [0.5, 0.5], 0.0, 3)).score(X).member_logits_NM
+    np.testing.assert_allclose(found, np.stack([(X @ A + X @ B + 1 + X @ A + 2) / 3, X @ B], axis=1), atol=1e-5)
+    assert graph.averaged([member(A)]) == member(A)
+
+
+def test_six_members_and_a_bag_of_forests_make_one_graph() -> None:
+    label = (X[:, 0] + X[:, 1] > 0.5).astype(int)
+    forests = [RandomForestClassifier(5, random_state=seed).fit(X, label) for seed in range(3)]
+    natives = [random_forest.to_bytes(one) for one in forests]
+    numbers = logistic_regression.to_bytes(np.zeros(3), np.ones(3), np.array(A), 0.5)
+    linear = {name: member([one, 1.0, 0.0]) for name, one in zip("cdef", (0.1, 0.2, 0.3, 0.4), strict=True)}
+    members = {
+        "forests": graph.averaged([random_forest.to_onnx(one, 3) for one in natives]),
+        "regression": logistic_regression.to_onnx(numbers, 3),
+        **linear,
+    }
+    weights = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
+    found = Scorer(graph.merge(members, weights, 0.0, 3, Calibration("platt", [0.0], [-0.5], 1.2))).score(X)
+    expected = [
+        np.mean([random_forest.logits(one, X) for one in natives], axis=0),
+        logistic_regression.logits(numbers, X),
+        *(X @ [one, 1.0, 0.0] for one in (0.1, 0.2, 0.3, 0.4)),
+    ]
+    np.testing.assert_allclose(found.member_logits_NM, np.stack(expected, axis=1), atol=2e-3, rtol=1e-4)
+    np.testing.assert_allclose(found.logit_N, np.stack(expected, axis=1) @ weights, atol=2e-3)
+    np.testing.assert_allclose(found.score_N, 1 / (1 + np.exp(0.5 - 1.2 * found.logit_N)), atol=1e-6)
 
 
 def test_a_member_of_some_columns_takes_all_and_looks_at_its_own_in_its_order() -> None:

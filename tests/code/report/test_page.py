@@ -20,6 +20,16 @@ CARD = {
     "weights": [0.6, 0.4],
     "steps": {"xgboost": 120, "torch_mlp": 9},
     "threshold": 0.123456,
+    "calibration": {"method": "platt", "knot": [0.0], "value": [-0.1], "slope": 1.1},
+    "decision": {
+        "rule": "cost",
+        "threshold": 0.123456,
+        "flags_per_day": 84.25,
+        "precision": 0.625,
+        "recall": 0.5,
+        "false_positive_rate": 0.004,
+        "cost_minor_per_day": 1234567.0,
+    },
     "largest_difference_to_framework": {"xgboost": 2e-8, "torch_mlp": 3e-7},
     "code": "0123456789ab",
 }
@@ -75,6 +85,7 @@ LEAKS: dict[str, Any] = {
         {"question": "Does it look ahead?", "on": "all", "skipped": "not asked: the rows have no time"},
     ],
 }  # fmt: skip
+HONEST = {"ensemble": {"brier": 0.00412, "log_loss": 0.0221, "calibration_error": 0.00133}}
 Done = dict[str, Artifact]
 BESIDE = {"Random forest": [0.98, 0.66, 0.3]}
 
@@ -103,7 +114,8 @@ def loop(
         "featurize": finished(store, "features", {"features": 15, "feature_set": "cafe"}, {}),
         "leakcheck": finished(store, "leakchecks", leaks, {}),
         "evaluate": finished(
-            store, "evaluations", figures, {"intervals.json": intervals, "curves.svg": curves},
+            store, "evaluations", figures,
+            {"intervals.json": intervals, "curves.svg": curves, "reliability.svg": curves, "calibration.json": HONEST},
         ),
         "register": finished(store, "models", figures, {"card.json": card}),
         "replay": finished(store, "replays", REPLAYED, {}),
@@ -160,6 +172,28 @@ def test_each_model_has_its_figures_and_its_interval(shown: Page) -> None:
     assert shown.row("xgboost") == ["0.500", "0.010", "0.650 to 0.750", ""], "a figure that there is not is left open"
 
 
+def test_how_honest_the_scores_are_stands_beside_how_they_rank(shown: Page) -> None:
+    assert shown.row("ensemble, as probability") == ["0.00412", "0.02210", "0.00133"]
+    assert shown.tags.count("svg") == 2
+
+
+def test_the_version_says_by_which_rule_it_flags_and_what_that_costs(shown: Page) -> None:
+    assert shown.row("threshold") == ["0.12346, by cost"]
+    assert shown.row("calibration") == ["platt"]
+    (told,) = shown.row("on validation rows it flags")
+    assert " ".join(told.split()) == (
+        "84.2 a day, precision 0.625, recall 0.500, 0.400 % of the good; cost 1,234,567 minor units a day"
+    )
+
+
+def test_a_threshold_that_flags_nothing_has_no_precision_and_no_cost_is_left_out(store: Store) -> None:
+    silent = CARD["decision"] | {"precision": None, "cost_minor_per_day": None}
+    found = Page(page.render("smoke", loop(store, card=changed(CARD, decision=silent, calibration=None)), SECONDS, {}))
+    assert found.row("calibration") == ["none"]
+    assert "precision -," in found.row("on validation rows it flags")[0]
+    assert "cost" not in found.row("on validation rows it flags")[0]
+
+
 def test_published_figures_stand_beside_ours_without_an_interval(shown: Page) -> None:
     assert shown.row("published: Random forest") == ["0.980", "0.660", "", "0.300"]
 
@@ -168,7 +202,7 @@ def test_the_version_says_how_it_was_made(shown: Page) -> None:
     assert shown.row("version") == ["models-1"]
     assert shown.row("members and weights") == ["xgboost 0.6, torch_mlp 0.4"]
     assert shown.row("rounds and epochs, chosen on validation rows") == ["xgboost 120, torch_mlp 9"]
-    assert shown.row("threshold") == ["0.12346"]
+    assert shown.row("threshold") == ["0.12346, by cost"]
     assert shown.row("largest difference to the frameworks' own probabilities") == ["3.0e-07"]
 
 
@@ -235,7 +269,7 @@ def test_the_page_needs_nothing_but_itself(store: Store) -> None:
     html = page.render("smoke", loop(store), SECONDS, BESIDE)
     assert not re.findall(r"https?://|src=|@import|url\(", html)
     assert "script" not in Page(html).tags
-    assert html.count("<svg") == html.count("</svg>") == 1
+    assert html.count("<svg") == html.count("</svg>") == 2
 
 
 @pytest.mark.parametrize("place", ["name", "feature", "member", "reason", "step"])
