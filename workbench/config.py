@@ -15,6 +15,7 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.tuning.config import TuneConfig
 
 MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
 REQUIRED: Any = "???"  # OmegaConf's mark for "the user must say"
@@ -100,6 +101,8 @@ class SplitConfig:
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
+    test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds
+    select_folds: int = 1  # stratified: folds that select; more than 1 share out all rows that do not test
     seed: int = 0  # stratified
 
 
@@ -325,6 +328,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)

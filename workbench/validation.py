@@ -12,12 +12,15 @@ from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published
 from workbench.features import definitions
+from workbench.tuning import rules as tuning
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
     "evaluate.protocol": ("split", "prequential"),
+    "tune.searcher": ("random", "tpe"),
+    "tune.scheduler": ("none", "asha", "median"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -40,7 +43,9 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.trees", "train.random_forest.min_samples_leaf",
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
-            "evaluate.bootstrap_samples", "register.parity_rows",
+            "evaluate.bootstrap_samples", "register.parity_rows", "data.split.select_folds",
+            "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
+            "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
@@ -52,6 +57,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
+            "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
         ),
     ),
@@ -74,16 +80,17 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
     (
         "at least 2", lambda value: 2 <= value < math.inf,
-        ("train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
+        ("tune.reduction", "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
     ),
     ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
+    ("from 1 to 99", lambda value: 1 <= value <= 99, ("tune.grace_percent",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
 
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
+    faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 
@@ -96,11 +103,12 @@ def check_learning(cfg: Config) -> None:
 def lookup(cfg: Any, dotted: str) -> Any:
     """The value at a dotted path such as `serve.port`."""
     for part in dotted.split("."):
-        cfg = getattr(cfg, part)
+        cfg = cfg[part] if isinstance(cfg, dict) else getattr(cfg, part)
     return cfg
 
 
-def _value_faults(cfg: Config) -> Iterator[str]:
+def value_faults(cfg: Config) -> Iterator[str]:
+    """What is wrong with single values."""
     for key, allowed in CHOICES.items():
         if (value := lookup(cfg, key)) not in allowed:
             yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
@@ -119,6 +127,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
+    yield from tuning.objective_faults(cfg.tune)
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:
@@ -161,6 +170,11 @@ def _split_faults(cfg: Config) -> Iterator[str]:
         yield (
             f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no rows to"
             " select, test or train on. Use two shares greater than 0 whose sum is less than 1."
+        )
+    if split.kind == "stratified" and not (split.test_place + 1) * split.test_share <= 1 + 1e-9:
+        yield (
+            f"data.split.test_place={split.test_place} lies beyond the last share of data.split.test_share="
+            f"{split.test_share}. Use a number from 0 to {max(0, round(1 / max(split.test_share, 1e-9)) - 1)}."
         )
 
 

@@ -5,6 +5,7 @@ Writes: run: native models, ONNX members, validation log-odds, history.parquet, 
 Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,16 @@ def run(cfg: Config) -> Artifact:
     features = featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
+    return keep(cfg, features, folds, lambda: _train(cfg, features, folds, name), name)
+
+
+def keep(
+    cfg: Config, features: Artifact, folds: Protocol, made: Callable[[], dict[str, Trained]], name: str
+) -> Artifact:
+    """The run of families that are trained while the tracker looks on."""
+    store = features.store
     with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
-        trained = _train(cfg, features, folds, name)
+        trained = made()
         selected = [_selected(cfg, features, fold, trained) for fold in folds.select]
         weights = ensemble.weights(selected)
         stage = store.stage("runs", name)

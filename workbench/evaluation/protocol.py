@@ -16,6 +16,7 @@ from workbench.config import Config, SplitConfig
 from workbench.data import snapshots
 from workbench.data.labels import TIME
 from workbench.data.store import Artifact
+from workbench.evaluation.split import fold_part
 from workbench.training.fits import Fold
 
 TEST = "test"
@@ -34,8 +35,7 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     split = cfg.data.split
     if split.kind == "stratified":
         part = pc.field("part")
-        select = Fold("select", part == "train", part == "valid")
-        return Protocol((select,), (Fold(TEST, part != "test", part == "test"),))
+        return Protocol(_stratified(split), (Fold(TEST, part != "test", part == "test"),))
     known = _positives(cfg, features)
     if cfg.evaluate.protocol == "prequential":
         selecting, judging = cfg.evaluate.select_starts, cfg.evaluate.fold_starts
@@ -46,6 +46,15 @@ def of(cfg: Config, features: Artifact) -> Protocol:
         tuple(_fold(f"select-{start}", start, cfg, known) for start in selecting),
         tuple(_fold(name, start, cfg, known) for name, start in zip(names, judging, strict=True)),
     )
+
+
+def _stratified(split: SplitConfig) -> tuple[Fold, ...]:
+    """One fold, or as many as share out the rows that do not test."""
+    part = pc.field("part")
+    if split.select_folds == 1:
+        return (Fold("select", part == "train", part == "valid"),)
+    scored = [part == fold_part(number) for number in range(split.select_folds)]
+    return tuple(Fold(f"select-{i}", (part != "test") & ~rows, rows) for i, rows in enumerate(scored))
 
 
 def between(column: str, start: dt.date, days: int) -> pc.Expression:

@@ -38,7 +38,7 @@ class Trained:
 
     def logits_N(self, fold: str) -> np.ndarray:
         """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
-        chosen = [fit.logits_SN[fit.steps.index(self.steps)] for (name, _), fit in self.fits.items() if name == fold]
+        chosen = [fit.logits_at(self.steps) for (name, _), fit in self.fits.items() if name == fold]
         return np.mean(chosen, axis=0)
 
 
@@ -67,7 +67,7 @@ def train_each(
     _check_room(scaling)
     trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
     rows = gather(features, names, order_by, chosen(folds))
-    _check_classes(rows)
+    check_classes(rows)
     waiting, done = list(cfg.families), {}
     running: dict[Any, tuple[str, float]] = {}
     while waiting or running:
@@ -91,7 +91,8 @@ def chosen(folds: Sequence[Fold]) -> dict[str, pc.Expression]:
     return {fold.name: fold.train for fold in folds} | scored
 
 
-def _check_classes(rows: Mapping[str, Gathered]) -> None:
+def check_classes(rows: Mapping[str, Gathered]) -> None:
+    """Raise `InputError` for a fold of one class."""
     for name, one in rows.items():
         if one.classes < 2:
             raise InputError(
@@ -148,7 +149,7 @@ def train(
     seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
-    config = _config(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
+    config = config_of(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
     packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
     return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
@@ -159,11 +160,12 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
     return lambda config: importlib.import_module(f"workbench.training.{family}").train(config)
 
 
-def _config(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
+def config_of(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
+    """What the workers of a family are told."""
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
     if not hyper.encoded:
         return config
-    encode = ray.remote(encoding_of)
+    encode = ray.remote(num_cpus=0)(encoding_of)  # a trial that waits for it holds a CPU
     encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
     counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
     return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}

@@ -26,16 +26,19 @@ def work_off(
     """All fits, packed by name, on rank 0 (None elsewhere).
 
     Fits that select come first and run for `steps`; the others run for the number of steps that those found best.
+    A trial of a sweep says in `hyper` who works them off instead, in its own process: see `tuning/alone.py`.
     """
+    if elsewhere := hyper.get("work_off"):
+        return elsewhere(loop, to_onnx, fits, steps, hyper)
     done, partial = _resume()
     for fit in fits:
         if fit.name in done:
             continue
         limit = steps if fit.selects else _chosen([done[one.name] for one in fits if one.selects])
-        scored = _rows(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
+        scored = rows_of(fit.fold + SCORED) if fit.selects and _rank() == 0 else None
         start = partial.pop(fit.name, None)
         report = _reporter(fit, done, checkpoint_every)
-        shard = _rows(fit.fold)
+        shard = rows_of(fit.fold)
         fitted = done[fit.name] = loop(shard, scored, limit, fit, hyper, start, report)
         if _rank() == 0 and not fit.selects:
             fitted.onnx = to_onnx(fitted.model, shard.x_NF.shape[1])
@@ -52,7 +55,7 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def _rows(name: str) -> Rows:
+def rows_of(name: str) -> Rows:
     """The worker's shard of a dataset: the columns are the features in order, the label last."""
     batches = ray.train.get_dataset_shard(name).iter_batches(batch_size=None, batch_format="pyarrow")
     table = pa.concat_tables(list(batches))
