@@ -74,16 +74,15 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     records = Records.of(features.store, name)
     shared = trial.Shared(cfg, features.key, folds.select, rows, records, time.time())
     ends_at = None if cfg.tune.time_budget_s is None else began + cfg.tune.time_budget_s
-    with tracking.open_run(
-        cfg.tracker, name, "tune", {"experiment": cfg.name, "families": list(space.families)}
-    ) as run:
+    about = {"experiment": cfg.name, "families": list(space.families)}
+    with tracking.open_run(cfg.tracker, name, "tune", about) as tracked:
         done = sweep.run(cfg, space, shared, ends_at)
         gaps = {family: _gap(shared, one) for family, one in best_of_each(done.records).items()}
         artifact = _written(cfg, space, features, name, done, gaps)
         for number, one in enumerate(finished(done.records)):
-            run.log(number, {f"{one.family}/{score}": value for score, value in one.scores.items()})
-        run.summary(artifact.figures)
-        run.artifact(artifact, "sweep")
+            tracked.log(number, {f"{one.family}/{score}": value for score, value in one.scores.items()})
+        tracked.summary(artifact.figures)
+        tracked.artifact(artifact, "sweep")
     return artifact
 
 
@@ -119,9 +118,8 @@ def _written(
         for family, one in each.items()
     }
     figures["trials"] = {"all": len(done.records), "finished": len(finished(done.records))}
-    say(
-        f"  best: {winner.family}, average precision {winner.scores['average_precision']:.4f}; the sweep ended: {done.why}"
-    )
+    score = winner.scores["average_precision"]
+    say(f"  best: {winner.family}, average precision {score:.4f}; the sweep ended: {done.why}")
     return stage.commit({"features": features.key}, inputs(cfg), figures, winner=winner.family, why=done.why)
 
 

@@ -43,7 +43,7 @@ class Lockstep:
         for name, side in self.sides.items():
             threading.Thread(target=self._run, args=(side,), name=f"fit {name}", daemon=True).start()
         try:
-            while all([self._turn(side) for side in self.sides.values()]):  # all of them, also where one is through
+            while min(list(map(self._turn, self.sides.values()))):  # all take their turn, also where one is through
                 yield min(side.fitted.steps[-1] for side in self.sides.values())
         finally:
             self._over = True

@@ -29,7 +29,7 @@ def broken(cfg: "Config") -> Iterator[str]:
         yield from _leaf_faults(cfg, key, leaf)
     right = {key: leaf for key, leaf in found if not list(_leaf_faults(cfg, key, leaf))}
     for key, leaf in right.items():
-        yield from _when_faults(cfg, key, leaf, right)
+        yield from _when_faults(key, leaf, right)
     if len(right) == len(found):
         yield from _circle(cfg)
 
@@ -144,7 +144,7 @@ def _limit_faults(cfg: "Config", key: str, leaf: dict[str, Any]) -> Iterator[str
                 yield f"{AT}{fault}"
 
 
-def _when_faults(cfg: "Config", key: str, leaf: dict[str, Any], all_of_them: dict[str, Any]) -> Iterator[str]:
+def _when_faults(key: str, leaf: dict[str, Any], all_of_them: dict[str, Any]) -> Iterator[str]:
     when = leaf.get("when")
     if when is None:
         return
@@ -206,7 +206,7 @@ def fits(value: Any, hint: Any) -> bool:
 def _kinds(hint: Any) -> set[Any]:
     """The types of which a key's values are, without `None`."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    return {one for one in (typing.get_args(hint) if union else [hint])} - {type(None)}
+    return set(typing.get_args(hint) if union else [hint]) - {type(None)}
 
 
 def _name(hint: Any) -> str:

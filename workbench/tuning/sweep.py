@@ -1,6 +1,7 @@
 """A sweep: Ray Tune runs the trials, the store keeps them; a sweep that was killed goes on with those that are over."""
 
 import contextlib
+import io
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
 from workbench.tuning import trial
-from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, Records, best
+from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
 from workbench.tuning.search import FIRST, Ends, scheduler, searcher
 from workbench.tuning.space import FAMILY, Space
 
@@ -76,6 +77,7 @@ def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: i
                 storage_path=shared.records.store.path("checkpoints"),
                 storage_filesystem=shared.records.store.fs,
                 stop=ends,
+                failure_config=tune.FailureConfig(max_failures=2),  # of its process; its own fault is not tried again
                 callbacks=[Told(shared, len(known), told.trials)],
                 verbose=0,
             ),
@@ -92,7 +94,8 @@ def _quiet() -> Iterator[None]:
     for one in loggers:
         one.setLevel(logging.CRITICAL)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):  # a frame around the names of searcher and scheduler
+            yield
     finally:
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
@@ -135,10 +138,8 @@ class Told(Callback):
             self.best = record
         score = f"{record.scores[FIRST]:.4f}" if FIRST in record.scores else record.why[:120]
         top = f", best {self.best.scores[FIRST]:.4f} ({self.best.family})" if self.best else ""
-        say(
-            f"  trial {self.count}/{self.trials} {record.family} {record.status}: {score} in {record.seconds:.1f} s{top};"
-            f" {record.at_s:.0f} s"
-        )
+        what = f"{record.family} {record.status}: {score} in {record.seconds:.1f} s{top}"
+        say(f"  trial {self.count}/{self.trials} {what}; {record.at_s:.0f} s")
 
 
 def _name(shared: trial.Shared, values: dict[str, Any]) -> str:

@@ -56,8 +56,8 @@ def plan(cfg: Config, values: Values, folds: tuple[Fold, ...]) -> list[Fit]:
 def run(values: Values, shared: Shared) -> None:
     """The trainable: fit, report every step, and leave what was scored where it is found again."""
     started, name = time.time(), key(shared, values)
-    if (known := shared.records.find(name)) and known.status == FINISHED:
-        return tune.report(told(known))
+    if known := shared.records.find(name):
+        return _again(known)
     cluster.configure_data()
     try:
         fits, steps = _fitted(values, shared, _judge(shared, values))
@@ -68,6 +68,13 @@ def run(values: Values, shared: Shared) -> None:
     record = _record(name, values, shared, fits, steps, started)
     shared.records.write(record, fits)
     return tune.report(told(record))
+
+
+def _again(known: Record) -> None:
+    """What came of the same trial before."""
+    if known.status == FINISHED:
+        return tune.report(told(known))
+    raise EnvironmentFault(f"Trial {known.name} of {known.family} was {known.status}: {known.why}")
 
 
 def told(record: Record) -> dict[str, Any]:
