@@ -73,10 +73,9 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     space = auto.fitting(cfg, space, min(one.rows for fold, one in rows.items() if not fold.endswith(SCORED)))
     records = Records.of(features.store, name)
     shared = trial.Shared(cfg, features.key, folds.select, rows, records, time.time())
-    ends_at = None if cfg.tune.time_budget_s is None else began + cfg.tune.time_budget_s
     about = {"experiment": cfg.name, "families": list(space.families)}
     with tracking.open_run(cfg.tracker, name, "tune", about) as tracked:
-        done = sweep.run(cfg, space, shared, ends_at)
+        done = sweep.run(cfg, space, shared, began)
         gaps = {family: _gap(shared, one) for family, one in best_of_each(done.records).items()}
         artifact = _written(cfg, space, features, name, done, gaps)
         for number, one in enumerate(finished(done.records)):

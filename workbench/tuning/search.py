@@ -86,8 +86,8 @@ def scheduler(tune: TuneConfig) -> TrialScheduler:
 class Ends(Stopper):
     """Ends the whole sweep: at a time, less what is to be done after it, or where nothing gets better any more."""
 
-    def __init__(self, tune: TuneConfig, ends_at: float | None, known: Sequence[Record]) -> None:
-        self.ends_at, self.tune = ends_at, tune
+    def __init__(self, tune: TuneConfig, ends_at: float | None, known: Sequence[Record], setup_s: float = 0) -> None:
+        self.ends_at, self.tune, self.setup_s = ends_at, tune, setup_s
         self.best, self.since, self.why = -1.0, 0, ""
         self.longest_s: dict[str, float] = {}  # of the finished trials of each family
         for one in known:
@@ -115,8 +115,11 @@ class Ends(Stopper):
         return bool(self.why)
 
     def reserve_s(self) -> float:
-        """Seconds for what follows: the report, and for a challenger a fit per family, the judgement, the bundle."""
+        """Seconds for what follows: the report, and for a challenger a fit per family, the judgement, the bundle.
+
+        These take about as long as what came before the trials, on a slow machine too.
+        """
         budget = self.tune.time_budget_s or 0.0
         if not self.tune.challenge:
             return min(5.0, budget / 10)
-        return min(sum(self.longest_s.values()) / 2 + min(60.0, budget / 5), budget / 2)
+        return min(sum(self.longest_s.values()) / 2 + max(min(60.0, budget / 5), self.setup_s), budget / 2)

@@ -36,11 +36,17 @@ class Sweep:
     why: str
 
 
-def run(cfg: Config, space: Space, shared: trial.Shared, ends_at: float | None) -> Sweep:
-    """Every trial, those of earlier attempts included; raises `EnvironmentFault` where none was finished."""
-    records = shared.records.all()
-    shared = replace(shared, began=time.time() - max((one.at_s for one in records), default=0.0))
-    ends = Ends(cfg.tune, ends_at, records)
+def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = None) -> Sweep:
+    """Every trial, those of earlier attempts included; raises `EnvironmentFault` where none was finished.
+
+    `began` is when the command did (monotonic): the time budget, less what earlier attempts took, counts from there.
+    """
+    records, now = shared.records.all(), time.monotonic()
+    before_s = max((one.at_s for one in records), default=0.0)
+    began = now if began is None else began
+    shared = replace(shared, began=time.time() - (now - began) - before_s)
+    ends_at = None if cfg.tune.time_budget_s is None else began + cfg.tune.time_budget_s - before_s
+    ends = Ends(cfg.tune, ends_at, records, now - began)
     if records:
         say(f"  {len(records)} trials are there already")
     left = cfg.tune.trials - len(records)
