@@ -21,6 +21,7 @@ from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import GateRefused
 from workbench.evaluation import protocol
+from workbench.features import columns
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
 from workbench.release import ledger
@@ -54,7 +55,7 @@ def inputs(cfg: Config) -> dict[str, Any]:
 def run(cfg: Config) -> Artifact:
     """The finished sweep; for a challenger the model version."""
     began = time.monotonic()
-    space = Space.of(cfg)
+    space, cfg = Space.of(cfg), columns.completed(cfg)
     if cfg.tune.challenge:
         register.refuse_many(cfg)
     store, name = Store(cfg.storage.root), key(cfg)
