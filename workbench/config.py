@@ -102,7 +102,7 @@ class SplitConfig:
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
     test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds
-    select_folds: int = 1  # stratified: folds that select; more than 1 share out all rows that do not test
+    folds: int = 1  # stratified: parts of the rows that do not test, each scored by fits on the others; 1: validation
     seed: int = 0  # stratified
 
 

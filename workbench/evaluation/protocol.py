@@ -16,7 +16,7 @@ from workbench.config import Config, SplitConfig
 from workbench.data import snapshots
 from workbench.data.labels import TIME
 from workbench.data.store import Artifact
-from workbench.evaluation.split import fold_part
+from workbench.evaluation.split import fold_name
 from workbench.training.fits import Fold
 
 TEST = "test"
@@ -34,8 +34,7 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     """The folds of a config."""
     split = cfg.data.split
     if split.kind == "stratified":
-        part = pc.field("part")
-        return Protocol(_stratified(split), (Fold(TEST, part != "test", part == "test"),))
+        return Protocol(_stratified(split.folds), (Fold(TEST, pc.field("part") != "test", pc.field("part") == "test"),))
     known = _positives(cfg, features)
     if cfg.evaluate.protocol == "prequential":
         selecting, judging = cfg.evaluate.select_starts, cfg.evaluate.fold_starts
@@ -48,13 +47,15 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     )
 
 
-def _stratified(split: SplitConfig) -> tuple[Fold, ...]:
-    """One fold, or as many as share out the rows that do not test."""
+def _stratified(folds: int) -> tuple[Fold, ...]:
+    """The validation part, or each of several folds scored by fits on the others; no row of them tests."""
     part = pc.field("part")
-    if split.select_folds == 1:
+    if folds == 1:
         return (Fold("select", part == "train", part == "valid"),)
-    scored = [part == fold_part(number) for number in range(split.select_folds)]
-    return tuple(Fold(f"select-{i}", (part != "test") & ~rows, rows) for i, rows in enumerate(scored))
+    names = [fold_name(fold) for fold in range(folds)]
+    return tuple(
+        Fold(f"select-{one}", part.isin([other for other in names if other != one]), part == one) for one in names
+    )
 
 
 def between(column: str, start: dt.date, days: int) -> pc.Expression:

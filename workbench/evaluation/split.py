@@ -1,7 +1,4 @@
-"""The stratified split: the part of a row, by the rank of its id's hash in its class; the same for the same rows.
-
-With `select_folds` there is no `valid`: the rows that do not test are dealt to so many folds, `train-0`, `train-1`, ...
-"""
+"""The stratified split: the part of a row, by the rank of its id's hash in its class; the same for the same rows."""
 
 import hashlib
 
@@ -13,23 +10,25 @@ from workbench.config import SplitConfig
 
 
 def stratified(ids: NDArray[np.object_], labels: NDArray[np.int8], split: SplitConfig) -> pa.Array:
-    """`test` and `train`, `valid` or a fold for each row, with the configured shares in each class (rounded down)."""
+    """`train`, `valid` or `test` for each row, with the configured shares in each class (rounded down).
+
+    With several folds each row that does not test is of one of them, `fold-0` and so on, instead of `train` or `valid`.
+    """
     order = np.array([hashlib.sha256(f"{split.seed}:{one}".encode()).digest()[:8] for one in ids.tolist()])
     parts = np.full(len(ids), "train", dtype=object)
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
         rows = rows[np.argsort(order[rows], kind="stable")]
+        rows = np.roll(rows, -int(len(rows) * split.test_share * split.test_place))  # the test part comes first
         test, valid = int(len(rows) * split.test_share), int(len(rows) * split.validation_share)
-        first = int(len(rows) * split.test_share * split.test_place)
-        rows = np.roll(rows, -first)  # the test part is what comes first
         parts[rows[:test]] = "test"
-        if split.select_folds > 1:
-            parts[rows[test:]] = [fold_part(place % split.select_folds) for place in range(len(rows) - test)]
-        else:
-            parts[rows[test : test + valid]] = "valid"
+        parts[rows[test : test + valid]] = "valid"
+        if split.folds > 1:
+            names = np.array([fold_name(fold) for fold in range(split.folds)], dtype=object)
+            parts[rows[test:]] = names[np.arange(len(rows) - test) % split.folds]
     return pa.array(parts, pa.string())
 
 
-def fold_part(number: int) -> str:
-    """The part of the rows that a selecting fold is scored on."""
-    return f"train-{number}"
+def fold_name(fold: int) -> str:
+    """The part of a fold's rows."""
+    return f"fold-{fold}"
