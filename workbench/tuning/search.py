@@ -108,7 +108,8 @@ class Ends(Stopper):
 
     def stop_all(self) -> bool:
         """Whether the sweep is over."""
-        if self.ends_at is not None and time.monotonic() + self.reserve_s() >= self.ends_at:
+        reserve_s = self.reserve_s() if self.longest_s else 0.0  # without a finished trial nothing follows
+        if self.ends_at is not None and time.monotonic() + reserve_s >= self.ends_at:
             self.why = f"tune.time_budget_s={self.tune.time_budget_s:g} is used up"
         if self.tune.plateau_trials is not None and self.since >= self.tune.plateau_trials:
             self.why = f"no gain of {self.tune.plateau_gain:g} in {self.since} trials"

@@ -70,7 +70,8 @@ def test_a_sweep_ends_where_nothing_gets_better(cfg: Config) -> None:
 def test_a_sweep_ends_before_its_time_so_that_what_follows_has_some(cfg: Config) -> None:
     cfg.tune.time_budget_s, cfg.tune.plateau_trials = 100.0, None
     assert not Ends(cfg.tune, time.monotonic() + 30, []).stop_all()
-    assert Ends(cfg.tune, time.monotonic() + 3, []).stop_all()
+    assert not Ends(cfg.tune, time.monotonic() + 3, []).stop_all(), "without a finished trial nothing follows"
+    assert Ends(cfg.tune, time.monotonic() + 3, [record(1, 0.5)]).stop_all()
     cfg.tune.challenge = True
     ends = Ends(cfg.tune, time.monotonic() + 30, [])
     assert not ends.stop_all()
