@@ -70,6 +70,7 @@ def test_a_sweep_of_which_every_trial_fails_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")  # PyTorch's, of an encoding out of Ray
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("family", ["xgboost", "lightgbm", "random_forest", "torch_mlp"])
 def test_a_trial_gives_the_models_of_a_worker_group_of_one(tmp_path: Path, family: str) -> None:
