@@ -22,6 +22,7 @@ from workbench.data.store import Store
 from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.features.definitions import known_time_column
+from workbench.features.earlier import NO_CORRECTIONS
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
@@ -133,6 +134,8 @@ class Service:
 
     def correct(self, told: list[Any]) -> dict[str, int]:
         """Take in what is known later of events, or that they are deleted: recorded first, then seen by features."""
+        if self.bundle.feature_set.sequence:
+            raise Refusal(422, NO_CORRECTIONS)
         said = [self._version(one) for one in told]
         self._check([fault for number, one in enumerate(said) for fault in self._faults(number, *one)])
         now, records = prediction_log.now_us(), []

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from workbench import errors
 from workbench.config import Config
@@ -36,6 +37,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # workers share the cores; more threads than cores only get in each other's way
 }
 RAISED = re.compile(rf"^{errors.__name__}\.(\w+): (.*(?:\n  - .*)*)$", re.MULTILINE)
+STARTS = 3
 SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
@@ -88,7 +90,7 @@ def _start(cfg: Config) -> None:
     options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+        _initialise(options)
     except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
         cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
         cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
@@ -98,6 +100,21 @@ def _start(cfg: Config) -> None:
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+
+
+def _initialise(options: dict[str, Any]) -> None:
+    """Ray is up. It gives its own processes 30 s to start, which a busy machine may not: then they start once more."""
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+        except Exception as error:
+            ray.shutdown()
+            if attempt == STARTS or "timed out during startup" not in str(error):
+                raise
+        else:
+            return
 
 
 def ours(error: BaseException) -> WorkbenchError | None:

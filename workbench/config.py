@@ -8,6 +8,7 @@ Every field's meaning stands beside it here and in `conf/README.md` (a test comp
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.evaluation.settings import CompareConfig, CostsConfig, LearningCurveConfig, SlicesConfig
 from workbench.families import (
     LightGBMConfig,
     LogisticRegressionConfig,
@@ -15,6 +16,7 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
 from workbench.tuning.config import TuneConfig
 
 MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
@@ -96,14 +98,16 @@ class SplitConfig:
     train_start: str | None = None  # time: first day of the final training block
     select_start: str | None = None  # time: first day of the training block that selects rounds, epochs and weights
     train_days: int = 7  # time: days in a training block
+    history_days: int = 0  # time: days before a training block whose rows train as well; they change no scored row
     delay_days: int = 7  # time: days between a training block and the block it is scored on
     score_days: int = 7  # time: days in the block that is scored
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
-    test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds
+    seed: int = 0  # of the hashes by which ids or groups are dealt
     folds: int = 1  # stratified: parts of the rows that do not test, each scored by fits on the others; 1: validation
-    seed: int = 0  # stratified
+    test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds
+    group: str | None = None  # entity column no value of which lies on both sides; time: shares are of its values
 
 
 @dataclass
@@ -141,6 +145,7 @@ class FeatureConfig:
     last_hour: int = 6  # night: the last hour (0-23) that still counts as night
     zone: str = "UTC"  # calendar parts: the time zone in which they are read
     holidays: list[str] = field(default_factory=list)  # holiday: the dates, in that zone
+    of: list[str] | None = None  # previous: features of the set that are shown; null: all others
 
 
 @dataclass
@@ -153,6 +158,7 @@ class ViewConfig:
     delay: str = "0d"  # the window ends this long before the event
     current_row: bool = False  # whether the row itself is in its window (delay 0 only)
     features: list[FeatureConfig] = field(default_factory=list)
+    events: int | None = None  # previous: how many earlier events of the entity are shown
 
 
 @dataclass
@@ -189,8 +195,12 @@ class TrainConfig:
     lightgbm: LightGBMConfig = field(default_factory=LightGBMConfig)
     random_forest: RandomForestConfig = field(default_factory=RandomForestConfig)
     logistic_regression: LogisticRegressionConfig = field(default_factory=LogisticRegressionConfig)
-    torch_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    torch_mlp: TorchMLPConfig = field(default_factory=TorchMLPConfig)
     keras_mlp: NetworkConfig = field(default_factory=NetworkConfig)
+    keras_wide_deep: WideDeepConfig = field(default_factory=WideDeepConfig)
+    lstm: SequenceConfig = field(default_factory=SequenceConfig)
+    lstm_attention: SequenceConfig = field(default_factory=SequenceConfig)
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
 
 FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"families", "seeds"})
@@ -200,10 +210,17 @@ FAMILIES = tuple(one.name for one in fields(TrainConfig) if one.name not in {"fa
 class EvaluateConfig:
     """How a model is judged."""
 
-    protocol: str = "split"  # split (the data set's own) | prequential (blocks of weeks, refitted for each)
+    protocol: str = "split"  # split (the data set's own) | prequential (time: refitted blocks) | kfold (stratified)
     fold_starts: list[str] = field(default_factory=list)  # prequential: first training day of each test fold
     select_starts: list[str] = field(default_factory=list)  # prequential: first training day of each validation fold
+    folds: int = 5  # kfold: into how many parts the rows are dealt
+    fold: int | None = None  # kfold: the one part that judges, from 0; null: each in turn, by a run of its own
+    train_share: float = 1.0  # of the training rows, the newest (time) or the first by hash; above 1: older days too
     bootstrap_samples: int = 1000  # resamples behind each interval
+    resample: str = "customers"  # customers (rows where the data knows none) | rows: what is drawn for an interval
+    slices: SlicesConfig = field(default_factory=SlicesConfig)
+    costs: CostsConfig = field(default_factory=CostsConfig)
+    learning_curve: LearningCurveConfig = field(default_factory=LearningCurveConfig)
     published: str | None = None  # name of the published table that stands beside ours; in no model's key
 
 
@@ -285,6 +302,8 @@ class ScalingConfig:
 
     name: str = REQUIRED  # its name in keys, tables and reports
     workers: int = 2  # training workers
+    min_workers: int | None = None  # go on with so few when nodes are lost, grow again when they are back; null: never
+    max_failures: int = 2  # deaths of workers that a training survives, from its last checkpoint each time
     cpus_per_worker: float = 0.5  # logical CPUs of each worker
     gpus_per_worker: float = 0.0  # GPUs of each worker
     ray_cpus: int | None = None  # logical CPUs of a Ray that we start ourselves; the machine's when null
@@ -330,6 +349,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)

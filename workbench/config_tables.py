@@ -50,7 +50,8 @@ def _dataclass_in(hint: object) -> tuple[type | None, str]:
 
 
 def _rows(kind: type) -> Iterator[tuple[str, str, str, str]]:
-    comments = dict(COMMENT.findall(inspect.getsource(kind)))
+    classes = [one for one in reversed(kind.__mro__) if dataclasses.is_dataclass(one)]
+    comments = dict(found for one in classes for found in COMMENT.findall(inspect.getsource(one)))
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         inner, suffix = _dataclass_in(hints[field.name])

@@ -14,11 +14,17 @@ class FamilyConfig:
 
     alone: ClassVar[bool] = False  # one worker holds all rows: the library does not spread a fit
     encoded: ClassVar[bool] = False  # its inputs pass through `models/encoding.py`
+    sequences: ClassVar[bool] = False  # it also sees what earlier events of the entity were like
 
     @property
     def by_chance(self) -> bool:
         """Whether another seed gives another fit."""
         return True
+
+    @property
+    def embedded(self) -> tuple[str, ...]:
+        """The features whose values are names: each value has numbers that are learned."""
+        return ()
 
 
 @dataclass

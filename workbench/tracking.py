@@ -5,13 +5,15 @@ customers never leave: numbers, texts, digests and models do, rows of data do no
 """
 
 import contextlib
+import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.config import TrackerConfig
-from workbench.data.store import Artifact
+from workbench.data.store import Artifact, code_version
 from workbench.errors import EnvironmentFault
 
 
@@ -27,6 +29,9 @@ class Run(Protocol):
     def artifact(self, artifact: Artifact, kind: str, whole: bool = False) -> None:
         """Refer to an artifact of the store by its URI and digests; `whole` adds its files, but never rows."""
 
+    def checkpoints(self, name: str, digests: Mapping[str, str]) -> None:
+        """Refer to the files of a finished training by URI and SHA-256, wherever they lie; none of them is read."""
+
 
 class NullRun:
     """A run that nobody watches."""
@@ -40,16 +45,24 @@ class NullRun:
     def artifact(self, artifact: Artifact, kind: str, whole: bool = False) -> None:
         """Do nothing."""
 
+    def checkpoints(self, name: str, digests: Mapping[str, str]) -> None:
+        """Do nothing."""
+
 
 class WandbRun:
     """A run recorded by Weights & Biases, on disk (offline) or on its server."""
 
     def __init__(self, run: Any) -> None:
-        self._run = run
+        self._run, self._rows = run, 0
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log numbers only; `step` is a metric of its own, since several families share one run."""
-        self._run.log({"step": step, **{name: float(value) for name, value in metrics.items()}})
+        """Log numbers only; `step` is a metric of its own, since several families share one run.
+
+        Rows are numbered from 0 in every attempt: of a run that is resumed, the tracker takes no number twice.
+        """
+        numbers = {name: float(value) for name, value in metrics.items()}
+        self._run.log({"step": step, **numbers}, step=self._rows)
+        self._rows += 1
 
     def summary(self, figures: Mapping[str, Any]) -> None:
         """Set the summary, nested names joined by `/`."""
@@ -64,6 +77,15 @@ class WandbRun:
         for name in ["manifest.json", *(artifact.manifest["blobs"] if whole else ())]:
             with record.new_file(name, mode="wb") as file:
                 file.write(artifact.store.fs.open_input_stream(f"{artifact.folder}/{name}").read())
+        self._run.log_artifact(record)
+
+    def checkpoints(self, name: str, digests: Mapping[str, str]) -> None:
+        """Log a list of places and digests: the tracker's own references ask for the bucket's client and its rights."""
+        import wandb
+
+        record = wandb.Artifact(f"checkpoint-{name}", type="checkpoint", metadata={"sha256": dict(digests)})
+        with record.new_file("checkpoints.json") as file:
+            json.dump([{"uri": uri, "sha256": sha256} for uri, sha256 in digests.items()], file, indent=1)
         self._run.log_artifact(record)
 
 
@@ -82,6 +104,15 @@ def open_run(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping
         run.finish(exit_code=1)
         raise
     run.finish()
+    _remove_cut_off(tracker, run)
+
+
+def _remove_cut_off(tracker: TrackerConfig, run: Any) -> None:
+    """Leave one offline record of a run: this one holds all that attempts before it wrote before they were killed."""
+    folders = Path(tracker.folder).resolve().glob(f"wandb/offline-run-*-{run.id}")
+    for one in folders if run.offline else ():
+        if one.resolve() != Path(run.dir).resolve().parent and not list(one.glob("*.synced")):
+            shutil.rmtree(one)
 
 
 def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float | int | str | None]:
@@ -114,7 +145,7 @@ def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Map
     folder = Path(tracker.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_DATA_DIR", str(folder))  # where artifacts are staged: else under the user's home
-    settings = wandb.Settings(disable_git=True, disable_code=True, x_disable_stats=True, console="off", silent=True)
+    settings = wandb.Settings(disable_git=True, disable_code=True, console="off", silent=True)
     online = tracker.mode == "wandb"
     return wandb.init(
         project=tracker.project,
@@ -124,6 +155,6 @@ def _start_wandb(tracker: TrackerConfig, run_id: str, job_type: str, config: Map
         dir=folder,
         mode="online" if online else "offline",
         resume="allow" if online else None,
-        config=dict(config),
+        config={**config, "code": code_version()},
         settings=settings,
     )

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from workbench import network_rules, scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.errors import ConfigError, raise_all
-from workbench.evaluation import published
+from workbench.evaluation import published, rules
 from workbench.features import definitions
+from workbench.features.definitions import FeatureSet
 from workbench.tuning import rules as tuning
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
     "data.source.format": (None, "csv", "parquet", "jsonl"),
     "data.split.kind": ("time", "stratified"),
-    "evaluate.protocol": ("split", "prequential"),
+    "evaluate.protocol": ("split", "prequential", "kfold"),
+    "evaluate.resample": ("customers", "rows"),
+    "evaluate.slices.hours": (1, 2, 3, 4, 6, 8, 12, 24),
     "tune.searcher": ("random", "tpe"),
     "tune.scheduler": ("none", "asha", "median"),
     "serve.state": ("memory", "redis"),
@@ -30,7 +34,8 @@ TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is e
     "keys.folder",
 )  # fmt: skip
 REDIS = re.compile(r"rediss?://([\w.-]+@)?[\w.-]+(:\d{1,5})?(/\d*)?(\?.*)?|unix://.+")
-NETWORKS = ("train.torch_mlp", "train.keras_mlp")
+NETWORKS = tuple(f"train.{family}" for family in network_rules.NETWORKS)
+SEQUENCES = tuple(f"train.{family}" for family in network_rules.SEQUENCES)
 Limit = tuple[str, Callable[[float], bool], tuple[str, ...]]
 LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
@@ -43,7 +48,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.trees", "train.random_forest.min_samples_leaf",
             "train.random_forest.max_depth", "train.logistic_regression.strength",
             *(f"{one}.{key}" for one in NETWORKS for key in ("epochs", "batch_size", "learning_rate")),
-            "evaluate.bootstrap_samples", "register.parity_rows", "data.split.folds",
+            *(f"{one}.{key}" for one in SEQUENCES for key in ("width", "layers")),
+            *(f"train.{family}.accumulate" for family in network_rules.TORCH), "train.torch_mlp.embedding_units",
+            "evaluate.bootstrap_samples", "evaluate.train_share", "evaluate.slices.minimum", "evaluate.slices.samples",
+            "register.parity_rows", "data.split.folds",
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
@@ -54,11 +62,13 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
         "at least 0 and finite", lambda value: 0 <= value < math.inf,
         (
-            "data.label.delay_days", "data.split.delay_days", "train.xgboost.min_child_weight",
+            "data.label.delay_days", "data.split.delay_days", "data.split.history_days",
+            "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
             "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor", "scaling.gpus_per_worker",
+            "scaling.max_failures", "evaluate.fold",
         ),
     ),
     (
@@ -80,17 +90,21 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
     (
         "at least 2", lambda value: 2 <= value < math.inf,
-        ("tune.reduction", "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves"),
+        (
+            "tune.reduction", "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves",
+            "train.keras_wide_deep.cells",
+        ),
     ),
-    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus",)),
+    ("at least 1", lambda value: 1 <= value < math.inf, ("scaling.ray_cpus", "scaling.min_workers")),
     ("from 1 to 99", lambda value: 1 <= value <= 99, ("tune.grace_percent",)),
+    ("at least 3", lambda value: 3 <= value < math.inf, ("evaluate.folds",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
 
 
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg)]
+    faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 
@@ -119,14 +133,15 @@ def value_faults(cfg: Config) -> Iterator[str]:
     seeds = cfg.train.seeds
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
         yield f"train.seeds={seeds} must name at least one number from 0 to 2147483647, each once."
-    for family in NETWORKS:
-        if not (hidden := lookup(cfg, family).hidden) or min(hidden) < 1:
-            yield f"{family}.hidden={hidden} must name the units of at least one layer, each at least 1."
+    yield from network_rules.faults(cfg.train)
     if (name := cfg.evaluate.published) not in (None, *published.tables()):
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from _serve_faults(cfg.serve)
+    yield from scaling.faults(
+        cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
+    )
     yield from tuning.objective_faults(cfg.tune)
 
 
@@ -187,7 +202,9 @@ def _is_date(text: str) -> bool:
 
 
 def _learning_faults(cfg: Config) -> Iterator[str]:
-    yield from definitions.faults(cfg.features, cfg.data)
+    yield from rules.unknown_columns(cfg)
+    wrong = definitions.faults(cfg.features, cfg.data)
+    yield from wrong or network_rules.learning_faults(cfg.train, FeatureSet.of(cfg.features, cfg.data).names)
     split = cfg.data.split
     if split.exclude_known is not None and split.exclude_known not in cfg.data.entities:
         yield f"data.split.exclude_known={split.exclude_known} is none of data.entities={cfg.data.entities}. Use one."

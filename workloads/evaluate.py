@@ -1,7 +1,8 @@
 """Judge a run once, on rows that chose nothing: every member and the ensemble, beside the published figures.
 
-Reads:  run; feature snapshot
-Writes: evaluation: figures per model, per fold and seed, bootstrap intervals, scored rows, curves as pictures
+Reads:  run (of kfold: one for each fold); feature snapshot; validated snapshot; label ledger
+Writes: evaluation: figures per model, per fold and seed, scored rows, and the run's card (card.html, card.json):
+        intervals, paired tests, slices, costs, curves
 Run:    python -m workloads.evaluate experiment=published
 """
 
@@ -16,21 +17,24 @@ from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
-from workbench.evaluation import metrics, plots, protocol, published
+from workbench.evaluation import card as run_card
+from workbench.evaluation import context, metrics, operating, plots, protocol, published
+from workbench.evaluation.scored import Scored
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.models import graph
 from workbench.models.scorer import Scorer
 from workbench.progress import say
+from workbench.report import judged as pages
 from workbench.training.fits import Fold
 from workloads import door, featurize, train
 
-VERSION = 4
+VERSION = 5
 
 
 def key(cfg: Config) -> str:
     """The name of the evaluation."""
-    return digest("evaluate", VERSION, train.key(cfg), inputs(cfg))
+    return digest("evaluate", VERSION, [train.key(one) for one in protocol.each(cfg)], inputs(cfg))
 
 
 def inputs(cfg: Config) -> dict[str, Any]:
@@ -38,7 +42,9 @@ def inputs(cfg: Config) -> dict[str, Any]:
 
     The folds are the run's. The published figures only stand beside ours: they are in no key.
     """
-    return {"bootstrap_samples": cfg.evaluate.bootstrap_samples}
+    judged, flagged = cfg.evaluate, cfg.register.flagged_share
+    drawn = {"bootstrap_samples": judged.bootstrap_samples, "resample": judged.resample}
+    return {**drawn, "slices": judged.slices, "costs": judged.costs, "flagged_share": flagged}
 
 
 def run(cfg: Config) -> Artifact:
@@ -46,21 +52,30 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     if done := store.find("evaluations", name):
         return done
-    trained, features = train.run(cfg), featurize.run(cfg)
-    scored = [_score_fold(cfg, trained, features, fold) for fold in protocol.of(cfg, features).test]
+    trained, features = {train.key(one): train.run(one) for one in protocol.each(cfg)}, featurize.run(cfg)
+    scored = [
+        _score_fold(one, trained[train.key(one)], features, fold)
+        for one in protocol.each(cfg)
+        for fold in protocol.of(one, features).test
+    ]
     rows = [row for one in scored for row in _judged(one, cfg.train.seeds)]
     stage = store.stage("evaluations", name)
     stage.files = [write_table(store.fs, stage.folder, one["table"], one["fold"]) for one in scored]
     stage.write_json("folds.json", rows)
-    stage.write_json("intervals.json", _intervals(scored, cfg.evaluate.bootstrap_samples))
-    stage.write_bytes("curves.svg", plots.curves(scored[-1]["label"], scored[-1]["scores"][0]))
-    return stage.commit({"run": trained.key, "features": features.key}, inputs(cfg), _means(rows))
+    folds = [_rows(one) for one in scored]
+    about = run_card.of(cfg, list(trained.values()), features, folds, _means(rows))
+    stage.write_json("card.json", about)
+    stage.write_json("intervals.json", about["intervals"])
+    stage.write_bytes("curves.svg", plots.curves(folds[-1].label_N, folds[-1].scores))
+    stage.write_bytes("card.html", pages.card(name, about, folds).encode())
+    return stage.commit(_parents(list(trained), features), inputs(cfg), _means(rows))
 
 
 def shown(cfg: Config) -> Artifact:
     """The finished evaluation, its table printed."""
     artifact = run(cfg)
     say(table(artifact, published.table(cfg.evaluate.published)))
+    say(f"card of the run: {artifact.uri}/card.html")
     return artifact
 
 
@@ -94,7 +109,8 @@ def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) 
     """The scored rows of one fold: labels, times, cards, and for every seed the scores of every model."""
     assert fold.score is not None
     names, card = FeatureSet.of(cfg.features, cfg.data).names, cfg.data.split.exclude_known
-    columns = [cfg.data.id, cfg.data.event_time, "label", *([card] if card else []), *names]
+    customer = context.customer(cfg.data)
+    columns = [cfg.data.id, cfg.data.event_time, "label", *([customer] if customer else []), *names]
     rows = featurize.table(features, columns, fold.score & pc.is_valid(pc.field("label")))
     x_NF = np.stack([rows[name].to_numpy() for name in names], axis=1)
     scores = []
@@ -111,6 +127,8 @@ def _score_fold(cfg: Config, trained: Artifact, features: Artifact, fold: Fold) 
         "label": rows["label"].to_numpy(),
         "time": micros(rows[cfg.data.event_time]),
         "card": rows[card].to_numpy() if card else None,
+        "customer": rows[customer].to_numpy() if customer else None,
+        "limits": operating.thresholds(trained, cfg.register.flagged_share),
         "scores": scores,
         "table": pa.table({**dict(zip(kept.column_names, kept.columns, strict=True)), **first}),
     }
@@ -134,13 +152,18 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
-def _intervals(scored: list[dict[str, Any]], samples: int) -> dict[str, dict[str, list[float]]]:
-    """95 % intervals of average precision and AUC for each model, means over the folds, by resampled rows."""
-    intervals = {}
-    for model in scored[0]["scores"][0]:
-        folds = [(one["label"], one["scores"][0][model]) for one in scored]
-        intervals[model] = {name: list(ends) for name, ends in metrics.intervals(folds, samples).items()}
-    return intervals
+def _rows(one: dict[str, Any]) -> Scored:
+    """What the judgements of a run's card look at: the first seed's scores."""
+    flagged = {model: score_N >= one["limits"][model] for model, score_N in one["scores"][0].items()}
+    ids = one["table"].column(0).to_numpy()
+    capacity = one["card"] is not None
+    return Scored(one["fold"], ids, one["label"], one["time"], one["customer"], one["scores"][0], flagged, capacity)
+
+
+def _parents(runs: list[str], features: Artifact) -> dict[str, str]:
+    """The run, or the runs of `kfold` by their fold."""
+    named = {"run": runs[0]} if len(runs) == 1 else {f"run {fold}": run for fold, run in enumerate(runs)}
+    return {**named, "features": features.key}
 
 
 if __name__ == "__main__":

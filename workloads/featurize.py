@@ -19,7 +19,7 @@ from workbench.data import dimensions, labels, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.data.versions import Versions
 from workbench.digest import digest
-from workbench.evaluation import split
+from workbench.evaluation import protocol, split
 from workbench.features import distributed, incremental, tables
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
@@ -59,7 +59,7 @@ def run(cfg: Config) -> Artifact:
     plan = _plan(cfg, feature_set, rows, history)
     history = plan.said(history)
     positives = PositiveIntervals.of(history, cfg.data.id)
-    finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id))
+    finish = _finisher(cfg, feature_set, labels.newest(history, cfg.data.id), rows)
     stage = store.stage("features", name)
     loaded = tables.load(store, feature_set, dimensions.keys(cfg.features.tables))
     versions = Versions.of(cfg.data)
@@ -97,11 +97,11 @@ def _plan(
     return incremental.plan(rows, feature_set, history, name_of, ledger_of)
 
 
-def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:
+def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table, rows: Artifact) -> Any:
     """A function that gives a block its labels and parts and leaves out what is no feature, role or label."""
     import ray
 
-    shared = ray.put(_parts(cfg, newest))
+    shared = ray.put(_parts(cfg, newest, rows))
     kept = [cfg.data.id, cfg.data.event_time, *cfg.data.entities]
 
     def finish(block: pa.Table) -> pa.Table:
@@ -116,13 +116,24 @@ def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table) -> Any:
     return finish
 
 
-def _parts(cfg: Config, newest: pa.Table) -> pa.Table:
-    """Id, label, its known time and, for a stratified split, the part that the row belongs to."""
+def _parts(cfg: Config, newest: pa.Table, rows: Artifact) -> pa.Table:
+    """Id, label, its known time and, for a stratified split, the row's part, place and draw."""
     columns = {cfg.data.id: newest[cfg.data.id], "label": newest["label"], "label_known_time": newest["known_time"]}
-    if cfg.data.split.kind == "stratified":
-        ids = np.asarray(newest[cfg.data.id].to_pylist(), dtype=object)
-        columns["part"] = split.stratified(ids, newest["label"].to_numpy(), cfg.data.split)
+    if (dealt := cfg.data.split).kind == "stratified":
+        ids, label = np.asarray(newest[cfg.data.id].to_pylist(), dtype=object), newest["label"].to_numpy()
+        groups = None if dealt.group is None else _groups(cfg, newest[cfg.data.id], rows)
+        columns["part"] = split.stratified(ids, label, dealt, groups)
+        columns[protocol.PLACE] = split.places(ids, label, dealt, groups)
+        columns[protocol.DRAW] = split.draws(ids if groups is None else groups, dealt.seed)
     return pa.table(columns)
+
+
+def _groups(cfg: Config, ids: pa.ChunkedArray, rows: Artifact) -> np.ndarray:
+    """Each id's value of `data.split.group`; the same for all rows that have none, which then are one group."""
+    events = snapshots.read(rows, [cfg.data.id, str(cfg.data.split.group)])
+    place = pc.index_in(ids, value_set=events[cfg.data.id].combine_chunks())
+    found = events[str(cfg.data.split.group)].take(place)
+    return np.asarray([str(one) for one in found.to_pylist()], dtype=object)
 
 
 if __name__ == "__main__":

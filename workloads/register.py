@@ -22,7 +22,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
 from workbench.feedback import drift, shapes
 from workbench.governance.keys import Keys
-from workbench.models import bundle, graph, native
+from workbench.models import bundle, graph, inputs, native
 from workbench.models.scorer import Scorer
 from workbench.progress import say
 from workbench.release import gates
@@ -52,7 +52,8 @@ def run(cfg: Config) -> Artifact:
     natives = {
         family: trained.read_bytes(f"{family}/{protocol.TEST}-seed{cfg.train.seeds[0]}.native") for family in weights
     }
-    rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, tested)
+    places = {family: inputs.places_of(getattr(cfg.train, family), feature_set.names) for family in weights}
+    rescored, differences = _rescored(model, tested), _differences(cfg, model, natives, places, tested)
     gates.check(cfg.register, evaluate.first_seed(evaluated), rescored, differences)
     threshold = _threshold(cfg, trained, weights)
     about = {"members": list(weights), "weights": list(weights.values()), "threshold": threshold}
@@ -80,7 +81,8 @@ def refuse_many(cfg: Config) -> None:
     """Raise `ConfigError` where the protocol refits the models for every fold."""
     if cfg.evaluate.protocol != "split":
         raise ConfigError(
-            "evaluate.protocol=prequential judges many models; register takes one. Use experiment=payments."
+            f"evaluate.protocol={cfg.evaluate.protocol} judges many models; register takes one. Use"
+            " evaluate.protocol=split (experiment=payments has it)."
         )
 
 
@@ -103,10 +105,12 @@ def _rescored(model: bytes, tested: dict[str, Any]) -> dict[str, float | None]:
     return metrics.figures(tested["label"], logit_N, tested["time"], tested["card"])
 
 
-def _differences(cfg: Config, model: bytes, natives: dict[str, bytes], tested: dict[str, Any]) -> dict[str, float]:
+def _differences(
+    cfg: Config, model: bytes, natives: dict[str, bytes], places: dict[str, list[int]], tested: dict[str, Any]
+) -> dict[str, float]:
     """For each member the largest difference of its probability from its framework's own."""
     x_NF = tested["x"][: cfg.register.parity_rows].astype(np.float32)
-    ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF)
+    ours, theirs = Scorer(model).score(x_NF).member_logits_NM.T, native.logits(natives, x_NF, places)
     return {
         family: float(np.abs(_probability(logit_N) - _probability(theirs[family])).max())
         for family, logit_N in zip(natives, ours, strict=True)

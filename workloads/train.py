@@ -5,6 +5,7 @@ Writes: run: native models, ONNX members, validation log-odds, history.parquet, 
 Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Stage, Store
-from workbench.digest import digest
+from workbench.digest import canonical, digest
 from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
@@ -39,7 +40,12 @@ def key(cfg: Config) -> str:
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a run depends on besides the features."""
     families = {family: getattr(cfg.train, family) for family in cfg.train.families}
-    folds = [cfg.evaluate.protocol, cfg.evaluate.select_starts, cfg.evaluate.fold_starts, cfg.data.split]
+    judged = cfg.evaluate
+    folds = [judged.protocol, judged.select_starts, judged.fold_starts, cfg.data.split]
+    if judged.protocol == "kfold":
+        folds += [judged.folds, judged.fold]
+    if judged.train_share != 1:
+        folds += [judged.train_share]
     return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
 
 
@@ -78,12 +84,15 @@ def keep(
             steps={family: one.steps for family, one in trained.items()},
         )
         tracked.artifact(artifact, "run")
+        for family, one in trained.items():
+            tracked.checkpoints(f"{family}-{name}", one.checkpoints)
     return artifact
 
 
 def inputs_for_tracker(cfg: Config) -> dict[str, Any]:
     """The configuration as a tracker shows it: names and numbers, no identifiers."""
-    return {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
+    named = {"experiment": cfg.name, "config_digest": digest(inputs(cfg)), "families": cfg.train.families}
+    return named | {"train": json.loads(canonical(inputs(cfg)))}
 
 
 def _train(cfg: Config, features: Artifact, folds: Protocol, name: str) -> dict[str, Trained]:
@@ -113,6 +122,10 @@ def _write_models(stage: Stage, trained: dict[str, Trained]) -> None:
 def _write_tables(stage: Stage, trained: dict[str, Trained], selected: list[Any], folds: Protocol) -> None:
     history = write_table(stage.store.fs, stage.folder, pa.Table.from_pylist(_history(trained)), "history")
     stage.files.append(history)
+    for family, one in trained.items():
+        for attempt, segment in one.segments.items():
+            name = f"segment-{family}-{attempt:04}"
+            stage.files.append(write_table(stage.store.fs, stage.folder, segment, name))
     for fold, (label_N, logits_NM) in zip(folds.select, selected, strict=True):
         columns = dict(zip(trained, logits_NM.T, strict=True))
         stage.files.append(

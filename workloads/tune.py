@@ -89,7 +89,8 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
 def _gap(shared: trial.Shared, winner: Record) -> float:
     """The score of a trial less that of its checkpoint, loaded and scored again by a process of its own."""
     fits = shared.records.fits(winner, [one.name for one in trial.plan(shared.cfg, winner.values, shared.folds)])
-    again = ray.remote(max_calls=1, num_cpus=0)(alone.rescored).remote(winner.family, fits, shared.rows)
+    hyper = getattr(applied(shared.cfg, winner.values).train, winner.family)
+    again = ray.remote(max_calls=1, num_cpus=0)(alone.rescored).remote(winner.family, hyper, fits, shared.rows)
     return winner.scores["average_precision"] - ray.get(again)
 
 

@@ -15,6 +15,7 @@ STEPS = (
     "ingest", "validate", "featurize", "leakcheck", "train", "tune", "evaluate", "register",
     "deploy", "replay", "label", "parity", "monitor",
 )  # fmt: skip
+ASKED = ("compare", "learning_curve")  # no steps of the loop: a person asks for them
 COMMAND = re.compile(r"python -m (workloads\.\w+|benchmarks\.\w+|workbench\.\w+)((?: [\w.]+=[^\s`#]+)*)")
 
 
@@ -54,7 +55,7 @@ def test_the_tree_in_the_readme_names_the_rooms_in_eight_words_each() -> None:
     assert max(len(words) for words in rooms.values()) <= 8
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [*STEPS, *ASKED])
 def test_a_step_says_what_it_reads_and_writes_and_how_it_is_run(step: str) -> None:
     doc = importlib.import_module(f"workloads.{step}").__doc__ or ""
     parts = re.search(
@@ -67,4 +68,4 @@ def test_a_step_says_what_it_reads_and_writes_and_how_it_is_run(step: str) -> No
 
 def test_the_table_of_steps_has_every_step_in_the_order_of_the_loop() -> None:
     text = (ROOT / "workloads" / "README.md").read_text()
-    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*STEPS, "pipeline"]
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*STEPS, "pipeline", *ASKED]

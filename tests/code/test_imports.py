@@ -8,11 +8,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("workbench", "workloads", "serve") for path in (ROOT / room).rglob("*.py"))
+KERAS = {f"workbench/models/{one}.py" for one in ("keras_inputs", "keras_mlp", "keras_wide_deep")}
 # Each heavy framework, and the files that may import it.
 FENCES = {
-    "torch": {"workbench/models/torch_mlp.py", "workbench/training/torch_mlp.py"},
-    "tensorflow": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
-    "keras": {"workbench/models/keras_mlp.py", "workbench/training/keras_mlp.py"},
+    "torch": {
+        *(f"workbench/models/{one}.py" for one in ("torch_inputs", "torch_mlp", "sequences")),
+        *(f"workbench/models/{one}.py" for one in ("lstm", "lstm_attention", "transformer")),
+        "workbench/training/torch_loop.py",
+    },
+    "tensorflow": {*KERAS, "workbench/training/keras_loop.py"},
+    "keras": {*KERAS, "workbench/training/keras_loop.py"},
     "xgboost": {"workbench/models/xgboost.py", "workbench/training/xgboost.py"},
     "lightgbm": {"workbench/models/lightgbm.py", "workbench/training/lightgbm.py"},
     "wandb": {"workbench/tracking.py"},

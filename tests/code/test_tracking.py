@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from workbench import tracking
 from workbench.config import TrackerConfig
-from workbench.data.store import Artifact, Store
+from workbench.data.store import Artifact, Store, code_version
 from workbench.errors import EnvironmentFault
 
 HEADER, BLOCK = 7, 32_768  # the format of LevelDB's logs: records in blocks, each piece after seven bytes
@@ -87,7 +91,7 @@ def test_an_offline_run_is_on_disk_with_all_that_was_said(artifact: Artifact, tm
              ("run", "history", "summary", "artifact", "exit")}  # fmt: skip
     run = kinds["run"][0].run
     assert (run.run_id, run.project, run.job_type) == ("train-abc123", "tests", "train")
-    assert items(run.config.update) == {"experiment": "smoke", "families": ["xgboost"]}
+    assert items(run.config.update) == {"experiment": "smoke", "families": ["xgboost"], "code": code_version()}
     assert [items(one.history.item) for one in kinds["history"]] == [
         {"step": 1, "xgboost/loss": 0.5}, {"step": 1, "torch_mlp/loss": 0.75}, {"step": 2, "xgboost/loss": 0.25},
     ]  # fmt: skip
@@ -163,3 +167,62 @@ def test_what_is_no_figure_does_not_leave(value: Any) -> None:
 
 def test_a_figure_without_content_is_nothing() -> None:
     assert tracking.flatten({"a": {}, "b": {"c": {}}}) == {}
+
+
+CUT_OFF = """
+import os, signal, sys
+from workbench import tracking
+from workbench.config import TrackerConfig
+with tracking.open_run(TrackerConfig("offline", "tests", sys.argv[1]), "killed", "train", {}) as run:
+    run.log(10, {"xgboost/loss": 0.5})
+    run.log(20, {"xgboost/loss": 0.25})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_that_was_killed_and_repeated_is_recorded_once_with_each_step_once(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    cfg = tracker("offline", tmp_path)
+    own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # of this process
+    killed = subprocess.run([sys.executable, "-c", CUT_OFF, cfg.folder], check=False, env=own)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "wandb").rglob("*.wandb")
+    with tracking.open_run(cfg, "killed", "train", {}) as run:
+        for step in (10, 20, 30):
+            run.log(step, {"xgboost/loss": 5 / step})
+    history = [items(one.history.item) for one in records(tmp_path) if one.WhichOneof("record_type") == "history"]
+    assert [row["step"] for row in history] == [10, 20, 30]
+    assert not left.exists(), "what was killed is whole in the one that stayed"
+
+
+def test_what_was_synced_already_stays(tmp_path: Path) -> None:
+    cfg = tracker("offline", tmp_path)
+    with tracking.open_run(cfg, "synced", "train", {}):
+        pass
+    (first,) = (tmp_path / "wandb").rglob("*.wandb")
+    first.with_name(f"{first.name}.synced").touch()
+    time.sleep(1.1)  # folders are named by the second
+    with tracking.open_run(cfg, "synced", "train", {}):
+        pass
+    assert first.exists()
+    assert len(list((tmp_path / "wandb").rglob("*.wandb"))) == 2
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/store", "/shared/store"])
+def test_checkpoints_are_logged_by_reference_and_digest_wherever_they_lie(root: str, tmp_path: Path) -> None:
+    uri = f"{root}/checkpoints/xgboost-abc/fits/test-seed0.npz"
+    with tracking.open_run(tracker("offline", tmp_path), "abc", "train", {}) as run:
+        run.checkpoints("xgboost-abc", {uri: "f00d"})
+    (said,) = (one.artifact for one in records(tmp_path) if one.WhichOneof("record_type") == "artifact")
+    assert (said.name, said.type) == ("checkpoint-xgboost-abc", "checkpoint")
+    assert json.loads(said.metadata) == {"sha256": {uri: "f00d"}}
+    assert [one.path for one in said.manifest.contents] == ["checkpoints.json"]
+    assert json.loads(Path(said.manifest.contents[0].local_path).read_text()) == [{"uri": uri, "sha256": "f00d"}]
+
+
+def test_a_run_says_its_configuration_and_the_version_of_its_code(tmp_path: Path) -> None:
+    with tracking.open_run(tracker("offline", tmp_path), "abc", "train", {"train": {"workers": 2}}):
+        pass
+    (run,) = (one.run for one in records(tmp_path) if one.WhichOneof("record_type") == "run")
+    assert items(run.config.update) == {"train": {"workers": 2}, "code": code_version()}

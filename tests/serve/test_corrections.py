@@ -190,3 +190,13 @@ class TestRefusals:
         body = {"corrections": [{"id": 1, "known_time": at(5), "event": None}] * 1000}
         answer = asyncio.run(call(endpoint, "/v1/corrections", [json.dumps(body).encode()]))
         assert (answer.status_code, json.loads(answer.body)) == (200, {"accepted": 1000, "in_feature_state": 0})
+
+
+def test_a_model_that_shows_earlier_events_takes_no_corrections(store: Store, tmp_path: Path) -> None:
+    history = ViewConfig("h", VIEW.entity, ["2d"], features=[FeatureConfig("earlier", "previous")], events=2)
+    service = Service(settings(store, tmp_path, features=FeatureSet.of(FeaturesConfig(views=[VIEW, history]), DATA)))
+    score(service, 1, 0)
+    with pytest.raises(Refusal, match="corrections are not taken in"):
+        correct(service, (1, 5, version(0, 70)))
+    service.compact()
+    assert prediction_log.told_corrections(service.store, service.settings.log, DATA).num_rows == 0

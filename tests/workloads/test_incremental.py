@@ -12,7 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.workloads.samples import benchmark_config
-from workbench.config import BenchmarkConfig, ColumnConfig, Config, LabelConfig, SourceConfig
+from workbench.config import (
+    BenchmarkConfig,
+    ColumnConfig,
+    Config,
+    FeatureConfig,
+    LabelConfig,
+    SourceConfig,
+    ViewConfig,
+)
 from workbench.data import benchmark, snapshots
 from workbench.data.store import Artifact, Store
 from workbench.features import incremental
@@ -48,6 +56,7 @@ class Shop:
 
     folder: Path
     rows: pa.Table = dataclasses.field(default_factory=generated)
+    events: int = 0  # of a customer that are shown
 
     @property
     def cfg(self) -> Config:
@@ -60,6 +69,9 @@ class Shop:
         cfg.data.columns["told"], cfg.data.known_time = ColumnConfig("timestamp"), "told"
         for view in cfg.features.views:
             view.windows, view.delay = (["1d", "2d"] if view.entity else []), ("2d" if view.delay != "0d" else "0d")
+        if self.events:
+            history = [FeatureConfig("earlier", "previous")]
+            cfg.features.views.append(ViewConfig("last", ["customer_id"], ["2d"], features=history, events=self.events))
         return cfg
 
     def write(self, name: str, rows: pa.Table) -> None:
@@ -75,7 +87,7 @@ class Shop:
     def copy(self, folder: Path) -> "Shop":
         """The same files and store elsewhere."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return Shop(folder, self.rows)
+        return Shop(folder, self.rows, self.events)
 
     def whole(self, folder: Path) -> Artifact:
         """The features of all rows, in a store that has none."""
@@ -218,3 +230,17 @@ def test_parts_that_depend_on_all_rows_are_dealt_anew(shop: Shop) -> None:
     cfg.data.split.kind = "stratified"
     features = featurize.run(cfg)
     assert (features.figures["kept"], features.figures["why"][:26]) == (0, "data.split.kind=stratified")
+
+
+@pytest.mark.parametrize("told", [DAYS, 17])
+def test_sequences_are_kept_and_computed_like_all_else(told: float, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", events=3)
+    shop.folder.mkdir()
+    shop.write_days(DAYS - 1)
+    earlier = featurize.run(shop.cfg)
+    shop.write(f"{DAYS - 1}", late(shop.rows, told))
+    features = featurize.run(shop.cfg)
+    assert features.figures["kept"] == (earlier.rows if told == DAYS else before(shop, told))
+    assert same(features, shop.whole(tmp_path / "whole"))
+    shown = featurize.table(features, ["transaction_id", "elapsed_3_back"])["elapsed_3_back"]
+    assert 0.1 < pc.mean(pc.greater(shown, 0)).as_py() < 0.99

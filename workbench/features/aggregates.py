@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.features.definitions import Feature, FeatureSet, Window
 from workbench.features.history import History, Seen
+from workbench.features.kinds import KINDS
 from workbench.features.measures import Measure
 
 Event = Mapping[str, Any]
@@ -28,10 +29,10 @@ class Plan:
         """The plan for the features of an entity."""
         plan = cls(entity)
         for index, feature in enumerate(feature_set.features):
-            if feature.entity == entity:
+            if feature.entity == entity and feature.kind in AGGREGATES:
                 aggregate = AGGREGATES[feature.kind](plan, feature)
                 plan.windows.setdefault(feature.window, []).append((index, aggregate))
-                plan.labelled |= feature.kind.startswith("known_positive")
+                plan.labelled |= KINDS[feature.kind].labels
         return plan
 
     def sum_of(self, what: str, feature: Feature) -> int:
@@ -106,6 +107,16 @@ def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[[Plan, Feature], Ag
     return make
 
 
+def _peak(plan: Plan, f: Feature) -> Aggregate:
+    values, i, counted = plan.value_of(f), plan.sum_of("sum", f), _counted(plan, f)
+
+    def peak(seen: Seen, _: Event) -> float:
+        total = seen.total(i)
+        return float(max(seen.values(values)) * counted(seen)) / float(total) if total else f.empty
+
+    return peak
+
+
 def _distinct(plan: Plan, f: Feature) -> Aggregate:
     i = plan.value_of(f)
     return lambda seen, _: float(len(set(seen.values(i))))
@@ -150,7 +161,7 @@ def _elapsed(plan: Plan, f: Feature, others: bool) -> Aggregate:
 
 def _known_positive_count(plan: Plan, f: Feature) -> Aggregate:
     i = plan.value_of(f) if f.where else None
-    return lambda seen, _: float(seen.positives(i))
+    return lambda seen, _: float(len(seen.positive_times(i)))
 
 
 def _known_positive_rate(plan: Plan, f: Feature) -> Aggregate:
@@ -158,9 +169,29 @@ def _known_positive_rate(plan: Plan, f: Feature) -> Aggregate:
 
     def rate(seen: Seen, _: Event) -> float:
         count = seen.count if n is None else seen.total(n)
-        return float(seen.positives(i)) / float(count) if count else f.empty
+        return float(len(seen.positive_times(i))) / float(count) if count else f.empty
 
     return rate
+
+
+def _since_known_positive(plan: Plan, f: Feature) -> Aggregate:
+    i = plan.value_of(f) if f.where else None
+
+    def since(seen: Seen, _: Event) -> float:
+        times = seen.positive_times(i, others=True)
+        return (seen.asker.time - times[-1]) / 1e6 if times else f.empty
+
+    return since
+
+
+def _age_known_positive(plan: Plan, f: Feature) -> Aggregate:
+    i = plan.value_of(f) if f.where else None
+
+    def age(seen: Seen, _: Event) -> float:
+        times = seen.positive_times(i)
+        return (seen.asker.time - times[0]) / 1e6 if times else f.empty
+
+    return age
 
 
 AGGREGATES: dict[str, Callable[[Plan, Feature], Aggregate]] = {
@@ -170,6 +201,7 @@ AGGREGATES: dict[str, Callable[[Plan, Feature], Aggregate]] = {
     "std": _std,
     "min": _extreme(min),
     "max": _extreme(max),
+    "peak": _peak,
     "distinct": _distinct,
     "ratio": _ratio,
     "share": _share,
@@ -177,4 +209,6 @@ AGGREGATES: dict[str, Callable[[Plan, Feature], Aggregate]] = {
     "age": _age,
     "known_positive_count": _known_positive_count,
     "known_positive_rate": _known_positive_rate,
+    "since_known_positive": _since_known_positive,
+    "age_known_positive": _age_known_positive,
 }

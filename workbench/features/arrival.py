@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from workbench.features import offline
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
+from workbench.features.tables import Tables
 from workbench.features.timeline import entity_codes, micros
 
 Ints = NDArray[np.int64]
@@ -40,10 +41,52 @@ def entity_features(
     return found, differ
 
 
+def sequence_features(
+    feature_set: FeatureSet, events: pa.Table, positives: PositiveIntervals, tables: Tables
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """`sequences.features` of events with their numbers, and [N] which rows have others for their order.
+
+    An earlier event is shown as what had arrived when the *row* was asked has it, so that all that its entities did may
+    matter. Rows that were asked before some of that arrived are computed one by one, each of what it could see.
+    """
+    differ, sequence = np.zeros(events.num_rows, bool), feature_set.sequence
+    if sequence is None:
+        return {}, differ
+    whole = offline.features_of(feature_set, events, positives, tables)
+    found = {one.name: whole[one.name] for one in sequence.features}
+    arrival, as_of = (events[name].to_numpy() for name in (ARRIVAL, AS_OF))
+    codes = {entity: entity_codes(events, entity) for entity in feature_set.entities}
+    newest = np.max([_newest(feature_set, events, code, arrival) for code in codes.values()], axis=0)
+    code = codes[sequence.entity]
+    for row in np.flatnonzero(
+        (as_of > 0) & (code >= 0) & (_newest(feature_set, events, code, newest) > as_of)
+    ).tolist():
+        mine, near = code == code[row], np.zeros(events.num_rows, bool)
+        for other in codes.values():
+            near |= (other >= 0) & np.isin(other, other[mine])
+        chosen = near & (arrival <= as_of[row])
+        again = offline.features_of(feature_set, events.filter(pa.array(chosen)), positives, tables)
+        for name, values in found.items():
+            then = again[name][np.count_nonzero(chosen[:row])]
+            differ[row] |= values[row] != then
+            values[row] = then
+    return found, differ
+
+
+def _newest(feature_set: FeatureSet, events: pa.Table, code: Ints, number: Ints) -> Ints:
+    """[N] the greatest number among the events of each row's entity up to the row itself; its own without an entity."""
+    order = np.lexsort((events[feature_set.id].to_numpy(), micros(events[feature_set.event_time]), code))
+    result, apart = number.copy(), (code[order] + 1) * (int(number.max(initial=0)) + 1)
+    named = code[order] >= 0
+    result[order[named]] = (np.maximum.accumulate(apart + number[order]) - apart)[named]
+    return result
+
+
 def _overtaken(feature_set: FeatureSet, entity: tuple[str, ...], events: pa.Table, code: Ints) -> Ints:
     """The rows that were asked before something of their past arrived: one with a number that they could not see."""
-    delay = min(one.delay_us for one in feature_set.of_entity(entity))
-    time = micros(events[feature_set.event_time])
+    if not (delays := [one.delay_us for one in feature_set.of_entity(entity)]):
+        return np.empty(0, np.int64)
+    delay, time = min(delays), micros(events[feature_set.event_time])
     order = np.lexsort((events[feature_set.id].to_numpy(), time, code))
     code, time = code[order], time[order]
     arrival, as_of = (events[name].to_numpy()[order] for name in (ARRIVAL, AS_OF))

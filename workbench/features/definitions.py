@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from workbench import digest
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.errors import ConfigError, raise_all
-from workbench.features import rules, where
+from workbench.features import rules, sequence_rules, where
 from workbench.features.functions import Function
-from workbench.features.kinds import WINDOWED
+from workbench.features.kinds import PREVIOUS, WINDOWED
 from workbench.features.lookups import Dimension, keys
 from workbench.features.where import Condition, Where
 
 DAY_US = 86_400_000_000
+ELAPSED = "elapsed"  # what a sequence shows beside features: the seconds since the event
 UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US}
 
 
@@ -26,6 +27,11 @@ class Window(NamedTuple):
     length_us: int
     delay_us: int
     current_row: bool
+
+    @property
+    def reach_us(self) -> int:
+        """How far back it looks."""
+        return self.delay_us + self.length_us
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Feature:
     holidays: tuple[str, ...] = ()  # ISO dates in the zone
     table: str | None = None  # lookup: where its column is
     function: Function | None = None  # function: what computes it
+    base: str | None = None  # previous: the feature that is shown; none: the seconds since then
+    back: int = 0  # previous: of which earlier event; 1 is the newest
 
     @property
     def window(self) -> Window:
@@ -58,6 +66,15 @@ class Feature:
     def windowed(self) -> bool:
         """Whether it looks back on an entity's events."""
         return self.kind in WINDOWED
+
+
+class Sequence(NamedTuple):
+    """The newest earlier events of an entity in a window, and what of them is shown."""
+
+    entity: tuple[str, ...]
+    window: Window
+    events: int
+    features: tuple[Feature, ...]
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,13 @@ class FeatureSet:
 
     def to_json(self) -> dict[str, Any]:
         """The definitions as plain JSON, for a bundle's `features.json`."""
-        return dataclasses.asdict(self)
+        said = dataclasses.asdict(self)
+        for feature in said["features"]:
+            if (
+                feature["base"] is None and not feature["back"]
+            ):  # sets without a sequence keep the names they always had
+                del feature["base"], feature["back"]
+        return said
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -116,8 +139,17 @@ class FeatureSet:
 
     @cached_property
     def horizon_us(self) -> int:
-        """How far back any feature looks: the longest delay plus window."""
-        return max((feature.delay_us + feature.window_us for feature in self.features), default=0)
+        """How far back any feature looks: the longest delay plus window; a sequence looks that far from its events."""
+        alone = [one.delay_us + one.window_us for one in self.features if one.kind != PREVIOUS]
+        return max(alone, default=0) + (self.sequence.window.reach_us if self.sequence else 0)
+
+    @cached_property
+    def sequence(self) -> Sequence | None:
+        """The sequence of the set; None where it has none."""
+        features = tuple(feature for feature in self.features if feature.kind == PREVIOUS)
+        if not features:
+            return None
+        return Sequence(features[0].entity, features[0].window, max(one.back for one in features), features)
 
     @cached_property
     def memory_us(self) -> int:
@@ -140,8 +172,8 @@ class FeatureSet:
         return roles.union(*(keys(one.table, [str(one.column)]) for one in self.features if one.table))
 
     def of_entity(self, entity: tuple[str, ...]) -> tuple[Feature, ...]:
-        """The windowed features of one entity."""
-        return tuple(feature for feature in self.features if feature.entity == entity)
+        """The aggregates of one entity."""
+        return tuple(one for one in self.features if one.entity == entity and one.kind != PREVIOUS)
 
     @property
     def of_row(self) -> tuple[Feature, ...]:
@@ -164,13 +196,39 @@ def duration_us(text: str) -> int:
 
 def faults(features: FeaturesConfig, data: DataConfig) -> list[str]:
     """What is wrong with the definitions; names are compared once all else is right."""
-    return list(rules.broken(features, data)) or list(rules.repeated(one.name for one in _expanded(features, data)))
+    if found := list(rules.broken(features, data)):
+        return found
+    bases = _bases(features, data)
+    return [*sequence_rules.unknown(features, bases), *rules.repeated(one.name for one in _expanded(features, data))]
 
 
 def _expanded(features: FeaturesConfig, data: DataConfig) -> Iterator[Feature]:
-    for view in features.views:
-        for feature in view.features:
+    bases = _bases(features, data)
+    for view, feature in _listed(features):
+        if feature.kind == PREVIOUS:
+            yield from _previous(view, feature, bases if feature.of is None else feature.of)
+        else:
             yield from _expand(view, feature, data, _columns(feature, features, data))
+
+
+def _listed(features: FeaturesConfig) -> list[tuple[ViewConfig, FeatureConfig]]:
+    return [(view, feature) for view in features.views for feature in view.features]
+
+
+def _bases(features: FeaturesConfig, data: DataConfig) -> list[str]:
+    """The names of all features that a sequence may show."""
+    listed = [(view, feature) for view, feature in _listed(features) if feature.kind != PREVIOUS]
+    return [one.name for pair in listed for one in _expand(*pair, data, _columns(pair[1], features, data))]
+
+
+def _previous(view: ViewConfig, feature: FeatureConfig, bases: list[str]) -> Iterator[Feature]:
+    """The features of each earlier event and the seconds since then, the newest event first."""
+    window_us, delay_us = duration_us(view.windows[0]), duration_us(view.delay)
+    for back in range(1, (view.events or 0) + 1):
+        one = Feature("", PREVIOUS, entity=tuple(view.entity), window_us=window_us, delay_us=delay_us, back=back)
+        for base in bases:
+            yield dataclasses.replace(one, name=f"{base}_{back}_back", base=base, empty=float(feature.empty or 0))
+        yield dataclasses.replace(one, name=f"{ELAPSED}_{back}_back", empty=-1.0)
 
 
 def _columns(feature: FeatureConfig, features: FeaturesConfig, data: DataConfig) -> dict[str, ColumnConfig]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from workbench.data.shuffle import Chain, Compute, Pass
 from workbench.data.store import Artifact
 from workbench.data.versions import GONE, Versions
-from workbench.features import offline
+from workbench.features import offline, sequences
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.tables import Tables
@@ -38,9 +38,10 @@ def chain(
 
     shared, looked_up = ray.put(positives), ray.put(dict(tables))
     alone = functools.partial(_with_rows, feature_set, looked_up)
-    kernels = [
-        Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in feature_set.entities
-    ]
+    entities, sequence = list(feature_set.entities), feature_set.sequence
+    if sequence:  # it shows what all others have computed: its entity's pass is the last one
+        entities.append(entities.pop(entities.index(sequence.entity)))
+    kernels = [Pass(entity, functools.partial(_with_entity, feature_set, entity, shared)) for entity in entities]
     buckets = buckets_for(source.rows)
     if versions is None:
         return Chain(source, alone, kernels, last, buckets)
@@ -66,7 +67,12 @@ def _with_rows(feature_set: FeatureSet, looked_up: object, rows: pa.Table) -> pa
 def _with_entity(feature_set: FeatureSet, entity: tuple[str, ...], shared: object, rows: pa.Table) -> pa.Table:
     import ray
 
-    return _with(rows, offline.entity_features(feature_set, entity, rows, ray.get(shared)))
+    rows = _with(rows, offline.entity_features(feature_set, entity, rows, ray.get(shared)))
+    if feature_set.sequence is None or feature_set.sequence.entity != entity:
+        return rows
+    bases = {one.base for one in feature_set.sequence.features if one.base}
+    found = {name: rows[PREFIX + name].to_numpy() for name in bases}
+    return _with(rows, sequences.features(feature_set, rows, found))
 
 
 def _with(table: pa.Table, features: dict[str, offline.Floats]) -> pa.Table:

@@ -29,16 +29,32 @@ class History:
         self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]
     ) -> None:
         """Add a version with what it contributes to each measure."""
+        self.odd += known > time or until < NEVER_US
+        if not self.time or time > self.time[-1]:
+            self._append(time, identity, known, until, sums, values)
+            return
         row = place(self.time, self.ids, time, identity)
         while row < len(self.ids) and (self.time[row], self.ids[row]) == (time, identity) and self.known[row] <= known:
             row += 1
         for into, one in ((self.time, time), (self.ids, identity), (self.known, known), (self.until, until)):
             into.insert(row, one)  # type: ignore[arg-type]
-        self.odd += known > time or until < NEVER_US
         for running, value in zip(self.sums, sums, strict=True):
             _add(running, row, value)
         for listed, value in zip(self.values, values, strict=True):
             listed.insert(row, value)
+
+    def _append(
+        self, time: int, identity: Any, known: int, until: int, sums: Iterable[int], values: Iterable[Any]
+    ) -> None:
+        """The same for the newest of all, as nearly every event is when it comes."""
+        self.time.append(time)
+        self.ids.append(identity)
+        self.known.append(known)
+        self.until.append(until)
+        for running, value in zip(self.sums, sums, strict=True):
+            running.append(running[-1] + value)
+        for listed, value in zip(self.values, values, strict=True):
+            listed.append(value)
 
     def end(self, time: int, identity: Any, known: int, until: int) -> None:
         """A version is corrected or deleted at `until`."""
@@ -65,8 +81,8 @@ class History:
             self.odd -= sum(known > time or until < NEVER_US for known, time, until in gone)
             for listed in (self.time, self.ids, self.known, self.until, *self.sums, *self.values):
                 del listed[:expired]
-        positives = bisect_left(self.positive_time, oldest)
-        del self.positive_time[:positives], self.positive_ids[:positives]
+        if positives := bisect_left(self.positive_time, oldest):
+            del self.positive_time[:positives], self.positive_ids[:positives]
         return False
 
 
@@ -121,21 +137,23 @@ class Seen:
         """The versions, ascending; without its own where only others are asked for."""
         return range(self.low, self.high - (others and self.own))
 
-    def positives(self, measure: int | None) -> int:
-        """How many are known to be positive, of those whose value of a measure counts."""
+    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
+        """The times, ascending, of those known to be positive whose value of a measure counts."""
         history, asker = self.history, self.asker
+        if not history.positive_time:
+            return []
         times, ids, newest = history.positive_time, history.positive_ids, asker.time - self.window.delay_us
         low = bisect_right(times, newest - self.window.length_us)
         if self.window.delay_us:
             high = bisect_right(times, newest)
         else:
             high = place(times, ids, asker.time, asker.identity)
-            high += self.own and high < len(ids) and ids[high] == asker.identity
+            high += self.own and not others and high < len(ids) and ids[high] == asker.identity
+        found = [(times[i], ids[i]) for i in range(low, high) if asker.positive(ids[i])]
         if measure is None:
-            return sum(map(asker.positive, ids[low:high]))
+            return [time for time, _ in found]
         values = history.values[measure]
-        rows = (place(history.time, history.ids, times[i], ids[i]) for i in range(low, high))
-        return sum(asker.positive(history.ids[row]) for row in rows if values[row] is not None)
+        return [one[0] for one in found if values[place(history.time, history.ids, *one)] is not None]
 
 
 class Picked(Seen):
@@ -164,11 +182,11 @@ class Picked(Seen):
         """The versions, ascending; without its own where only others are asked for."""
         return self.picked[:-1] if others and self.own else self.picked
 
-    def positives(self, measure: int | None) -> int:
-        """How many are known to be positive, of those whose value of a measure counts."""
-        values = None if measure is None else self.history.values[measure]
-        rows = (row for row in self.picked if values is None or values[row] is not None)
-        return sum(self.asker.positive(self.history.ids[row]) for row in rows)
+    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
+        """The times, ascending, of those known to be positive whose value of a measure counts."""
+        history, values = self.history, None if measure is None else self.history.values[measure]
+        rows = (row for row in self.rows(others) if values is None or values[row] is not None)
+        return [history.time[row] for row in rows if self.asker.positive(history.ids[row])]
 
     def _visible(self, row: int) -> bool:
         history, asker = self.history, self.asker

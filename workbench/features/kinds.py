@@ -5,6 +5,7 @@ from dataclasses import dataclass
 NUMBERS = ("integer", "number", "money")
 WHOLE = ("integer", "money")  # their sums do not depend on an order
 ANY = (*NUMBERS, "string")
+PREVIOUS = "previous"  # other features at earlier events: no aggregate
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ WINDOWED = {
     "std": Kind(WHOLE, windowed=True, empty=True),
     "min": Kind(NUMBERS, windowed=True, empty=True),
     "max": Kind(NUMBERS, windowed=True, empty=True),
+    "peak": Kind(WHOLE, windowed=True, empty=True),
     "distinct": Kind(ANY, windowed=True),
     "ratio": Kind(WHOLE, windowed=True, empty=True, value=True),
     "share": Kind(windowed=True, empty=True),
@@ -45,5 +47,8 @@ WINDOWED = {
     "age": Kind(windowed=True, empty=True),
     "known_positive_count": Kind(windowed=True, labels=True),
     "known_positive_rate": Kind(windowed=True, empty=True, labels=True),
+    PREVIOUS: Kind(windowed=True),
+    "since_known_positive": Kind(windowed=True, empty=True, labels=True),
+    "age_known_positive": Kind(windowed=True, empty=True, labels=True),
 }
 KINDS = ROW | WINDOWED

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.features import intervals, rows, where
+from workbench.features import intervals, rows, sequences, where
 from workbench.features.definitions import Feature, FeatureSet, Window
 from workbench.features.intervals import NOTHING
 from workbench.features.labels import PositiveIntervals
@@ -25,6 +25,16 @@ from workbench.features.where import Where
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+
+
+def features_of(
+    feature_set: FeatureSet, events: pa.Table, positives: PositiveIntervals, tables: Tables = NO_TABLES
+) -> dict[str, Floats]:
+    """All features, by name, in the order of `events`, which must hold every event of all their entities."""
+    found = row_features(feature_set, events, tables)
+    for entity in feature_set.entities:
+        found |= entity_features(feature_set, entity, events, positives)
+    return found | sequences.features(feature_set, events, found)
 
 
 def row_features(feature_set: FeatureSet, events: pa.Table, tables: Tables = NO_TABLES) -> dict[str, Floats]:
@@ -93,9 +103,18 @@ class Partition:
 
     def labelled(self, feature: Feature) -> Ints:
         """[N] how many of the events are known to be positive."""
+        return self.total(self.positive(feature.window, feature.where))
+
+    def positive(self, window: Window, where_: Where) -> Intervals:
+        """Where the events that meet the conditions are seen and known to be positive."""
         facts, event = self.once("positives", self._positives)
-        seen = self.once(("positives", feature.window), lambda: self._intervals(feature.window, "positives", facts))
-        return self.total(seen.of(self._meets(feature.where)[event]) if feature.where else seen)
+        seen = self.once(("positives", window), lambda: self._intervals(window, "positives", facts))
+        return seen.of(self._meets(where_)[event]) if where_ else seen
+
+    @property
+    def positive_time(self) -> Ints:
+        """The event time of each fact of `positive`."""
+        return self.once("positives", self._positives)[0].time
 
     def total(self, seen: Intervals, value: Ints | None = None, squared: bool = False) -> Any:
         """[N] the sum of the values ([M], ones when None), or of their squares, of the facts that each row sees."""
@@ -174,6 +193,16 @@ def _min(p: Partition, f: Feature) -> Floats:
     return np.where(found == NOTHING, f.empty, _unordered(~found, p.events[str(f.column)].type))
 
 
+def _peak(p: Partition, f: Feature) -> Floats:
+    """The greatest value over the mean: greatest * n / sum."""
+    seen, value = p.valued(f, f.where), p.integers(f.column)
+    n, sums, most = p.total(seen), p.total(seen, value), p.greatest(seen, value)
+    most = np.where(most == NOTHING, 0, most)
+    if max(map(abs, _ends(most))) * max(map(abs, _ends(n))) >= 2**62:
+        most, n = most.astype(object), n.astype(object)
+    return divided(most * n, sums, f.empty)
+
+
 def _distinct(p: Partition, f: Feature) -> Floats:
     seen = p.valued(f, f.where)
     codes = p.codes(f.column)[seen.fact]
@@ -216,6 +245,18 @@ def _known_positive_rate(p: Partition, f: Feature) -> Floats:
     return divided(p.labelled(f), p.total(p.seen(f.window, f.where)), f.empty)
 
 
+def _since_known_positive(p: Partition, f: Feature) -> Floats:
+    """Seconds since the newest event but itself that is known to be positive."""
+    newest = p.greatest(p.positive(f.window._replace(current_row=False), f.where), p.positive_time)
+    return np.where(newest == NOTHING, f.empty, (p.timeline.time - newest) / 1e6)
+
+
+def _age_known_positive(p: Partition, f: Feature) -> Floats:
+    """Seconds since the oldest event of the window that is known to be positive."""
+    oldest = p.greatest(p.positive(f.window, f.where), ~p.positive_time)
+    return np.where(oldest == NOTHING, f.empty, (p.timeline.time - ~oldest) / 1e6)
+
+
 def _ordered(column: pa.ChunkedArray) -> Ints:
     """Numbers as int64 of the same order. Of a float: its bits, those of a negative one turned round."""
     if not pa.types.is_floating(column.type):
@@ -238,6 +279,7 @@ AGGREGATES: dict[str, Callable[[Partition, Feature], Floats]] = {
     "std": _std,
     "min": _min,
     "max": _max,
+    "peak": _peak,
     "distinct": _distinct,
     "ratio": _ratio,
     "share": _share,
@@ -245,4 +287,6 @@ AGGREGATES: dict[str, Callable[[Partition, Feature], Floats]] = {
     "age": _age,
     "known_positive_count": _known_positive_count,
     "known_positive_rate": _known_positive_rate,
+    "since_known_positive": _since_known_positive,
+    "age_known_positive": _age_known_positive,
 }

@@ -10,16 +10,19 @@ what is remembered, and one from before all memory sees itself alone and is not 
 """
 
 import itertools
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from workbench.errors import InputError
 from workbench.features.aggregates import Plan
 from workbench.features.definitions import FeatureSet
+from workbench.features.earlier import NO_CORRECTIONS, Bases, Earlier
 from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
 from workbench.features.tables import NO_TABLES, Tables
@@ -44,6 +47,9 @@ class OnlineState:
         self._labels: dict[Any, Labels] = {}
         self._arrival: deque[Any] = deque()  # ids in the order of their arrival
         self._number: dict[Any, int] = {}  # of the events that came one by one
+        self._earlier = Earlier(feature_set) if feature_set.sequence else None
+        self._asked: dict[Any, tuple[Any, ...]] = {}  # for a sequence: what is kept of each event
+        self._bases: dict[Any, Bases] = {}  # and what it shows of it, while nothing has come that would change it
         self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
         self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
         self.arrivals = 0  # the number of the newest event
@@ -72,18 +78,24 @@ class OnlineState:
         """What `observe` gives, and its place. `arrival` is the number that the event got when it came first."""
         names = self.feature_set
         time, identity = event[names.event_time], event[names.id]
-        if time < self.clock - self._horizon_us:
+        if late := time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
                 return Place(self.arrivals, self.arrivals), OnlineState(names, self._tables).observe(event)
             self._forget(self._entities(event), at_least=1)
         vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
-        if identity not in self._events:
+        if is_new := identity not in self._events:
             self._insert(event, time, identity)
             self._number[identity] = arrival or self.arrivals + 1
             self.arrivals = max(self.arrivals, self._number[identity])
         found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
-        place = Place(self._number.get(identity, 0), self.arrivals)
-        return place, self._vector.looking_back(vector, event, Asker(time, identity, self._labels), found)
+        place, asker = Place(self._number.get(identity, 0), self.arrivals), Asker(time, identity, self._labels)
+        vector = self._vector.looking_back(vector, event, asker, found)
+        if self._earlier:
+            if is_new and not late:
+                self._bases[identity] = self._earlier.bases(vector)
+            if (history := found[self._earlier.plan]) is not None:
+                self._earlier.fill(vector, asker, history, partial(self._bases_of, self._earlier, late))
+        return place, vector
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -93,6 +105,8 @@ class OnlineState:
         after = told(before, known_time_us, positive)
         if after is not before:
             self._labels[identity] = after
+            if self._earlier:
+                self._outdate(self._events[identity][2], known_time_us)
             if positive and not any(label for _, label in before):
                 self._mark(identity)
         return True
@@ -102,6 +116,8 @@ class OnlineState:
 
         `known_time_us` must not be before the event was known. Of two known at one time the one told last counts.
         """
+        if self._earlier:
+            raise InputError(NO_CORRECTIONS)
         asked = self._remembered(identity)
         if asked is None:
             return False
@@ -133,6 +149,10 @@ class OnlineState:
         columns = [list(_entity_values(events, entity)) for entity in names.entities]
         rows = zip(*columns, strict=True) if columns else [()] * len(ids)
         self._events = dict(zip(ids, zip(times, known, rows, strict=True), strict=True))
+        if self._earlier:
+            self._asked = dict(
+                zip(ids, map(self._earlier.pack, _plain(events.select(self._earlier.kept))), strict=True)
+            )
         self._arrival = deque(ids)
         self.clock = max(times, default=0)
         self._histories = [_histories(names, plan, events) for plan in self._plans]
@@ -147,6 +167,9 @@ class OnlineState:
         known = time if known is None else known
         entities = self._keep(event, time, identity, known, NEVER_US)
         self._events[identity] = (time, known, entities)
+        if self._earlier:
+            self._asked[identity] = self._earlier.pack(event)
+            self._outdate(entities, time)
         self._arrival.append(identity)
         self.clock = max(self.clock, time)
         self._expire()
@@ -178,11 +201,15 @@ class OnlineState:
             self._labels.pop(identity, None)
             self._number.pop(identity, None)
             self._versions.pop(identity, None)
+            self._asked.pop(identity, None)
+            self._bases.pop(identity, None)
             self._forget(entities, at_least=SWEEP)
 
     def _last(self, identity: Any) -> int:
         """The latest time that any version of an event has: until it is forgotten, its labels and versions count."""
-        return max(self._events[identity][0], *(time for _, time, _ in self._versions.get(identity, ((0, 0, ()),))))
+        time = self._events[identity][0]
+        versions = self._versions.get(identity)
+        return time if versions is None else max(time, *(at for _, at, _ in versions))
 
     def _forget(self, entities: Entities, at_least: int) -> None:
         """Forget what these entities did before all memory, if that is all of it or so many events."""
@@ -190,6 +217,27 @@ class OnlineState:
         for histories, value in zip(self._histories, entities, strict=True):
             if value in histories and histories[value].forget(oldest, at_least):
                 del histories[value]
+
+    def _bases_of(self, earlier: Earlier, late: bool, identity: Any) -> Bases:
+        """What a sequence shows of an event; `late`: from no more than what is remembered."""
+        if not late and (made := self._bases.get(identity)) is not None:
+            return made
+        event, (time, _, entities) = earlier.unpack(self._asked[identity]), self._events[identity]
+        if late:
+            self._forget(entities, at_least=1)
+        found = [kept.get(value) for value, kept in zip(entities, self._histories, strict=True)]
+        asker = Asker(time, identity, self._labels)
+        made = earlier.bases(self._vector.looking_back(self._vector.of_row(event), event, asker, found))
+        if not late:
+            self._bases[identity] = made
+        return made
+
+    def _outdate(self, entities: Entities, since_us: int) -> None:
+        """What was made of events of these entities from then on, which may see what has come now, is made again."""
+        for value, histories in zip(entities, self._histories, strict=True):
+            if history := histories.get(value):
+                for identity in history.ids[bisect_left(history.time, since_us) :]:
+                    self._bases.pop(identity, None)
 
     def _mark(self, identity: Any) -> None:
         time, _, entities = self._events[identity]
@@ -222,6 +270,14 @@ def told(before: Labels, known_time_us: int, positive: bool) -> Labels:
     said = (known_time_us, int(positive))
     place = bisect_right(before, known_time_us, key=_first)
     return before if place and before[place - 1] == said else (*before[:place], said, *before[place:])
+
+
+def _plain(events: pa.Table) -> Iterator[Event]:
+    """The rows with times as whole microseconds."""
+    moment = pa.timestamp("us", "UTC")
+    whole = [one.cast(moment).cast(pa.int64()) if pa.types.is_timestamp(one.type) else one for one in events.columns]
+    rows = zip(*(one.to_pylist() for one in whole), strict=True)
+    return (dict(zip(events.column_names, row, strict=True)) for row in rows)
 
 
 def _first(one: tuple[Any, ...]) -> Any:

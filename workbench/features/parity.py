@@ -82,6 +82,8 @@ def recomputed(
         of_entity, differ = arrival.entity_features(feature_set, entity, facts, positives)
         found |= of_entity
         overtaken |= differ
+    shown, differ = arrival.sequence_features(feature_set, facts, positives, tables)
+    found, overtaken = found | shown, overtaken | differ
     return {name: values[: asked.num_rows] for name, values in found.items()}, overtaken[: asked.num_rows]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from workbench.features.aggregates import Plan
+from workbench.features.definitions import Window
 from workbench.features.history import History
 from workbench.features.labels import NEVER_US
 from workbench.features.vector import Event
@@ -35,6 +36,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     entities: tuple[str | None, ...]  # the names of their keys, as text: Lua's cmsgpack knows no bytes
     labels: Labels = ()  # (known time, label), ascending
     versions: tuple[tuple[int, int, tuple[str | None, ...]], ...] = ()  # known, time, entities; ascending
+    kept: tuple[Any, ...] | None = None  # what a sequence needs of the event (`earlier.py`)
 
     @property
     def positive(self) -> bool:
@@ -56,12 +58,12 @@ read_record = msgspec.msgpack.Decoder(Record).decode
 
 
 class Layout:
-    """The versions of one plan's entities."""
+    """The versions of one plan's entities; an event that shows earlier ones looks at all that those look at."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, shows: Window | None = None) -> None:
         self.labelled = plan.labelled
-        self.reach_us = max(window.delay_us + window.length_us for window in plan.windows)
-        self.delay_us = min(window.delay_us for window in plan.windows)
+        self.reach_us = max((window.reach_us for window in plan.windows), default=0) + (shows.reach_us if shows else 0)
+        self.delay_us = min(window.delay_us for window in (*plan.windows, *([shows] if shows else [])))
         self._values = plan.values
         self._sums = [one for one in plan.sums if one.what != "square"]
         self._made = [(FACTS + self._sums.index(one._replace(what=_kept(one.what))), one.what) for one in plan.sums]

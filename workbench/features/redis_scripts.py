@@ -22,8 +22,11 @@ local function text(number) return string.format('%.0f', number) end
 )
 
 # KEYS: meta, times, events, then the versions of each entity. ARGV: epoch, time, memory, id, record, prefix, then for
-# each entity: the version, the oldest and newest time to look at, and whether labels are looked at. Clock, the event's
-# number, the newest number that it could see, and what was looked at: nothing where it is from before all memory.
+# each entity: the version, the oldest and newest time to look at, and whether labels are looked at; then which KEYS has
+# the events that a sequence shows (0: there is none), how many, from and until when, the number of that entity and, for
+# all entities, how far back an event looks, its delay and whether it looks at labels. Clock, the event's number, the
+# newest number that it could see, and what was looked at: nothing where it is from before all memory. Of earlier events
+# come the record and what their other entities did, also of those that are tied with the last: ids are not compared.
 OBSERVE = (
     _HEAD
     + """
@@ -72,6 +75,38 @@ for i = 4, #KEYS do
   local oldest = text(math.max(tonumber(ARGV[4 * i - 8]), clock - memory))
   look(KEYS[i], oldest, ARGV[4 * i - 7])
   if ARGV[4 * i - 6] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 7]) end
+end
+local from = 4 * #KEYS - 5
+local shown, left, oldest = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+local own = ARGV[from + 4]
+local function look_back(record)
+  for number = 1, (#ARGV - from - 4) / 3 do
+    local at, entity = from + 2 + 3 * number, record[4][number]
+    if entity and tostring(number) ~= own then
+      local since = text(math.max(record[2] - tonumber(ARGV[at]) + 1, clock - memory))
+      look(ARGV[6] .. entity, since, text(record[2] - tonumber(ARGV[at + 1])))
+      if ARGV[at + 2] == '1' then look(ARGV[6] .. entity .. '+', since, text(record[2] - tonumber(ARGV[at + 1]))) end
+    end
+  end
+end
+if shown > 0 then
+  local last
+  oldest = text(math.max(oldest, clock - memory))
+  local found = redis.call('ZREVRANGEBYSCORE', KEYS[shown], ARGV[from + 3], oldest, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local version, score = found[i], tonumber(found[i + 1])
+    if left == 0 and score < last then break end
+    local begin = cmsgpack.unpack_one(version, version:byte() == 0xdc and 3 or 1)
+    local behind = cmsgpack.unpack_one(version, begin)
+    local _, known = cmsgpack.unpack_one(version, behind)
+    local other = version:sub(begin + 1, behind)
+    if known <= time and other ~= id then
+      if score < time and left > 0 then left, last = left - 1, score end
+      local held = redis.call('HGET', KEYS[3], other)
+      parts[#parts + 1] = held
+      look_back(cmsgpack.unpack(held))
+    end
+  end
 end
 parts[1] = '\\148' .. cmsgpack.pack(clock, arrival, newest) .. struct.pack('>BI4', 0xdd, #parts - 1)
 return table.concat(parts)

@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from workbench.errors import InputError
 from workbench.features import redis_scripts as scripts
 from workbench.features.definitions import FeatureSet
-from workbench.features.history import Asker
+from workbench.features.earlier import NO_CORRECTIONS, Bases, Earlier
+from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
 from workbench.features.online import OnlineState, told
 from workbench.features.redis_link import Link
@@ -28,6 +30,8 @@ from workbench.features.tables import NO_TABLES, Tables
 from workbench.features.vector import Event, Place, Vector
 
 Keys = tuple[str | None, ...]  # of the entities of an event; None for one that is not named in full
+Said = dict[Any, Any]  # id -> its labels
+Histories = list[History | None]  # one per plan
 Change = tuple[str, int | str, bytes]  # key, score (none: remove), member
 TOGETHER = 2000  # commands that are sent at once when a history is loaded
 
@@ -39,7 +43,9 @@ class RedisState:
         self.feature_set, self._tables = feature_set, tables
         self.clock = 0  # the stream's watermark when this replica last looked
         self._vector = Vector(feature_set, tables)
-        self._layouts = [Layout(plan) for plan in self._vector.plans]
+        self._earlier = Earlier(feature_set) if feature_set.sequence else None
+        shows = {self._earlier.plan: self._earlier.sequence.window} if self._earlier else {}
+        self._layouts = [Layout(plan, shows.get(number)) for number, plan in enumerate(self._vector.plans)]
         self._link = Link(url, f"{name}:{feature_set.digest}")
 
     def fill_once(self, fill: Callable[[OnlineState], None]) -> None:
@@ -87,7 +93,9 @@ class RedisState:
         for layout, _ in named:
             version = layout.version(event, time, identity, known, 0, NEVER_US)
             looks += (version, time - layout.reach_us + 1, time - layout.delay_us, int(layout.labelled))
-        said = (time, names.memory_us, encode(identity), encode(Record(0, time, known, entities)), link.prefix)
+        record = Record(0, time, known, entities, kept=self._earlier.pack(event) if self._earlier else None)
+        said = (time, names.memory_us, encode(identity), encode(record), link.prefix)
+        looks += self._looks_back(entities, time)
         answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
         self.clock, *place, found = decode(answer)
         if found is None:  # from before all memory
@@ -108,6 +116,8 @@ class RedisState:
 
     def correct(self, identity: Any, event: Event | None, known_time_us: int) -> bool:
         """Take in a later version of an event, or its deletion (None); False when the event is unknown here."""
+        if self._earlier:
+            raise InputError(NO_CORRECTIONS)
         while (held := self._held(identity)) is not None:
             read, before = held
             versions = before.versions or ((before.known, before.time, before.entities),)
@@ -148,13 +158,48 @@ class RedisState:
     def _answered(
         self, vector: list[float], event: Event, asker: Asker, entities: Keys, found: list[Any]
     ) -> list[float]:
-        parts, said, histories = iter(found), dict[Any, Any](), []
-        for layout, key in zip(self._layouts, entities, strict=True):
-            versions = next(parts) if key is not None else []
-            positives = next(parts) if key is not None and layout.labelled else []
+        parts, said = iter(found), dict[Any, Any]()
+        histories, asker = self._histories(entities, parts, said, {}), asker._replace(said=said)
+        vector = self._vector.looking_back(vector, event, asker, histories)
+        if (earlier := self._earlier) and (mine := histories[earlier.plan]) is not None:
+            held = dict(self._shown(earlier, parts, said, mine))
+            return earlier.fill(vector, asker, mine, lambda identity: self._bases(earlier, identity, held, said))
+        return vector
+
+    def _histories(self, entities: Keys, parts: Iterator[Any], said: Said, known: dict[int, History]) -> Histories:
+        """The next parts of an answer as histories, but for those that are known; their labels go to the others."""
+        histories: Histories = []
+        for number, (layout, key) in enumerate(zip(self._layouts, entities, strict=True)):
+            if key is None or number in known:
+                histories.append(known.get(number))
+                continue
+            versions, positives = next(parts), next(parts) if layout.labelled else []
             said.update((identity, labels) for _, identity, labels in positives)
-            histories.append(None if key is None else layout.history(versions, positives))
-        return self._vector.looking_back(vector, event, asker._replace(said=said), histories)
+            histories.append(layout.history(versions, positives))
+        return histories
+
+    def _looks_back(self, entities: Keys, time: int) -> list[Any]:
+        """What the script is told of the sequence."""
+        if (earlier := self._earlier) is None or entities[earlier.plan] is None:
+            return [0] * 5
+        sequence, place = earlier.sequence, sum(key is not None for key in entities[: earlier.plan])
+        window = time - sequence.window.reach_us + 1, time - sequence.window.delay_us
+        reach = ((layout.reach_us, layout.delay_us, int(layout.labelled)) for layout in self._layouts)
+        return [4 + place, sequence.events, *window, earlier.plan + 1, *itertools.chain.from_iterable(reach)]
+
+    def _shown(
+        self, earlier: Earlier, parts: Iterator[Any], said: Said, mine: History
+    ) -> Iterator[tuple[Any, tuple[Event, int, Histories]]]:
+        """The rest of an answer: the earlier events by id, with what their entities did."""
+        for record in parts:
+            event = earlier.unpack(record[6])
+            histories = self._histories(tuple(record[3]), parts, said, {earlier.plan: mine})
+            yield event[self.feature_set.id], (event, record[1], histories)
+
+    def _bases(self, earlier: Earlier, identity: Any, held: dict[Any, Any], said: Said) -> Bases:
+        event, time, histories = held[identity]
+        asker = Asker(time, identity, said)
+        return earlier.bases(self._vector.looking_back(self._vector.of_row(event), event, asker, histories))
 
     def _look(self, identity: Any) -> tuple[int, bytes | None]:
         """How many events are remembered, and the record of one."""
@@ -216,7 +261,7 @@ def _record(filled: OnlineState, identity: Any) -> Record:
     time, known, entities = filled._events[identity]
     versions = ((known, time, _named(named)) for known, time, named in filled._versions.get(identity, ()))
     arrival, labels = filled._number.get(identity, 0), filled._labels.get(identity, ())
-    return Record(arrival, time, known, _named(entities), labels, tuple(versions))
+    return Record(arrival, time, known, _named(entities), labels, tuple(versions), filled._asked.get(identity))
 
 
 def _named(entities: Iterable[Hashable]) -> Keys:

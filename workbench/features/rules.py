@@ -9,8 +9,8 @@ from zoneinfo import available_timezones
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.versions import asked_columns
-from workbench.features import definitions, functions, lookups, where
-from workbench.features.kinds import KINDS, WINDOWED, Kind
+from workbench.features import definitions, functions, lookups, sequence_rules, where
+from workbench.features.kinds import KINDS, PREVIOUS, WINDOWED, Kind
 
 LONGEST_DAYS = 180  # what a feature state is asked to remember
 
@@ -24,6 +24,7 @@ def broken(features: FeaturesConfig, data: DataConfig) -> Iterator[str]:
         if times > 1:
             yield f"features.views: {times} views are named {name}. Every view needs a name of its own."
     yield from lookups.broken(features, data)
+    yield from sequence_rules.broken(features)
     for view in features.views:
         yield from _view(view, data)
         for feature in view.features:
@@ -64,6 +65,9 @@ def _feature(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iter
         return
     if kind.windowed and (not view.entity or not view.windows):
         yield f".kind={feature.kind} needs the view's entity and windows."
+    if feature.kind == PREVIOUS:
+        yield from sequence_rules.feature_faults(view, feature, data)
+        return
     if feature.kind != "lookup":  # its column is the table's
         yield from _column(feature, kind, data)
     yield from _nothing(feature, kind, data.columns)
@@ -77,7 +81,7 @@ def _outside(feature: FeatureConfig, features: FeaturesConfig, data: DataConfig)
         yield from lookups.feature_faults(feature, features.tables, data)
     if feature.kind == "function":
         yield from functions.broken(feature, data)
-    for key, kind in (("table", "lookup"), ("function", "function"), ("columns", "function")):
+    for key, kind in (("table", "lookup"), ("function", "function"), ("columns", "function"), ("of", PREVIOUS)):
         if (value := getattr(feature, key)) and feature.kind != kind:
             yield f".{key}={value} is not used by {feature.kind}. Leave it out."
 

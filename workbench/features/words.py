@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from workbench.features.definitions import UNITS_US, Feature, FeatureSet
-from workbench.features.kinds import KINDS
+from workbench.features.kinds import KINDS, PREVIOUS
 
 UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 ROW: dict[str, Callable[[Feature], str]] = {
@@ -28,6 +28,7 @@ WINDOWED: dict[str, str] = {
     "std": "sample deviation of {column} over the events",
     "min": "least {column} of the events",
     "max": "greatest {column} of the events",
+    "peak": "greatest over the mean {column} of the events",
     "distinct": "number of different {column} among the events",
     "ratio": "own {column} over the mean {column} of the events",
     "share": "share of the events",
@@ -35,19 +36,25 @@ WINDOWED: dict[str, str] = {
     "age": "seconds since the oldest event",
     "known_positive_count": "number of events known to be positive",
     "known_positive_rate": "share, known to be positive, of the events",
+    PREVIOUS: "{shown} the {nth}newest earlier event",
+    "since_known_positive": "seconds since the newest other event known to be positive",
+    "age_known_positive": "seconds since the oldest event known to be positive",
 }
 
 
 def definition(feature: Feature) -> str:
     """What the feature is, in one sentence: "Number of events with the same card in the 7 days before the row."."""
     said = _windowed(feature) if feature.windowed else ROW[feature.kind](feature)
-    if KINDS[feature.kind].empty or feature.kind == "column":
+    if KINDS[feature.kind].empty or feature.kind in ("column", PREVIOUS):
         said += f"; {feature.empty:g} where there is none"
     return f"{said[0].upper()}{said[1:]}."
 
 
 def sources(feature: Feature, feature_set: FeatureSet) -> list[str]:
     """The columns that it is made from, each once; those of a table as TABLE.COLUMN, the label as `label`."""
+    if feature.base:
+        shown = next(one for one in feature_set.features if one.name == feature.base)
+        return list(dict.fromkeys([*sources(shown, feature_set), *feature.entity, feature_set.event_time]))
     time = [feature_set.event_time] if not KINDS[feature.kind].column or feature.windowed or feature.table else []
     made = [name for name, _ in feature.function.columns] if feature.function else [*time]
     own = [f"{feature.table}.{feature.column}" if feature.table else feature.column] if feature.column else []
@@ -64,7 +71,8 @@ def span(length_us: int) -> str:
 
 
 def _windowed(one: Feature) -> str:
-    said = WINDOWED[one.kind].format(column=one.column)
+    shown = f"{one.base} as it was at" if one.base else "seconds since"
+    said = WINDOWED[one.kind].format(column=one.column, shown=shown, nth=_nth(one.back))
     met = " and ".join(f"{c.column} {c.operator} {_constant(c.value)}" for c in one.where)
     if one.kind == "share":
         said += f", those where {met}," if met else ""
@@ -74,6 +82,10 @@ def _windowed(one: Feature) -> str:
     if one.delay_us:
         return said + f"that ended {span(one.delay_us)} before the row"
     return said + ("up to the row, itself included" if one.current_row else "before the row")
+
+
+def _nth(back: int) -> str:
+    return {1: "", 2: "2nd ", 3: "3rd "}.get(back, f"{back}th ")
 
 
 def _constant(value: object) -> str:

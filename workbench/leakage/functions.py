@@ -20,9 +20,6 @@ def of_feature_set(feature_set: FeatureSet, tables: Tables = NO_TABLES) -> Featu
 
     def compute(events: pa.Table, labels: pa.Table) -> dict[str, NDArray]:
         positives = PositiveIntervals.of(labels, feature_set.id)
-        found = offline.row_features(feature_set, events, tables)
-        for entity in feature_set.entities:
-            found |= offline.entity_features(feature_set, entity, events, positives)
-        return found
+        return offline.features_of(feature_set, events, positives, tables)
 
     return compute

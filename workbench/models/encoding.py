@@ -15,6 +15,7 @@ Shapes: N rows, F features, C codes (bins of all features together).
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,14 @@ class Encoding:
             low=np.concatenate([one[:-1] for one in edges]).astype(np.float32),
             slope=np.concatenate([1 / np.diff(one) for one in edges]).astype(np.float32),
         )
+
+    def take(self, features: Sequence[int]) -> "Encoding":
+        """The encoding of some of the features, in this order."""
+        bounds, chosen = np.append(self.first, len(self.low)), list(features)
+        kept = [np.arange(bounds[one], bounds[one + 1]) for one in chosen]
+        of_code, lengths = np.concatenate(kept), [len(one) for one in kept]
+        feature = np.repeat(np.arange(len(kept)), lengths)
+        return Encoding(self.mean[chosen], self.scale[chosen], feature, self.low[of_code], self.slope[of_code])
 
     @property
     def first(self) -> NDArray[np.int64]:

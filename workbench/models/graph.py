@@ -54,6 +54,18 @@ def rename_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return model
 
 
+def select_inputs(content: bytes, places: Sequence[int], features: int) -> bytes:
+    """A member that takes all `features` [N, F] and looks at those in `places` only, in that order."""
+    if list(places) == list(range(features)):
+        return content
+    model = rename_input(onnx.load_from_string(content), "selected_features")
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(places, np.int64), "selected_places"))
+    inputs = [INPUT, "selected_places"]
+    model.graph.node.insert(0, helper.make_node("Gather", inputs, ["selected_features"], axis=1, name="select_inputs"))
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", features]))
+    return bytes(model.SerializeToString())
+
+
 def merge(members: dict[str, bytes], weights: Sequence[float], intercept: float, features: int) -> bytes:
     """One graph that scores all members: outputs `score` [N], `logit` [N] and `member_logits` [N, M]."""
     body = None

@@ -1,43 +1,39 @@
-"""A multilayer perceptron in PyTorch: built, stored, and exported as an ONNX graph of log-odds."""
+"""A multilayer perceptron in PyTorch: built, stored, and exported as an ONNX graph of log-odds.
 
-import io
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+Columns that name a category or an entity can have embeddings (Guo, Berkhahn: "Entity Embeddings of Categorical
+Variables", 2016); all others pass through the input encoding.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
+from workbench.models import torch_inputs
 from workbench.models.encoding import Encoding
-from workbench.models.graph import INPUT, OUTPUT
-
-
-class Encode(nn.Module):
-    """The input layer: [N, F] raw features to [N, F + C]; see `encoding.py`."""
-
-    def __init__(self, encoding: Encoding) -> None:
-        super().__init__()
-        for name, values in encoding.arrays().items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values)))
-
-    def forward(self, x_NF: Tensor) -> Tensor:
-        """Standardised logs, clipped at eight deviations, beside the piecewise-linear codes."""
-        logs = (torch.sign(x_NF) * torch.log1p(torch.abs(x_NF)) - self.mean) * self.scale
-        codes = (x_NF.index_select(1, self.feature) - self.low) * self.slope
-        return torch.cat([logs.clamp(-8, 8), codes.clamp(0, 1)], dim=1)
+from workbench.models.torch_inputs import Category, Encode, looked_up
 
 
 class Network(nn.Module):
-    """[N, F] raw features to [N] log-odds."""
+    """[N, F] raw features to [N] log-odds. `embedded`: place, known values and width of columns with embeddings."""
 
-    def __init__(self, encoding: Encoding, hidden: Sequence[int], dropout: float) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        hidden: Sequence[int],
+        dropout: float,
+        embedded: Mapping[int, tuple[np.ndarray, int]] | None = None,
+    ) -> None:
         super().__init__()
+        embedded = embedded or {}
         self.encode = Encode(encoding)
+        plain = [one for one in range(len(encoding.mean) + len(embedded)) if one not in embedded]
+        self.register_buffer("plain", torch.tensor(plain, dtype=torch.int64))
+        self.register_buffer("embedded", torch.tensor(list(embedded), dtype=torch.int64))
+        self.categories = nn.ModuleList(Category(*one) for one in embedded.values())
         layers: list[nn.Module] = []
-        width = encoding.width
+        width = encoding.width + sum(units for _, units in embedded.values())
         for units in hidden:
             layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
             width = units
@@ -45,52 +41,44 @@ class Network(nn.Module):
 
     def forward(self, x_NF: Tensor) -> Tensor:
         """The log-odds."""
-        return self.body(self.encode(x_NF)).squeeze(1)
+        categories = [one(x_NF[:, place]) for place, one in zip(self.embedded.tolist(), self.categories, strict=True)]
+        plain_NF = x_NF.index_select(1, self.plain) if categories else x_NF
+        return self.body(torch.cat([self.encode(plain_NF), *categories], dim=1)).squeeze(1)
 
+    def seen(self, x_NF: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What `looked_up` needs of each row: see `Encoding.seen`; then the rows of its categories, [N, K]."""
+        places = zip(self.embedded.tolist(), self.categories, strict=True)
+        rows = [one.vocabulary.rows(x_NF[:, place]) for place, one in places]
+        rows_NK = np.stack(rows, axis=1) if rows else np.zeros((len(x_NF), 0), np.int64)
+        return *self.encode.constants.seen(x_NF[:, self.plain.cpu().numpy()]), rows_NK
 
-class Lookup(nn.Module):
-    """The same log-odds from the places of the values instead of all their codes; see `encoding.py`."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.body = network.body
-        self.inputs = network.encode.mean.numel()
-        self.first = torch.searchsorted(
-            network.encode.feature, torch.arange(self.inputs, device=network.encode.mean.device)
-        )
-
-    def forward(self, logs_NF: Tensor, code_NF: Tensor, value_NF: Tensor) -> Tensor:
-        """The log-odds [N]; the sums of all codes below a bin are running sums of the first layer's weights."""
+    def looked_up(self, logs_NF: Tensor, code_NF: Tensor, value_NF: Tensor, rows_NK: Tensor) -> Tensor:
+        """The same log-odds from the places of the values instead of all their codes; see `encoding.py`."""
         layer = self.body[0]
-        logs_FH, codes_CH = layer.weight.t().split([self.inputs, layer.in_features - self.inputs])
-        below_CH = cumulated(codes_CH)
-        hidden_NH = layer.bias - below_CH[self.first].sum(0) + logs_NF @ logs_FH
-        if code_NF.shape[1]:  # an empty bag is an error
-            hidden_NH = hidden_NH + embedding_bag(code_NF, below_CH, mode="sum")
-            hidden_NH = hidden_NH + embedding_bag(code_NF, codes_CH, mode="sum", per_sample_weights=value_NF)
+        encoded = self.encode.mean.numel() + self.encode.low.numel()
+        curves_HI, categories_HD = layer.weight.split([encoded, layer.in_features - encoded], dim=1)
+        hidden_NH = looked_up(curves_HI, layer.bias, self.encode, (logs_NF, code_NF, value_NF))
+        if self.categories:
+            rows = [one.rows(rows_NK[:, place]) for place, one in enumerate(self.categories)]
+            hidden_NH = hidden_NH + torch.cat(rows, dim=1) @ categories_HD.t()
         return self.body[1:](hidden_NH).squeeze(1)
-
-
-def cumulated(codes_CH: Tensor) -> Tensor:
-    """[C + 1, H] the sums of all rows before each row."""
-    return torch.cat([codes_CH.new_zeros(1, codes_CH.shape[1]), codes_CH.cumsum(0)])
 
 
 def to_bytes(network: Network) -> bytes:
     """The network's tensors; the shapes of its layers can be read from them."""
-    sink = io.BytesIO()
-    torch.save(network.state_dict(), sink)
-    return sink.getvalue()
+    return torch_inputs.to_bytes(network.state_dict())
 
 
 def from_bytes(content: bytes) -> Network:
     """The network, ready to score (no dropout); tensors only are read, never code."""
-    state = torch.load(io.BytesIO(content), weights_only=True)
-    encoding = Encoding(
-        **{name: state[f"encode.{name}"].numpy() for name in ("mean", "scale", "feature", "low", "slope")}
-    )
+    state = torch_inputs.tensors(content)
     weights = [value for name, value in state.items() if name.startswith("body.") and name.endswith("weight")]
-    network = Network(encoding, [len(one) for one in weights[:-1]], dropout=0.0)
+    embedded = {
+        int(place): (state[f"categories.{one}.values"].numpy(), state[f"categories.{one}.rows.weight"].shape[1])
+        for one, place in enumerate(state["embedded"])
+    }
+    encoding = torch_inputs.encoding_in(state, "encode")
+    network = Network(encoding, [len(one) for one in weights[:-1]], dropout=0.0, embedded=embedded)
     network.load_state_dict(state)
     return network.eval()
 
@@ -103,19 +91,4 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
 
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N]."""
-    network = from_bytes(content)
-    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, features),),
-            path,
-            dynamo=True,
-            verbose=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=20,
-            external_data=False,
-        )
-        return bytes(onnx.load(path).SerializeToString())
+    return torch_inputs.to_onnx(from_bytes(content), features)

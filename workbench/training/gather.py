@@ -29,6 +29,7 @@ class Gathered:
     parts: list[Any]  # references to tables
     rows: int
     classes: int  # how many different labels there are
+    names: tuple[str, ...] = ()  # of the features
 
     def dataset(self) -> "Dataset":
         """The same as a dataset of Ray Data."""
@@ -66,7 +67,8 @@ def gather(
         for name, rows in chosen.items()
     }
     return {
-        name: _ordered([one for one, _ in files], ray.get([two for _, two in files])) for name, files in asked.items()
+        name: _ordered(tuple(names), [one for one, _ in files], ray.get([two for _, two in files]))
+        for name, files in asked.items()
     }
 
 
@@ -81,14 +83,14 @@ def _read(fs: Any, folder: str, entry: FileEntry, columns: list[str], rows: pc.E
     )
 
 
-def _ordered(tables: list[Any], seen: list[_Seen]) -> Gathered:
+def _ordered(names: tuple[str, ...], tables: list[Any], seen: list[_Seen]) -> Gathered:
     """The rows of all tables, sorted by their first column and cut into parts, that column left out."""
     rows, labels = sum(one.rows for one in seen), frozenset[float]().union(*(one.labels for one in seen))
     count = max(1, -(-rows // MOST_ROWS))
     borders = _borders(pa.concat_arrays([one.ids for one in seen]), count)
     cut, sort = ray.remote(_cut).options(num_returns=count), ray.remote(_sorted)
     pieces = [cut.remote(table, borders) for table in tables] if count > 1 else [[table] for table in tables]
-    return Gathered([sort.remote(*part) for part in zip(*pieces, strict=True)], rows, len(labels))
+    return Gathered([sort.remote(*part) for part in zip(*pieces, strict=True)], rows, len(labels), names)
 
 
 def _borders(ids: pa.Array, count: int) -> pa.Array:

@@ -20,7 +20,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits and hyperparameters."""
     hyper: LightGBMConfig = config["hyper"]
     with lightgbm_group() as config["network"]:
-        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, 5 * SCORE_EVERY)
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config)
 
 
 def loop(
@@ -31,7 +31,7 @@ def loop(
     fitted, first = (start.fitted, start.step) if start else (Fitted(), 0)
     for done in range(first, steps, SCORE_EVERY):
         rounds = min(SCORE_EVERY, steps - done)
-        parameters = _parameters(config["hyper"], fit.seed + done, config["network"])
+        parameters = _parameters(config["hyper"], fit.seed + done, config)
         data = lightgbm.Dataset(shard.x_NF, shard.y_N, params=parameters, free_raw_data=False)
         booster = lightgbm.train(parameters, data, rounds, init_model=booster)
         _score(booster, shard, scored, done + rounds, fitted)
@@ -66,7 +66,7 @@ def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: in
     fitted.train_loss.append(log_loss(shard.y_N, np.asarray(booster.predict(shard.x_NF, raw_score=True))))
 
 
-def _parameters(hyper: LightGBMConfig, seed: int, network: dict[str, Any]) -> dict[str, Any]:
+def _parameters(hyper: LightGBMConfig, seed: int, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "objective": "binary",
         "boost_from_average": False,  # ten rounds at a time would start from the average each time
@@ -82,7 +82,7 @@ def _parameters(hyper: LightGBMConfig, seed: int, network: dict[str, Any]) -> di
         "seed": seed,
         "deterministic": True,
         "force_col_wise": True,
-        "num_threads": 1,
+        "num_threads": config["threads"],
         "verbosity": -1,
-        **network,
+        **config["network"],
     }

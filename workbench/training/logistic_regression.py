@@ -13,7 +13,7 @@ from workbench.training.workers import work_off
 
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits and hyperparameters."""
-    return work_off(loop, model_file.to_onnx, config["fits"], 1, config, checkpoint_every=1)
+    return work_off(loop, model_file.to_onnx, config["fits"], 1, config)
 
 
 def loop(

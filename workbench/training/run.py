@@ -8,10 +8,11 @@ import dataclasses
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the one in `ray.train` is the old one
@@ -19,13 +20,19 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the on
 from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
+from workbench.digest import digest, sha256
 from workbench.errors import EnvironmentFault, InputError
+from workbench.models import inputs
 from workbench.progress import say
-from workbench.training.encode import encoding_of
+from workbench.training import failures, segments
+from workbench.training.checkpoints import Shelf
+from workbench.training.encode import encoded, encoding_of, vocabularies_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
 from workbench.training.gather import Gathered, gather
 from workbench.training.rendezvous import Rendezvous
-from workbench.training.shards import EvenShards
+from workbench.training.shards import EvenShards, pieces
+
+VERSION = 2  # of the loops: checkpoints of another version are refused
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Trained:
     family: str
     steps: int
     fits: dict[tuple[str, int], Fitted]
+    segments: dict[int, pa.Table] = field(default_factory=dict)  # what each attempt did, see `segments.py`
+    checkpoints: dict[str, str] = field(default_factory=dict)  # the files of its fits: URI and SHA-256
 
     def logits_N(self, fold: str) -> np.ndarray:
         """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
@@ -105,9 +114,14 @@ def _check_room(scaling: ScalingConfig) -> None:
     for kind, (there, needed) in _resources(scaling).items():
         if needed > there:
             raise EnvironmentFault(
-                f"scaling.workers={scaling.workers} need {needed:g} {kind}s, and the cluster has {there:g}."
+                f"{_said(scaling)} need {needed:g} {kind}s, and the cluster has {there:g}."
                 " Use fewer workers, another scaling, or a larger cluster."
             )
+
+
+def _said(scaling: ScalingConfig) -> str:
+    key = "workers" if scaling.min_workers is None else "min_workers"
+    return f"scaling.{key}={_least(scaling)}"
 
 
 def _room(scaling: ScalingConfig) -> int:
@@ -122,7 +136,8 @@ def _room(scaling: ScalingConfig) -> int:
 def _resources(scaling: ScalingConfig) -> dict[str, tuple[float, float]]:
     """What the cluster has and what a worker group needs, by kind."""
     there = ray.cluster_resources()
-    needed = {"CPU": scaling.workers * scaling.cpus_per_worker, "GPU": scaling.workers * scaling.gpus_per_worker}
+    least = _least(scaling)
+    needed = {"CPU": least * scaling.cpus_per_worker, "GPU": least * scaling.gpus_per_worker}
     return {kind: (there.get(kind, 0), need) for kind, need in needed.items()}
 
 
@@ -145,14 +160,24 @@ def train(
     """The family trained on every fold: first those that select the number of steps, then the others with it."""
     cluster.configure_data()
     hyper = getattr(cfg, family)
-    scaling = dataclasses.replace(scaling, workers=1) if hyper.alone else scaling
+    scaling = dataclasses.replace(scaling, workers=1, min_workers=None) if hyper.alone else scaling
     seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
     config = config_of(hyper, fits, {fold.name: rows[fold.name] for fold in folds}, scaling)
-    packed = _fit(family, entry(family), config, rows, scaling, store, run_name)
+    config["shelf"] = shelf = Shelf(store, f"{family}-{run_name}", _plan(config, rows, scaling))
+    shelf.prepare()
+    packed = _fit(family, entry(family), config, rows, scaling, shelf)
     done = {(fit.fold, fit.seed): Fitted.from_bytes(packed[fit.name]) for fit in fits}
-    return Trained(family, best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects]), done)
+    steps = best_step([done[fit.fold, fit.seed] for fit in fits if fit.selects])
+    kept = {shelf.uri_of_fit(name): sha256(content) for name, content in packed.items()}
+    return Trained(family, steps, done, segments.read(store.fs, f"{shelf.folder}/history"), kept)
+
+
+def _plan(config: Mapping[str, Any], rows: Mapping[str, Gathered], scaling: ScalingConfig) -> str:
+    """The digest of what the fits of a family depend on."""
+    counts = {name: (one.rows, one.classes) for name, one in rows.items()}
+    return digest(VERSION, config["fits"], config["hyper"], counts, scaling.workers)
 
 
 def entry(family: str) -> Callable[[dict[str, Any]], Any]:
@@ -162,13 +187,46 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
 
 def config_of(hyper: Any, fits: list[Fit], folds: Mapping[str, Gathered], scaling: ScalingConfig) -> dict[str, Any]:
     """What the workers of a family are told."""
+    of_all = next(iter(folds.values())).names
+    names = inputs.names_of(hyper, of_all)
     config = {"fits": fits, "hyper": hyper, "gpu": scaling.gpus_per_worker > 0}
+    config |= {"names": names, "places": inputs.places_of(hyper, of_all), "width": len(of_all)}
+    config |= {"rows": {name: fold.rows for name, fold in folds.items()}, "threads": _threads(scaling)}
     if not hyper.encoded:
         return config
-    encode = ray.remote(num_cpus=0)(encoding_of)  # a trial that waits for it holds a CPU
-    encodings = ray.get([encode.remote(fold, hyper.bins, hyper.leaves) for fold in folds.values()])
-    counts = {name: (fold.rows, scaling.workers) for name, fold in folds.items()}
-    return config | {"encodings": dict(zip(folds, encodings, strict=True)), "rows": counts, "epochs": hyper.epochs}
+    return config | _prepared(hyper, folds, names) | {"epochs": hyper.epochs}
+
+
+def _prepared(hyper: Any, folds: Mapping[str, Gathered], names: Sequence[str]) -> dict[str, Any]:
+    """For each fold the encoding of a network's inputs and the vocabularies of its embeddings, one task each."""
+    task, of = ray.remote(num_cpus=0), encoded(hyper, names)  # a trial that waits for them holds a CPU
+    encode, learn = task(encoding_of), task(vocabularies_of)
+    encodings = [encode.remote(fold, hyper.bins, hyper.leaves, of) for fold in folds.values()]
+    vocabularies = [learn.remote(fold, hyper.embedded) for fold in folds.values()] if hyper.embedded else []
+    known = dict(zip(folds, ray.get(vocabularies) or [{}] * len(folds), strict=True))
+    return {"encodings": dict(zip(folds, ray.get(encodings), strict=True)), "vocabularies": known}
+
+
+def _threads(scaling: ScalingConfig) -> int:
+    """How many threads a worker computes with: one for each whole CPU that it reserves."""
+    return max(1, int(scaling.cpus_per_worker))
+
+
+def _count(scaling: ScalingConfig) -> int | tuple[int, int]:
+    """How many workers Ray starts; with a least number, as many as there is room for."""
+    least = _least(scaling)
+    return scaling.workers if least == scaling.workers else (least, scaling.workers)
+
+
+def _least(scaling: ScalingConfig) -> int:
+    """How many workers there must be."""
+    return scaling.workers if scaling.min_workers is None else scaling.min_workers
+
+
+def _shards(rows: Mapping[str, Gathered], data: Mapping[str, Any], scaling: ScalingConfig) -> EvenShards:
+    """The datasets in pieces that serve every number of workers that there may be."""
+    counts, of_each = range(_least(scaling), scaling.workers + 1), {name: one.rows for name, one in rows.items()}
+    return EvenShards(of_each, {name: pieces(name, one, of_each[name], counts) for name, one in data.items()})
 
 
 def _fit(
@@ -177,36 +235,29 @@ def _fit(
     config: dict[str, Any],
     rows: Mapping[str, Gathered],
     scaling: ScalingConfig,
-    store: Store,
-    name: str,
+    shelf: Shelf,
 ) -> dict[str, bytes]:
     resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if config["gpu"] else {})
+    data = {name: one.dataset() for name, one in rows.items()}
     trainer = DataParallelTrainer(
         work,
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=scaling.workers, use_gpu=config["gpu"], resources_per_worker=resources
+            num_workers=_count(scaling), use_gpu=config["gpu"], resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
-            name=f"{family}-{name}",
-            storage_path=store.path("checkpoints"),
-            storage_filesystem=store.fs,
-            failure_config=ray.train.FailureConfig(max_failures=2),
+            name=shelf.name,
+            storage_path=shelf.store.path("checkpoints"),
+            storage_filesystem=shelf.store.fs,
+            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
         backend_config=Rendezvous(),
-        datasets={name: one.dataset() for name, one in rows.items()},
-        dataset_config=EvenShards(),
+        datasets=data,
+        dataset_config=_shards(rows, data, scaling),
     )
     try:
         return trainer.fit().return_value
     except ray.train.TrainingFailedError as error:
-        raise EnvironmentFault(f"Training {family} failed: {_cause(error)} Run the command again to resume.") from error
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause that a person can act on, in one line."""
-    causes = getattr(error, "worker_failures", None) or {}
-    first = next(iter(causes.values()), error)
-    return " ".join(str(first).split())[-600:]
+        raise failures.told(family, error, scaling) from error

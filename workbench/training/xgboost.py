@@ -10,7 +10,7 @@ from ray.train.collective import broadcast_from_rank_zero
 
 from workbench.families import XGBoostConfig
 from workbench.models import xgboost as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, log_loss
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
@@ -21,7 +21,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits, hyperparameters and scaling."""
     hyper: XGBoostConfig = config["hyper"]
     with xgboost_group():
-        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config, 5 * SCORE_EVERY)
+        return work_off(loop, model_file.to_onnx, config["fits"], hyper.rounds, config)
 
 
 @contextlib.contextmanager
@@ -45,31 +45,56 @@ def _track(all_of_us: list[str]) -> dict[str, str | int]:
 def loop(
     shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
 ) -> Fitted:
-    """Trees for `steps` rounds, ten at a time, so that a crash costs little."""
+    """Trees for `steps` rounds, scored and saved every ten of them."""
     hyper = config["hyper"]
-    data = xgboost.QuantileDMatrix(shard.x_NF, shard.y_N, max_bin=hyper.max_bin)
-    booster = xgboost.Booster(model_file=bytearray(start.state["booster"])) if start else None
+    data = xgboost.QuantileDMatrix(shard.x_NF, shard.y_N, max_bin=hyper.max_bin, nthread=config["threads"])
+    booster = _booster(hyper, fit, config, data, start.state["booster"] if start else None)
     fitted, first = (start.fitted, start.step) if start else (Fitted(), 0)
     for done in range(first, steps, SCORE_EVERY):
-        rounds = min(SCORE_EVERY, steps - done)
-        booster = xgboost.train(_parameters(hyper, fit.seed, config["gpu"]), data, rounds, xgb_model=booster)
-        _score(booster, shard, scored, done + rounds, fitted)
-        report(done + rounds, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
-    assert booster is not None
+        upto = min(done + SCORE_EVERY, steps)
+        for number in range(done, upto):
+            booster.update(data, number)
+        _score(booster, data, scored, (done, upto), fit, fitted)
+        report(upto, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
+        if hyper.by_chance and upto < steps:
+            booster = _booster(hyper, fit, config, data, model_file.to_bytes(booster))
     fitted.model = model_file.to_bytes(booster)
     return fitted
 
 
-def _score(booster: xgboost.Booster, shard: Rows, scored: Rows | None, step: int, fitted: Fitted) -> None:
-    fitted.steps.append(step)
+def _booster(
+    hyper: XGBoostConfig, fit: Fit, config: dict[str, Any], data: xgboost.DMatrix, content: bytes | None
+) -> xgboost.Booster:
+    """A booster that goes on from `content`, or begins.
+
+    It keeps the margins of its training rows, so that a round and its loss cost the same however many trees there are.
+    A booster's first round draws one number more than the others: where rows or features are sampled, each ten rounds
+    begin anew, so that those after a restart are the same.
+    """
+    begun = None if content is None else bytearray(content)
+    return xgboost.Booster(_parameters(hyper, fit.seed, config), [data], model_file=begun)
+
+
+def _score(
+    booster: xgboost.Booster,
+    data: xgboost.DMatrix,
+    scored: Rows | None,
+    rounds: tuple[int, int],
+    fit: Fit,
+    fitted: Fitted,
+) -> None:
+    """Add how the fit stands; all workers have a part in the loss, and the first one alone has scored rows."""
+    before, upto = rounds
+    fitted.steps.append(upto)
+    loss = float(booster.eval(data).rpartition(":")[2]) if fit.selects else 0.0
     if scored is None:
         return
-    logits = booster.inplace_predict(scored.x_NF, predict_type="margin")
-    fitted.judge(scored, logits)
-    fitted.train_loss.append(log_loss(shard.y_N, booster.inplace_predict(shard.x_NF, predict_type="margin")))
+    gained_N = booster.inplace_predict(scored.x_NF, iteration_range=rounds, predict_type="margin")
+    fitted.judge(scored, gained_N + fitted.logits_SN[-1] if before else gained_N)  # base_score .5 adds nothing
+    fitted.train_loss.append(loss)
 
 
-def _parameters(hyper: XGBoostConfig, seed: int, gpu: bool) -> dict[str, Any]:
+def _parameters(hyper: XGBoostConfig, seed: int, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "objective": "binary:logistic",
         # estimated since 2.0, and then average precision falls from .690 to .675 on rare frauds
@@ -84,6 +109,7 @@ def _parameters(hyper: XGBoostConfig, seed: int, gpu: bool) -> dict[str, Any]:
         "reg_lambda": hyper.reg_lambda,
         "seed": seed,
         "seed_per_iteration": True,  # what a round samples depends on its number alone, also after a restart
-        "nthread": 1,
-        "device": "cuda" if gpu else "cpu",
+        "eval_metric": "logloss",
+        "nthread": config["threads"],
+        "device": "cuda" if config["gpu"] else "cpu",
     }

@@ -17,6 +17,8 @@ import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from workbench.config import ScalingConfig
+from workbench.models import inputs
+from workbench.models.graph import select_inputs
 from workbench.training import rendezvous, workers
 from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Report, average_precision
@@ -89,12 +91,13 @@ def work_off(
     chosen: int | None,
 ) -> dict[str, Fitted]:
     """What `workers.work_off` gives, unpacked: first the fits that select, side by side, then the others."""
+    names, config["rows"] = config["names"], {name: (rows, 1) for name, rows in config["rows"].items()}
     done = _selected(loop, [one for one in fits if one.selects], steps, config, judge)
     for one in fits:
         if not one.selects:
-            shard = workers.rows_of(one.fold)
+            shard = workers.rows_of(one.fold, names)
             fitted = done[one.name] = loop(shard, None, chosen or steps, one, config, None, lambda *_: None)
-            fitted.onnx = to_onnx(fitted.model, shard.x_NF.shape[1])
+            fitted.onnx = select_inputs(to_onnx(fitted.model, len(names)), config["places"], config["width"])
     return done
 
 
@@ -112,8 +115,8 @@ def _selected(loop: Loop, fits: list[Fit], steps: int, config: Any, judge: Judge
 
 def _start(loop: Loop, one: Fit, steps: int, config: Any) -> Callable[[Report], Fitted]:
     def start(report: Report) -> Fitted:
-        scored = workers.rows_of(one.fold + SCORED)
-        return loop(workers.rows_of(one.fold), scored, steps, one, config, None, report)
+        scored, shard = (workers.rows_of(name, config["names"]) for name in (one.fold + SCORED, one.fold))
+        return loop(shard, scored, steps, one, config, None, report)
 
     return start
 
@@ -130,16 +133,18 @@ def _model(side: Side) -> bytes:
     return side.fitted.model if side.state is None else next(iter(side.state().values()))
 
 
-def scored_again(family: str, fitted: Fitted, scored: Gathered) -> tuple[np.ndarray, np.ndarray]:
+def scored_again(family: str, hyper: Any, fitted: Fitted, scored: Gathered) -> tuple[np.ndarray, np.ndarray]:
     """Labels [N] and log-odds [N] of scored rows by the file of a fit, read anew by its framework."""
     table = pa.concat_tables(list(Held(scored.parts).iter_batches()))
+    table = table.select([*inputs.names_of(hyper, scored.names), "label"])
     *columns, label_N = (column.to_numpy().astype(np.float32) for column in table.columns)
     x_NF = np.ascontiguousarray(np.stack(columns, axis=1))
     logits = importlib.import_module(f"workbench.models.{family}").logits
     return label_N, np.asarray(logits(fitted.model, x_NF), np.float32)
 
 
-def rescored(family: str, fits: Mapping[str, Fitted], rows: Mapping[str, Gathered]) -> float:
+def rescored(family: str, hyper: Any, fits: Mapping[str, Fitted], rows: Mapping[str, Gathered]) -> float:
     """The mean average precision of fits, by name, on the rows that their folds are scored on."""
     folds = {name: name.rpartition("-seed")[0] + SCORED for name in fits}
-    return float(np.mean([average_precision(*scored_again(family, fits[n], rows[fold])) for n, fold in folds.items()]))
+    again = [scored_again(family, hyper, fits[name], rows[fold]) for name, fold in folds.items()]
+    return float(np.mean([average_precision(*one) for one in again]))

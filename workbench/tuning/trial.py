@@ -14,7 +14,7 @@ from workbench.config import Config
 from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import metrics
-from workbench.models import scorer
+from workbench.models import inputs, scorer
 from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, average_precision
 from workbench.training.gather import Gathered
@@ -38,9 +38,14 @@ class Shared:
     began: float  # when the sweep began, on the clock of all processes, less what attempts before it took
 
 
+def _hyper(shared: Shared, values: Values) -> Any:
+    """The hyperparameters of the drawn family."""
+    return getattr(applied(shared.cfg, values).train, values[FAMILY])
+
+
 def key(shared: Shared, values: Values) -> str:
     """The name of a trial: the digest of all that its scores depend on."""
-    hyper = getattr(applied(shared.cfg, values).train, values[FAMILY])
+    hyper = _hyper(shared, values)
     tuned = shared.cfg.tune
     how = [tuned.patience, tuned.workers_per_trial, tuned.objectives]
     return digest("trial", VERSION, shared.features, values[FAMILY], hyper, plan(shared.cfg, values, shared.folds), how)
@@ -132,28 +137,31 @@ def _record(
     name: str, values: Values, shared: Shared, fits: Mapping[str, Fitted], steps: int, started: float
 ) -> Record:
     """The record of a trial: its scores are those of the checkpoint that is kept, read anew by its framework."""
-    folds, areas = [], []
+    folds, areas, hyper = [], [], _hyper(shared, values)
     for fit, fitted in fits.items():
-        label_N, logit_N = alone.scored_again(values[FAMILY], fitted, shared.rows[fit.rpartition("-seed")[0] + SCORED])
+        scored = shared.rows[fit.rpartition("-seed")[0] + SCORED]
+        label_N, logit_N = alone.scored_again(values[FAMILY], hyper, fitted, scored)
         fitted.logits_SN = [logit_N]
         folds.append(average_precision(label_N, logit_N))
         areas.append(metrics.roc_auc(label_N, logit_N))
     scores = {FIRST: float(np.mean(folds)), "roc_auc": float(np.mean(areas))}
     scores["model_bytes"] = float(np.mean([len(one.model) for one in fits.values()]))
     if "latency_us" in shared.cfg.tune.objectives:
-        scores["latency_us"] = _latency_us(values[FAMILY], next(iter(fits.values())), shared)
+        scores["latency_us"] = _latency_us(values[FAMILY], hyper, next(iter(fits.values())), shared)
     now = time.time()
     return Record(name, values, FINISHED, scores, folds, steps, now - started, now - shared.began)
 
 
-def _latency_us(family: str, fitted: Fitted, shared: Shared) -> float:
+def _latency_us(family: str, hyper: Any, fitted: Fitted, shared: Shared) -> float:
     """Median time of scoring one row the way the endpoint does."""
     import importlib
 
     from workbench.models import graph
 
-    width = len(shared.rows[shared.folds[0].name].every(1_000_000_000).column_names) - 1
-    member = importlib.import_module(f"workbench.models.{family}").to_onnx(fitted.model, width)
+    names = shared.rows[shared.folds[0].name].names
+    width, places = len(names), inputs.places_of(hyper, names)
+    member = importlib.import_module(f"workbench.models.{family}").to_onnx(fitted.model, len(places))
+    member = graph.select_inputs(member, places, width)
     one = scorer.Scorer(graph.merge({family: member}, [1.0], 0.0, width))
     return float(np.median([_timed(lambda: one.one([0.0] * width)) for _ in range(300)]) * 1e6)
 

@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 import pytest
 
 from workbench.data import snapshots
-from workbench.data.shuffle import Chain, Pass
+from workbench.data.shuffle import PACKED_FROM, Chain, Pass
 from workbench.data.store import Artifact, Store
 
 ROWS = 1000
@@ -34,7 +34,7 @@ def untouched(rows: pa.Table) -> pa.Table:
 
 
 @pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize("buckets", [1, 2, 5])
+@pytest.mark.parametrize("buckets", [1, 2, 5, PACKED_FROM])
 def test_every_row_meets_all_rows_of_its_key_in_one_pass_after_the_other(store: Store, buckets: int) -> None:
     stage = store.stage("done", f"{buckets}")
     schema = Chain(source(store), untouched, [counted("card"), counted("shop")], untouched, buckets).write(stage)

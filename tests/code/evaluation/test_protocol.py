@@ -13,6 +13,7 @@ from workbench.data import snapshots
 from workbench.data.labels import TIME
 from workbench.data.parquet import choose
 from workbench.data.store import Artifact, Store
+from workbench.errors import ConfigError
 from workbench.evaluation import protocol
 from workbench.training.fits import Fold
 
@@ -89,6 +90,15 @@ class TestTheDataSetsOwnSplit:
         for fold, start in ((folds.select[0], "2018-04-08"), (folds.test[0], "2018-04-15")):
             assert (trained(fold), scored(fold)) == published(dt.date.fromisoformat(start), cfg)
 
+    def test_more_history_trains_on_earlier_rows_and_changes_no_scored_row(self, features: Artifact) -> None:
+        cfg = configured()
+        (fold,) = protocol.of(cfg, features).test
+        cfg.data.split.history_days = 6
+        (longer,) = protocol.of(cfg, features).test
+        block = protocol.between("at", dt.date(2018, 4, 9), 11)
+        assert trained(longer) == choose(payments(), ["id"], block)["id"].to_pylist()
+        assert (len(trained(longer)) > len(trained(fold)), scored(longer)) == (True, scored(fold))
+
     def test_there_is_one_fold_to_select_and_one_to_judge(self, features: Artifact) -> None:
         folds = protocol.of(configured(), features)
         assert [fold.name for fold in folds.select + folds.test] == ["select-2018-04-08", "test"]
@@ -159,6 +169,83 @@ class TestStratified:
         assert (self.chosen(select.train), self.chosen(select.score)) == ([0, 3], [1, 4])
         assert (self.chosen(test.train), self.chosen(test.score)) == ([0, 1, 3, 4], [2, 5])
         assert test.name == protocol.TEST
+
+
+class TestKFold:
+    ROWS = pa.table({"id": range(50), "place": np.arange(50) / 50, "draw": np.tile([0.1, 0.9], 25)})
+
+    def config(self, **evaluate: Any) -> Config:
+        cfg = configured(protocol="kfold", **evaluate)
+        cfg.data.split = SplitConfig(kind="stratified")
+        return cfg
+
+    def chosen(self, rows: Any) -> set[int]:
+        return set(choose(self.ROWS, ["id"], rows)["id"].to_pylist())
+
+    def test_every_row_is_judged_once_and_by_a_model_that_never_saw_it(self, features: Artifact) -> None:
+        judged: list[int] = []
+        for cfg in protocol.each(self.config(folds=5)):
+            ((select,), (test,)) = (folds := protocol.of(cfg, features)).select, folds.test
+            train, score = self.chosen(test.train), self.chosen(test.score)
+            assert train | score == set(range(50))
+            assert not train & score
+            assert len(score) == 10
+            assert not self.chosen(select.score) & self.chosen(select.train)
+            assert not (self.chosen(select.train) | self.chosen(select.score)) & score, "what is judged chose nothing"
+            judged += score
+        assert sorted(judged) == list(range(50))
+
+    def test_each_fold_is_a_run_of_its_own_with_a_name_of_its_own(self, features: Artifact) -> None:
+        cfgs = protocol.each(self.config(folds=4))
+        assert [cfg.evaluate.fold for cfg in cfgs] == [0, 1, 2, 3]
+        assert [protocol.of(cfg, features).test[0].name for cfg in cfgs] == [f"test-{i}-of-4" for i in (1, 2, 3, 4)]
+        assert protocol.each(cfgs[2]) == [cfgs[2]]
+        assert protocol.each(configured()) == [configured()]
+
+    def test_a_single_run_must_say_which_fold_judges(self, features: Artifact) -> None:
+        with pytest.raises(ConfigError, match=r"evaluate\.fold=0 to 4"):
+            protocol.of(self.config(), features)
+
+    def test_a_share_of_the_rows_trains_and_all_are_judged(self, features: Artifact) -> None:
+        (fold,) = protocol.of(self.config(fold=0, train_share=0.5), features).test
+        assert self.chosen(fold.train) == {one for one in range(10, 50) if one % 2 == 0}
+        assert self.chosen(fold.score) == set(range(10))
+
+
+class TestShares:
+    @pytest.mark.parametrize(("share", "first"), [(0.4, 18), (1.0, 15), (1.4, 13)])
+    def test_of_blocks_of_days_the_newest_rows_train_and_the_same_are_scored(
+        self, features: Artifact, share: float, first: int
+    ) -> None:
+        (fold,), (whole,) = (protocol.of(configured(train_share=one), features).test for one in (share, 1.0))
+        at = choose(payments(), ["at"], fold.train)["at"].to_pylist()
+        assert START + (first - 1) * DAY <= min(at) < START + first * DAY
+        assert max(at) < START + 19 * DAY
+        assert scored(fold) == scored(whole)
+
+
+class TestGroups:
+    def cards(self, rows: Any) -> set[int]:
+        return set(choose(payments(), ["card"], rows)["card"].to_pylist())
+
+    def test_no_card_trains_selects_and_judges_at_once(self, features: Artifact) -> None:
+        cfg = configured()
+        cfg.data.split.group, cfg.data.split.exclude_known = "card", None
+        (select,), (test,) = (folds := protocol.of(cfg, features)).select, folds.test
+        assert len(self.cards(test.score)) == len(self.cards(select.score)) == 8
+        for mine, theirs in (
+            (test.score, test.train), (select.score, select.train),
+            (test.score, select.train), (test.score, select.score),
+        ):  # fmt: skip
+            assert self.cards(mine)
+            assert not self.cards(mine) & self.cards(theirs)
+
+    def test_days_and_known_cards_are_as_without_groups(self, features: Artifact) -> None:
+        cfg, grouped = configured(), configured()
+        grouped.data.split.group = "card"
+        (whole,), (some,) = (protocol.of(one, features).test for one in (cfg, grouped))
+        assert set(scored(some)) < set(scored(whole))
+        assert set(trained(some)) < set(trained(whole))
 
 
 class TestDays:

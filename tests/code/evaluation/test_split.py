@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import SplitConfig
-from workbench.evaluation.split import stratified
+from workbench.evaluation.split import draws, places, stratified
 
 SPLIT = SplitConfig(kind="stratified", validation_share=0.25, test_share=0.125, seed=3)
 IDS = np.array([f"loan-{number}" for number in range(4000)], dtype=object)
@@ -71,3 +71,42 @@ def test_the_places_of_the_test_part_share_out_all_rows() -> None:
     assert [int(labels[rows].sum()) for rows in tested] == [20] * 5
     folds = stratified(ids, labels, SplitConfig(kind="stratified", test_share=0.2, test_place=2, folds=4)).to_pylist()
     assert {one: folds.count(one) for one in set(folds)} == {"test": 200} | {f"fold-{n}": 200 for n in range(4)}
+
+
+CARDS = np.array([f"card-{number}" for number in np.random.default_rng(0).integers(0, 300, 4000)], dtype=object)
+
+
+@pytest.mark.parametrize("folds", [3, 5, 10])
+def test_places_deal_each_class_to_folds_that_differ_by_one_row_at_most(folds: int) -> None:
+    fold = np.floor(places(IDS, LABELS, SPLIT) * folds).astype(int)
+    for label in (0, 1):
+        sizes = np.bincount(fold[label == LABELS], minlength=folds)
+        assert len(sizes) == folds
+        assert np.ptp(sizes) <= 1
+
+
+def test_a_place_depends_on_id_class_and_seed_and_not_on_the_order_of_the_rows() -> None:
+    order = np.random.default_rng(1).permutation(4000)
+    assert np.array_equal(places(IDS, LABELS, SPLIT)[order], places(IDS[order], LABELS[order], SPLIT))
+    other = SplitConfig(kind="stratified", seed=4)
+    assert not np.array_equal(places(IDS, LABELS, SPLIT), places(IDS, LABELS, other))
+
+
+def test_no_group_lies_in_two_parts_or_folds_and_shares_are_about_those_asked_for() -> None:
+    found = np.array(stratified(IDS, LABELS, SPLIT, CARDS).to_pylist())
+    fold = np.floor(places(IDS, LABELS, SPLIT, CARDS) * 5).astype(int)
+    for dealt in (found, fold):
+        assert all(len(set(dealt[card == CARDS])) == 1 for card in set(CARDS))
+    assert [(found == part).mean() for part in ("test", "valid", "train")] == pytest.approx(
+        [0.125, 0.25, 0.625], abs=0.03
+    )
+    assert np.bincount(fold) / 4000 == pytest.approx(np.full(5, 0.2), abs=0.03)
+    for part in ("test", "valid", "train"):
+        assert LABELS[found == part].mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_rows_of_a_share_are_those_of_every_larger_share_and_spread_over_all_places() -> None:
+    draw, place = draws(IDS, 3), places(IDS, LABELS, SPLIT)
+    assert [(draw < share).mean() for share in (0.1, 0.5, 1.0)] == pytest.approx([0.1, 0.5, 1.0], abs=0.03)
+    assert abs(np.corrcoef(draw, place)[0, 1]) < 0.05
+    assert np.array_equal(draw, draws(IDS, 3))

@@ -46,6 +46,8 @@ def definitions() -> list[FeatureConfig]:
         one("min", "min", "speed", nulls="skip", empty=-3),
         one("max", "max", "speed", nulls="skip", empty=-3),
         one("most", "max", "points", nulls="zero", empty=-3),
+        one("peak", "peak", "amount", empty=-3),
+        one("peak_skip", "peak", "points", nulls="skip", where="channel == web", empty=-3),
         one("shops", "distinct", "shop"),
         one("channels", "distinct", "channel", nulls="skip"),
         one("speeds", "distinct", "speed", nulls="skip"),
@@ -57,6 +59,10 @@ def definitions() -> list[FeatureConfig]:
         one("frauds", "known_positive_count"),
         one("risk", "known_positive_rate", empty=-8),
         one("risk_web", "known_positive_rate", where="channel == web", empty=-8),
+        one("since_fraud", "since_known_positive", empty=-9),
+        one("since_fraud_web", "since_known_positive", where="channel == web", empty=-9),
+        one("fraud_age", "age_known_positive", empty=-9),
+        one("fraud_age_web", "age_known_positive", where="channel == web", empty=-9),
     ]
 
 
@@ -72,6 +78,21 @@ def feature_set() -> FeatureSet:
     for prefix, entity, current, delay in sorts:
         named = [FeatureConfig(**{**vars(one), "name": f"{prefix}_{one.name}"}) for one in definitions()]
         views.append(ViewConfig(prefix, entity, ["36h", "5d"], delay, current, named))
+    return FeatureSet.of(FeaturesConfig(views=views), DATA)
+
+
+def with_sequence(
+    entity: list[str], windows: str = "6d", events: int = 3, delay: str = "0d", of: list[str] | None = None
+) -> FeatureSet:
+    """Every kind of aggregate, columns of the row, and a sequence of an entity's earlier events."""
+    one, sorts = FeatureConfig, [("now", ["customer"], True, "0d"), ("late", ["shop"], False, "2d")]
+    row = [one("amount", "column", "amount"), one("channel", "ordinal", "channel"), one("hour", "hour")]
+    views = [ViewConfig("row", features=row)]
+    for prefix, named, current, behind in sorts:
+        features = [one(**{**vars(each), "name": f"{prefix}_{each.name}"}) for each in definitions()]
+        views.append(ViewConfig(prefix, named, ["36h"], behind, current, features))
+    earlier = one("earlier", "previous", of=of, empty=-9)
+    views.insert(1, ViewConfig("sequence", entity, [windows], delay, features=[earlier], events=events))
     return FeatureSet.of(FeaturesConfig(views=views), DATA)
 
 
@@ -139,13 +160,45 @@ class Past:
         for one in sorted(ledger, key=lambda one: (one["known_time"], one["recorded_at"])):
             self.said.setdefault(one["id"], []).append(one)
         self._ids: dict[tuple[str, ...], dict[tuple[Any, ...], set[int]]] = {}
+        self._alone: dict[int, dict[str, float]] = {}
 
     def features(self, features: FeatureSet, row: Row) -> dict[str, float]:
         """All features of one row."""
+        found = dict(self._of_row(features, row))
+        for one in features.features:
+            if one.kind == "previous":
+                found[one.name] = self._previous(features, one, row)
+        return {one.name: found[one.name] for one in features.features}
+
+    def _previous(self, features: FeatureSet, one: Feature, row: Row) -> float:
+        """What the feature was at the entity's n-th newest earlier event, or how long ago that was."""
+        if any(row[column] is None for column in one.entity):
+            return one.empty
+        seen = [fact for fact in self._current(one.entity, row) if _in_window(one, row, fact)]
+        seen.sort(key=lambda fact: (fact["time"], fact["id"]), reverse=True)
+        if len(seen) < one.back:
+            return one.empty
+        fact = seen[one.back - 1]
+        if one.base is None:
+            return (row["time"] - fact["time"]) / 1e6
+        return self._of_row(features, fact)[one.base]
+
+    def _of_row(self, features: FeatureSet, row: Row) -> dict[str, float]:
+        """All features of one row but those of earlier events."""
+        if row["id"] not in self._alone:
+            self._alone[row["id"]] = self._computed(features, row)
+        return self._alone[row["id"]]
+
+    def _computed(self, features: FeatureSet, row: Row) -> dict[str, float]:
         current = {entity: self._current(entity, row) for entity in features.entities}
         seen: dict[tuple[Any, ...], list[Row]] = {}
         found = {}
         for one in features.features:
+            if one.kind == "previous":
+                continue
+            if not one.entity:
+                found[one.name] = _ROW[one.kind](row, one)
+                continue
             key = (one.entity, one.window_us, one.delay_us)
             if key not in seen:
                 seen[key] = [fact for fact in current[one.entity] if _in_window(one, row, fact)]
@@ -185,7 +238,14 @@ class Past:
             return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
         if feature.kind == "count":
             return float(len(met))
-        positive = sum(self._positive(one["id"], row["time"]) for one in met)
+        if feature.kind == "since_known_positive":
+            met = [one for one in others if _meets(feature, one)]
+        known = [one["time"] for one in met if self._positive(one["id"], row["time"])]
+        if feature.kind == "since_known_positive":
+            return (row["time"] - max(known)) / 1e6 if known else feature.empty
+        if feature.kind == "age_known_positive":
+            return (row["time"] - min(known)) / 1e6 if known else feature.empty
+        positive = len(known)
         if feature.kind == "known_positive_count":
             return float(positive)
         assert feature.kind == "known_positive_rate"
@@ -217,14 +277,26 @@ def _ratio(given: list[int], own: int | None, feature: Feature) -> float:
     return float(own * len(given)) / float(sum(given))
 
 
+def _peak(given: list[int], _: Any, feature: Feature) -> float:
+    return float(max(given) * len(given)) / float(sum(given)) if given and sum(given) else feature.empty
+
+
 _VALUES = {
     "sum": lambda given, *_: float(sum(given)),
     "mean": lambda given, _, f: float(sum(given)) / float(len(given)) if given else f.empty,
     "std": _std,
     "min": lambda given, _, f: float(min(given)) if given else f.empty,
     "max": lambda given, _, f: float(max(given)) if given else f.empty,
+    "peak": _peak,
     "distinct": lambda given, *_: float(len(set(given))),
     "ratio": _ratio,
+}
+
+
+_ROW: dict[str, Callable[[Row, Feature], float]] = {
+    "column": lambda row, f: f.empty if row[f.column] is None else float(row[f.column]),
+    "ordinal": lambda row, f: float(f.categories.index(row[f.column])) if row[f.column] is not None else -1.0,
+    "hour": lambda row, _: float(row["time"] % DAY // (DAY // 24)),
 }
 
 

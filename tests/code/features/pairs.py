@@ -212,8 +212,17 @@ def _age(window: Window, feature: Feature, met: Array) -> Array:
 
 
 def _positives(window: Window, met: Array) -> Array:
-    at = window.facts.time[window.own][window.row]
-    return window.count(met & window.facts.positive(window.fact, at))
+    return window.count(_positive(window, met))
+
+
+def _positive(window: Window, met: Array) -> Array:
+    return met & window.facts.positive(window.fact, window.facts.time[window.own][window.row])
+
+
+def _peak(window: Window, feature: Feature, chosen: Array, values: Array) -> Array:
+    most = window.gathered(chosen, values[window.fact], np.maximum, -NEVER)
+    n = window.count(chosen)
+    return _divided(np.where(n == 0, 0, most) * n, _sum(window, feature, chosen, values), feature.empty)
 
 
 VALUED: dict[str, Callable[..., Array]] = {
@@ -222,6 +231,7 @@ VALUED: dict[str, Callable[..., Array]] = {
     "std": _std,
     "min": _extreme(np.minimum, np.inf),
     "max": _extreme(np.maximum, -np.inf),
+    "peak": _peak,
     "distinct": _distinct,
     "ratio": _ratio,
 }
@@ -232,4 +242,6 @@ KINDS: dict[str, Callable[..., Array]] = {
     "age": _age,
     "known_positive_count": lambda window, _, met: _positives(window, met),
     "known_positive_rate": lambda window, f, met: _divided(_positives(window, met), window.count(met), f.empty),
+    "since_known_positive": lambda window, f, met: _since(window, f, _positive(window, met)),
+    "age_known_positive": lambda window, f, met: _age(window, f, _positive(window, met)),
 }

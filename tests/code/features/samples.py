@@ -72,9 +72,7 @@ def labels(*said: tuple[int, int, float]) -> pa.Table:
 
 def columns_of(features: FeatureSet, table: pa.Table, known: pa.Table) -> dict[str, offline.Floats]:
     """All features of a table without versions, by name, in the order of its rows."""
-    found = offline.row_features(features, table)
-    for entity in features.entities:
-        found |= offline.entity_features(features, entity, table, PositiveIntervals.of(known, "id"))
+    found = offline.features_of(features, table, PositiveIntervals.of(known, "id"))
     return {name: found[name] for name in features.names}
 
 

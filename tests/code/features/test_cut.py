@@ -17,6 +17,7 @@ from workbench.features.labels import NEVER_US
 
 ALL = oracle.feature_set()
 SMALL = samples.small()
+SEQUENCES = [oracle.with_sequence(["customer"], "4d", 2), oracle.with_sequence(["shop"], "3d", 4, "1d")]
 ROWS = 240
 Ledger = pa.Table
 
@@ -109,6 +110,19 @@ def test_kept_and_computed_rows_are_the_whole_computation_in_120_cases(seeds: ra
         before = computed(features, case.before, case.ledger_before)
         whole = computed(features, case.rows, case.ledger).sort_by("id")
         cut = case.cut(features)
+        assert equal(updated(features, cut, before, case.rows, case.ledger), whole), seed
+        kept.append(len(cut.keeps(before)))
+    assert np.median(kept) > ROWS / 4
+
+
+@pytest.mark.parametrize("seeds", [range(start, start + 15) for start in range(0, 60, 15)])
+def test_what_earlier_events_show_is_that_of_the_whole_computation_in_60_cases(seeds: range) -> None:
+    kept = []
+    for seed in seeds:
+        features, case = SEQUENCES[seed % len(SEQUENCES)], Case(seed)
+        before = computed(features, case.before, case.ledger_before)
+        cut = case.cut(features)
+        whole = computed(features, case.rows, case.ledger).sort_by("id")
         assert equal(updated(features, cut, before, case.rows, case.ledger), whole), seed
         kept.append(len(cut.keeps(before)))
     assert np.median(kept) > ROWS / 4

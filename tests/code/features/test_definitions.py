@@ -58,6 +58,35 @@ FULL = (
 )  # fmt: skip
 
 
+class TestSequence:
+    HISTORY = view(one("previous", name="p", empty=5), name="h", entity=["card"], windows=["2d"], events=2, delay="1h")
+
+    def test_all_other_features_are_shown_of_each_event_wherever_the_view_stands(self) -> None:
+        others = [view(one("night", name="n")), view(one("count", name="c"), name="w", entity=["shop"], windows=["3d"])]
+        shown = ("n_1_back", "c_3d_1_back", "elapsed_1_back", "n_2_back", "c_3d_2_back", "elapsed_2_back")
+        assert defined(*others, self.HISTORY).names == ("n", "c_3d", *shown)
+        assert defined(self.HISTORY, *others).names == (*shown, "n", "c_3d")
+
+    def test_columns_say_what_they_show_of_which_event_and_what_stands_where_there_is_none(self) -> None:
+        features = defined(view(one("night", name="n")), self.HISTORY)
+        said = [(one.base, one.back, one.empty, one.entity) for one in features.features[1:]]
+        assert said == [
+            ("n", 1, 5, ("card",)),
+            (None, 1, -1, ("card",)),
+            ("n", 2, 5, ("card",)),
+            (None, 2, -1, ("card",)),
+        ]
+
+    def test_the_horizon_is_that_of_the_earliest_event(self) -> None:
+        others = view(one("count", name="c"), name="w", entity=["shop"], windows=["3d"], delay="2d")
+        assert defined(others, self.HISTORY).horizon_us == 7 * DAY_US + DAY_US // 24
+
+    def test_it_is_the_same_from_its_json_and_other_sets_say_nothing_of_it(self) -> None:
+        features = defined(*FULL, self.HISTORY)
+        assert FeatureSet.from_json(json.loads(json.dumps(features.to_json()))) == features
+        assert "back" not in json.dumps(defined(*FULL).to_json())
+
+
 class TestExpansion:
     FEATURES = {feature.name: feature for feature in defined(*FULL).features}  # noqa: RUF012
 
@@ -138,7 +167,7 @@ class TestTheSet:
         "name": "other", "kind": "sum", "column": "rate", "entity": ("card",), "window_us": 1, "delay_us": 1,
         "current_row": False, "where": (Condition("amount", ">", 6),), "empty": 1.0, "nulls_count": True,
         "last_hour": 7, "categories": ("A",), "zone": "Europe/Berlin", "holidays": ("2026-12-25",),
-        "table": "x", "function": Function("x:y", (), ""),
+        "table": "x", "function": Function("x:y", (), ""), "base": "x", "back": 1,
     }  # fmt: skip
 
     def test_whatever_changes_in_a_feature_changes_the_sets_name(self) -> None:

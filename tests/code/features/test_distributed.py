@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tests.code.features import oracle, pairs
+from tests.code.features.samples import columns_of
 from workbench.config import FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data import snapshots
 from workbench.data.store import Store
@@ -83,6 +84,20 @@ def test_all_pairs_at_once_are_one_row_against_all_others(seed: int) -> None:
     ids, found = pairs.compute(names, table, said)
     listed = {int(one): {name: float(values[at]) for name, values in found.items()} for at, one in enumerate(ids)}
     assert listed == oracle.compute(names, table, said)
+
+
+@pytest.mark.parametrize("entity", ["customer", "shop"])
+@pytest.mark.usefixtures("ray_session")
+def test_a_sequence_shows_what_the_passes_of_all_entities_have_computed(store: Store, entity: str) -> None:
+    random, names = np.random.default_rng(1), oracle.with_sequence([entity], of=["now_count_36h", "late_risk_36h"])
+    table = oracle.random_events(random, 3000, days=60, shops=40)
+    said = oracle.random_labels(random, table)
+    source = snapshots.write(store, "validated", "facts", table, parents={}, config={}, rows_per_file=500)
+    stage, kept = store.stage("features", "facts"), ["id", *(distributed.PREFIX + name for name in names.names)]
+    chain = distributed.chain(source, names, PositiveIntervals.of(said, "id"), {}, lambda rows: rows.select(kept))
+    found = snapshots.read(stage.commit({}, {}, {}, chain.write(stage))).sort_by("id")
+    assert wrong(names, found, table["id"].to_numpy(), columns_of(names, table, said)) == {}
+    assert len(np.unique(found[distributed.PREFIX + "elapsed_3_back"].to_numpy())) > 5, "there is something to compare"
 
 
 @pytest.mark.slow

@@ -15,17 +15,18 @@ from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 
 NAMES = ("count", "mean")
+SETS = {"aggregates": oracle.feature_set(), "sequence": oracle.with_sequence(["customer"])}
 SERVED = np.array([[1.0, 0.1], [2.0, 0.0], [3.0, 1 / 3]])
 
 
-def served_log(seed: int, history: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+def served_log(seed: int, history: int, served: str = "aggregates") -> tuple[pa.Table, pa.Table, pa.Table]:
     """Events before a log, the log of what an online state served of those behind it, and all labels."""
     random = np.random.default_rng(seed)
     events = oracle.random_events(random, 80).sort_by([("known_time", "ascending"), ("id", "ascending")])
     tokens = events["customer"].cast(pa.string())  # the endpoint knows entities by tokens
     events = events.set_column(events.column_names.index("customer"), "customer", tokens)
     labels = oracle.random_labels(random, events)
-    features, rows = oracle.feature_set(), oracle.plain(events)
+    features, rows = SETS[served], oracle.plain(events)
     state = OnlineState(features)
     state.load(events.slice(0, history), labels)
     for one in rows[history:]:  # all that an event may see is there before it is asked
@@ -39,10 +40,11 @@ def served_log(seed: int, history: int) -> tuple[pa.Table, pa.Table, pa.Table]:
     return events.slice(0, history), pa.Table.from_pylist(asked), labels
 
 
+@pytest.mark.parametrize("kind", SETS)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_log_that_the_online_state_served_agrees_to_the_last_bit(seed: int) -> None:
-    history, log, labels = served_log(seed, 30)
-    features = oracle.feature_set()
+def test_a_log_that_the_online_state_served_agrees_to_the_last_bit(seed: int, kind: str) -> None:
+    history, log, labels = served_log(seed, 30, kind)
+    features = SETS[kind]
     asked = parity.events_of(log, oracle.DATA)
     found, overtaken = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
     assert not overtaken.any()
@@ -74,10 +76,11 @@ def asked_in_any_order(state: Any, rows: list[Any], order: Any) -> pa.Table:
 
 
 class TestOrder:
+    @pytest.mark.parametrize("kind", SETS)
     @pytest.mark.parametrize("seed", range(4))
-    def test_events_that_overtake_each_other_agree_with_what_had_arrived(self, seed: int) -> None:
-        history, log, labels = served_log(seed, 30)
-        features, state = oracle.feature_set(), OnlineState(oracle.feature_set())
+    def test_events_that_overtake_each_other_agree_with_what_had_arrived(self, seed: int, kind: str) -> None:
+        history, log, labels = served_log(seed, 30, kind)
+        features, state = SETS[kind], OnlineState(SETS[kind])
         labels = labels.filter(pc.is_in(labels["id"], history["id"].combine_chunks()))
         state.load(history, labels)
         rows = [json.loads(text) for text in log["event"].to_pylist()]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.code.features.test_definitions import COLUMNS, DATA, defined, one, view
-from workbench.config import ColumnConfig, DataConfig, ViewConfig
+from workbench.config import ColumnConfig, DataConfig, VersionsConfig, ViewConfig
 from workbench.errors import ConfigError
 from workbench.features.kinds import KINDS
 
@@ -157,6 +157,75 @@ class TestFeatures:
     def test_a_fault_of_a_filter_is_told_as_where_says_it(self) -> None:
         assert faults(counting("amount > 1 and rate")) == [
             "features.views[v].f.where is no condition at 'rate'. Write COLUMN > NUMBER, or COLUMN in (A, B)."
+        ]
+
+
+HISTORY: dict[str, Any] = {**CARD, "name": "h", "events": 2}
+
+
+class TestSequences:
+    @pytest.mark.parametrize(
+        ("wrong", "more", "said"),
+        [
+            ({}, {"entity": []}, ".kind=previous needs the view's entity and windows."),
+            ({}, {"windows": []}, ".kind=previous needs the view's entity and windows."),
+            (
+                {}, {"windows": ["1d", "2d"]},
+                ".kind=previous looks through one window, and the view has 1d, 2d. Keep one of them.",
+            ),
+            (
+                {}, {"events": None},
+                ".kind=previous needs the view's events, which are None. Use 1 to 100, such as 6.",
+            ),
+            ({}, {"events": 0}, ".kind=previous needs the view's events, which are 0. Use 1 to 100, such as 6."),
+            ({}, {"events": 101}, ".kind=previous needs the view's events, which are 101. Use 1 to 100, such as 6."),
+            ({"of": []}, {}, ".of is empty. Name the features that are shown, or leave it out: all others are."),
+            ({"of": ["n", "n"]}, {}, ".of=['n', 'n'] names a feature twice. Name each once."),
+            (
+                {"of": ["n", "m"]}, {},
+                ".of=m is no feature of the set that a sequence can show. Use some of: n, g=A, g=B, g=C, c_1d.",
+            ),
+            (
+                {"of": ["n_1_back"]}, {},
+                ".of=n_1_back is no feature of the set that a sequence can show. Use some of: n, g=A, g=B, g=C, c_1d.",
+            ),
+            ({"column": "amount"}, {}, ".column=amount is not used by previous. Leave it out."),
+            ({"where": "amount > 1"}, {}, ".where=amount > 1 is not used by previous. Leave it out."),
+            ({"nulls": "skip"}, {}, ".nulls=skip is not used by previous. Leave it out."),
+        ],
+    )  # fmt: skip
+    def test_what_is_wrong_with_a_sequence(self, wrong: dict[str, Any], more: dict[str, Any], said: str) -> None:
+        shown = view(one("night", name="n"), one("one_hot", "grade", "g"), one("count", name="c"), **CARD)
+        history = view(one("previous", name="p", **wrong), **{**HISTORY, **more})
+        assert faults(shown, history) == [f"features.views[h].p{said}"]
+
+    def test_a_set_has_one_sequence(self) -> None:
+        one_of = view(one("previous", name="p"), one("previous", name="q"), **HISTORY)
+        assert faults(counting(), one_of) == [
+            "features.views: h.p, h.q are of kind previous, and a set has one sequence. Keep one of them."
+        ]
+
+    def test_a_number_of_events_is_for_a_sequence_only(self) -> None:
+        assert faults(counting(events=3)) == [
+            "features.views[v].events=3 is not used: the view has no feature of kind previous. Leave it out."
+        ]
+
+    def test_what_it_shows_is_said_nowhere_else(self) -> None:
+        assert faults(view(one("night", of=["n"]))) == [
+            "features.views[v].f.of=['n'] is not used by night. Leave it out."
+        ]
+
+    def test_a_feature_may_not_be_called_like_a_column_of_the_sequence(self) -> None:
+        taken = view(one("night", name="n"), one("night", name="elapsed_2_back"), one("previous", name="p"), **HISTORY)
+        assert faults(taken) == [
+            "features: the name elapsed_2_back is used 2 times. Every feature needs a name of its own."
+        ]
+
+    def test_events_that_are_corrected_have_none(self) -> None:
+        data = dataclasses.replace(DATA, versions=VersionsConfig())
+        assert faults(counting(), view(one("previous", name="p"), **HISTORY), data=data) == [
+            "features.views[h].p.kind=previous shows events as they were asked, and data.versions says that they are"
+            " corrected. Leave the feature out, or use features=payments."
         ]
 
 

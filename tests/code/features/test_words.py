@@ -1,5 +1,7 @@
 """Every kind of feature has a sentence, and a sentence says what the definition says."""
 
+import dataclasses
+
 import pytest
 
 from tests.code.features.test_lookups import defined
@@ -37,6 +39,10 @@ SAME = "with the same card in the 7 days"
          f"Number of events known to be positive {SAME} that ended 1 day before the row."),
         (windowed("count", where=LARGE),
          f"Number of events where amount > 22000.0 and channel in (web, app) {SAME} before the row."),
+        (windowed("previous", base="speed_1d", back=2),
+         f"Speed_1d as it was at the 2nd newest earlier event {SAME} before the row; 0 where there is none."),
+        (windowed("previous", back=1, empty=-1.0),
+         f"Seconds since the newest earlier event {SAME} before the row; -1 where there is none."),
         (Feature("f", "one_hot", "state", categories=("TX",)), "1 where state is TX, else 0."),
         (Feature("f", "night", zone="Asia/Tokyo"), "1 while the hour is at most 6 (Asia/Tokyo), else 0."),
     ],
@@ -56,6 +62,14 @@ def test_sources_are_all_columns_that_it_is_made_from() -> None:
     ]  # fmt: skip
     assert words.sources(Feature("f", "column", "amount"), NAMES) == ["amount"]
     assert words.sources(Feature("f", "hour"), NAMES) == ["time"]
+
+
+def test_the_sources_of_an_earlier_feature_are_those_of_the_feature_and_its_entity() -> None:
+    shown = windowed("known_positive_rate", where=LARGE)
+    earlier = Feature("f_1_back", "previous", entity=("shop",), base="f", back=1)
+    assert words.sources(earlier, dataclasses.replace(NAMES, features=(shown, earlier))) == [
+        "amount", "card", "channel", "time", "label", "shop",
+    ]  # fmt: skip
 
 
 def test_the_sources_of_a_lookup_are_its_table_s_column_and_key() -> None:

@@ -59,3 +59,14 @@ def test_a_label_of_one_class_gives_no_cuts() -> None:
     values = np.arange(100, dtype=np.float32)[:, None]
     cut, plain = (Encoding.of(values, np.zeros(100, np.float32), 4, leaves) for leaves in (16, 0))
     assert cut.low.tolist() == plain.low.tolist()
+
+
+def test_the_encoding_of_some_features_says_of_them_what_the_whole_says() -> None:
+    x_NF = np.random.default_rng(0).lognormal(3, 2, (500, 3)).astype(np.float32)
+    whole = Encoding.of(x_NF, (x_NF[:, 0] > 20).astype(np.float32), 8, 4)
+    some = whole.take([2, 0])
+    np.testing.assert_array_equal(some.logs(x_NF[:, [2, 0]]), whole.logs(x_NF)[:, [2, 0]])
+    low = [whole.low[whole.feature == one] for one in (2, 0)]
+    assert some.low.tolist() == np.concatenate(low).tolist()
+    assert some.feature.tolist() == [0] * len(low[0]) + [1] * len(low[1])
+    np.testing.assert_array_equal(some.places(x_NF[:, [2, 0]])[1], whole.places(x_NF)[1][:, [2, 0]])

@@ -66,6 +66,16 @@ def test_a_weight_for_each_member_or_no_graph() -> None:
         graph.merge({"a": member(A), "b": member(B)}, [1.0], 0.0, 3)
 
 
+def test_a_member_of_some_columns_takes_all_and_looks_at_its_own_in_its_order() -> None:
+    some = graph.select_inputs(member(A), [4, 0, 2], 5)
+    wide = np.random.default_rng(1).normal(0, 1, (20, 5)).astype(np.float32)
+    merged = Scorer(
+        graph.merge({"some": some, "all": graph.select_inputs(member([1.0] * 5), range(5), 5)}, [1, 1], 0, 5)
+    )
+    np.testing.assert_allclose(merged.score(wide).member_logits_NM[:, 0], wide[:, [4, 0, 2]] @ A, atol=1e-5)
+    np.testing.assert_allclose(merged.score(wide).member_logits_NM[:, 1], wide.sum(axis=1), atol=1e-5)
+
+
 def column_model() -> onnx.ModelProto:
     """A graph as converters give it: an input of another name, the log-odds as a column [N, 1]."""
     node = helper.make_node("ReduceSum", ["x"], ["y"], keepdims=1, noop_with_empty_axes=0)

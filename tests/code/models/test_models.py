@@ -4,6 +4,7 @@ import importlib
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from workbench.models.encoding import Encoding
 from workbench.models.scorer import Scorer
 
 WIDTH = 5
-WEIGHTS = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
+WEIGHTS = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1, *[0.0] * (len(FAMILIES) - 6)]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.lognormal(3, 2, (2000, WIDTH)).astype(np.float32)
+X[::3, 3] = -1  # to a sequence: no earlier event
 Y = (X[:, 0] > np.quantile(X[:, 0], 0.9)).astype(np.float32)
 
 
@@ -50,7 +52,24 @@ def small(family: str) -> bytes:
         return bytes(module.to_bytes(X.mean(axis=0), X.std(axis=0), RANDOM.normal(size=WIDTH), -2.0))
     if family == "torch_mlp":
         return bytes(module.to_bytes(module.Network(encoding, [16, 8], 0.1)))
-    return bytes(module.to_bytes(module.build(encoding, [16, 8], 0.1, seed=0), encoding))
+    if family == "keras_mlp":
+        return bytes(module.Network(encoding, [16, 8], 0.1, seed=0).to_bytes())
+    if family == "keras_wide_deep":
+        network = module.Network(encoding, [16, 8], 0.1, 0, np.array([[0, 1], [3, 1]]), 4)
+        network.model.set_weights([RANDOM.normal(0, 0.1, one.shape) for one in network.model.get_weights()])
+        return bytes(network.to_bytes())
+    return small_sequence(module, encoding)
+
+
+def small_sequence(module: Any, encoding: Encoding) -> bytes:
+    """A small network of one step back: the third column is what the first was then, the fourth says when."""
+    from workbench.models import sequences  # it brings PyTorch, and that and TensorFlow do not share a process
+
+    own, step = encoding.take([0, 1]), (encoding.mean[[0, 3]], encoding.scale[[0, 3]])
+    places = (np.array([0, 1]), np.array([[2, 3], [0, WIDTH]]))
+    body = next(one for one in map(vars(module).get, ("Recurrent", "Attentive", "Transformer")) if one)
+    shape = sequences.Shape((16, 8), width=8, layers=2, heads=2, steps=2, dropout=0.1)
+    return bytes(module.to_bytes(sequences.Network(own, step, places, body, shape)))
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +95,12 @@ def looked_up(family: str, bins: int, leaves: int) -> tuple[np.ndarray, np.ndarr
     """Log-odds as training computes them, by lookup, and as the network itself gives them."""
     module = importlib.import_module(f"workbench.models.{family}")
     encoding = Encoding.of(X, Y, bins, leaves)
-    seen = encoding.seen(X)
     if family == "torch_mlp":
         network = module.Network(encoding, [16, 8], 0.0)
-        seen = tuple(module.torch.from_numpy(one) for one in seen)
-        return module.Lookup(network)(*seen).detach().numpy(), network(module.torch.from_numpy(X)).detach().numpy()
-    network = module.build(encoding, [16, 8], 0.0, seed=0)
-    return np.asarray(module.lookup(network, encoding.first, seen, training=True)), np.asarray(network(X))[:, 0]
+        seen = tuple(module.torch.from_numpy(one) for one in network.seen(X))
+        return network.looked_up(*seen).detach().numpy(), network(module.torch.from_numpy(X)).detach().numpy()
+    network = module.Network(encoding, [16, 8], 0.0, seed=0)
+    return np.asarray(network.looked_up(network.seen(X), training=True)), np.asarray(network.model(X))[:, 0]
 
 
 @pytest.mark.parametrize(("bins", "leaves"), [(0, 0), (0, 4), (16, 4)])

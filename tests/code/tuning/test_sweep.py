@@ -31,7 +31,7 @@ def test_a_trial_keeps_the_model_of_its_best_step_and_its_checkpoint_scores_the_
     means = np.mean([one.average_precision for one in fits.values()], axis=0)
     assert [step for step, _ in seen] == [10, 20, 30, 40, 50, 60]
     assert [mean for _, mean in seen] == np.maximum.accumulate(means).tolist(), "the mean of the folds so far"
-    assert alone.rescored("xgboost", fits, shared.rows) == means.max()
+    assert alone.rescored("xgboost", hyper, fits, shared.rows) == means.max()
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -54,7 +54,9 @@ def test_a_sweep_tries_every_family_keeps_every_trial_and_is_not_run_again(
     assert done.records[0].values["train.xgboost.learning_rate"] == cfg.train.xgboost.learning_rate
     for family, one in best_of_each(done.records).items():
         fits = shared.records.fits(one, [fit.name for fit in trial.plan(cfg, one.values, shared.folds)])
-        assert alone.rescored(family, fits, shared.rows) == one.scores["average_precision"], "a gap of exactly 0"
+        assert (
+            alone.rescored(family, getattr(cfg.train, family), fits, shared.rows) == one.scores["average_precision"]
+        ), "a gap of exactly 0"
         assert one.scores["average_precision"] == np.mean(one.folds)
     monkeypatch.setattr(sweep, "_tune", lambda *_: pytest.fail("everything is there already"))
     assert sweep.run(cfg, space, shared) == done
