@@ -19,6 +19,7 @@ from workbench.families import (
     XGBoostConfig,
 )
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
 MEMBERS = ("xgboost", "torch_mlp", "keras_mlp")  # of the ensemble, where nothing else is said
@@ -107,8 +108,9 @@ class SplitConfig:
     validation_share: float = 0.2  # stratified
     test_share: float = 0.2  # stratified
     seed: int = 0  # of the hashes by which ids or groups are dealt
-    group: str | None = None  # entity column no value of which lies on both sides; time: shares are of its values
     folds: int = 1  # stratified: parts of the rows that do not test, each scored by fits on the others; 1: validation
+    test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds
+    group: str | None = None  # entity column no value of which lies on both sides; time: shares are of its values
 
 
 @dataclass
@@ -355,6 +357,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)

@@ -15,6 +15,7 @@ from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
+from workbench.tuning import rules as tuning
 
 CHOICES = {
     "data.source.kind": ("benchmark", "file"),
@@ -27,6 +28,8 @@ CHOICES = {
     "train.calibration.method": ("none", "platt", "isotonic"),
     "train.calibration.rows": ("crossed", "last_fold"),
     "register.threshold.rule": ("flagged_share", "cost", "capacity", "false_positive_rate"),
+    "tune.searcher": ("random", "tpe"),
+    "tune.scheduler": ("none", "asha", "median"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -55,6 +58,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.ensemble.draws", "register.threshold.capacity", "register.threshold.cost_false_positive_minor",
             "evaluate.bootstrap_samples", "evaluate.train_share", "evaluate.slices.minimum", "evaluate.slices.samples",
             "register.parity_rows",
+            "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
+            "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
@@ -69,6 +74,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
             "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
+            "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
         ),
     ),
     (
@@ -91,7 +97,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
     (
         "at least 2", lambda value: 2 <= value < math.inf,
         (
-            "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves",
+            "tune.reduction", "train.xgboost.max_bin", "train.lightgbm.max_bin", "train.lightgbm.num_leaves",
             "train.keras_wide_deep.cells",
         ),
     ),
@@ -99,6 +105,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "at least 1", lambda value: 1 <= value < math.inf,
         ("scaling.ray_cpus", "scaling.min_workers", "data.split.folds"),
     ),
+    ("from 1 to 99", lambda value: 1 <= value <= 99, ("tune.grace_percent",)),
     ("at least 3", lambda value: 3 <= value < math.inf, ("evaluate.folds",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip
@@ -106,7 +113,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
 
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
-    faults = [*_value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
+    faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 
@@ -119,11 +126,12 @@ def check_learning(cfg: Config) -> None:
 def lookup(cfg: Any, dotted: str) -> Any:
     """The value at a dotted path such as `serve.port`."""
     for part in dotted.split("."):
-        cfg = getattr(cfg, part)
+        cfg = cfg[part] if isinstance(cfg, dict) else getattr(cfg, part)
     return cfg
 
 
-def _value_faults(cfg: Config) -> Iterator[str]:
+def value_faults(cfg: Config) -> Iterator[str]:
+    """What is wrong with single values."""
     for key, allowed in CHOICES.items():
         if (value := lookup(cfg, key)) not in allowed:
             yield f"{key}={value} is unknown. Use one of: {', '.join(str(a) for a in allowed)}."
@@ -145,6 +153,7 @@ def _value_faults(cfg: Config) -> Iterator[str]:
     yield from scaling.faults(
         cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
     )
+    yield from tuning.objective_faults(cfg.tune)
 
 
 def _decision_faults(cfg: Config) -> Iterator[str]:
@@ -218,6 +227,11 @@ def _split_faults(cfg: Config) -> Iterator[str]:
         yield (
             f"data.split.validation_share={split.validation_share} and test_share={split.test_share} leave no rows to"
             " select, test or train on. Use two shares greater than 0 whose sum is less than 1."
+        )
+    if split.kind == "stratified" and not (split.test_place + 1) * split.test_share <= 1 + 1e-9:
+        yield (
+            f"data.split.test_place={split.test_place} lies beyond the last share of data.split.test_share="
+            f"{split.test_share}. Use a number from 0 to {max(0, round(1 / max(split.test_share, 1e-9)) - 1)}."
         )
 
 

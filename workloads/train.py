@@ -6,6 +6,7 @@ Run:    python -m workloads.train train.xgboost.max_depth=4 scaling=gpu
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from workbench.training.run import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
-VERSION = 7
+VERSION = 8
 
 
 def key(cfg: Config) -> str:
@@ -68,8 +69,16 @@ def run(cfg: Config) -> Artifact:
     features = featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
+    return keep(cfg, features, folds, lambda: _train(cfg, features, folds, fits_key(cfg)), name)
+
+
+def keep(
+    cfg: Config, features: Artifact, folds: Protocol, made: Callable[[], dict[str, Trained]], name: str
+) -> Artifact:
+    """The run of families that are trained while the tracker looks on."""
+    store = features.store
     with tracking.open_run(cfg.tracker, name, "train", inputs_for_tracker(cfg)) as tracked:
-        trained = _train(cfg, features, folds, fits_key(cfg))
+        trained = made()
         selected = _selected(cfg, features, folds, trained)
         chosen = mixture({name: (y, z) for name, (_, y, z) in selected.items()}, cfg.train)
         _say(trained, chosen)

@@ -12,7 +12,7 @@ from workloads import door
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(path for path in ROOT.rglob("README.md") if ".venv" not in path.parts)
 STEPS = (
-    "ingest", "validate", "featurize", "leakcheck", "train", "evaluate", "register",
+    "ingest", "validate", "featurize", "leakcheck", "train", "tune", "evaluate", "register",
     "deploy", "replay", "label", "parity", "monitor",
 )  # fmt: skip
 ASKED = ("compare", "learning_curve")  # no steps of the loop: a person asks for them

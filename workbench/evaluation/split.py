@@ -39,6 +39,7 @@ def stratified(ids: Array, labels: Array, split: SplitConfig, groups: Array | No
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
         rows = rows[np.argsort(order[rows], kind="stable")]
+        rows = np.roll(rows, -int(len(rows) * split.test_share * split.test_place))  # the test part comes first
         test, valid = int(len(rows) * split.test_share), int(len(rows) * split.validation_share)
         parts[rows[:test]] = "test"
         parts[rows[test : test + valid]] = "valid"
@@ -78,9 +79,10 @@ def _codes(groups: Array) -> tuple[Array, Array]:
 
 
 def _by_place(place_N: Array, split: SplitConfig) -> pa.Array:
+    place_N = np.round((place_N - split.test_share * split.test_place) % 1, 12) % 1  # the test part comes first
+    test_N, valid_N = place_N < split.test_share, place_N < split.test_share + split.validation_share
     if split.folds > 1:
-        beyond_N = np.maximum(place_N - split.test_share, 0) / (1 - split.test_share)
-        kept_N = np.array([fold_name(int(one)) for one in beyond_N * split.folds], dtype=object)
-    else:
-        kept_N = np.where(place_N < split.test_share + split.validation_share, "valid", "train").astype(object)
-    return pa.array(np.where(place_N < split.test_share, "test", kept_N), pa.string())
+        fold_N = np.floor((place_N - split.test_share) / (1 - split.test_share) * split.folds).clip(0, split.folds - 1)
+        names = np.array([fold_name(fold) for fold in range(split.folds)], dtype=object)
+        return pa.array(np.where(test_N, "test", names[fold_N.astype(int)]), pa.string())
+    return pa.array(np.where(test_N, "test", np.where(valid_N, "valid", "train")), pa.string())

@@ -102,7 +102,7 @@ def to_bytes(state: Mapping[str, Tensor]) -> bytes:
 
 def tensors(content: bytes) -> dict[str, Tensor]:
     """What `to_bytes` wrote; tensors only are read, never code."""
-    return dict(torch.load(io.BytesIO(content), weights_only=True))
+    return dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
 
 
 def encoding_in(state: Mapping[str, Tensor], name: str) -> Encoding:

@@ -15,13 +15,22 @@ TABLE = "releases"
 
 def release(store: Store, application: str, version: str, why: str) -> None:
     """Write down that a version goes live; a version that is live already is not written again."""
-    if live(store, application) == version:
-        return
+    if live(store, application) != version:
+        _append(store, application, version, "promote", why)
+
+
+def challenge(store: Store, application: str, version: str, why: str) -> None:
+    """Write down that a version stands beside the live one; the newest challenger is not written again."""
+    if challenger(store, application) != version:
+        _append(store, application, version, "challenge", why)
+
+
+def _append(store: Store, application: str, version: str, action: str, why: str) -> None:
     now = dt.datetime.now(dt.UTC)
     row = {
         "application": application,
         "version": version,
-        "action": "promote",
+        "action": action,
         "who": _who(),
         "why": why,
         "at": now,
@@ -40,10 +49,20 @@ def _who() -> str:
 
 def live(store: Store, application: str) -> str | None:
     """The version that the ledger says is live; None before the first release."""
+    return _newest(store, application, "promote")
+
+
+def challenger(store: Store, application: str) -> str | None:
+    """The version that was registered last as challenger; None where there was none."""
+    return _newest(store, application, "challenge")
+
+
+def _newest(store: Store, application: str, action: str) -> str | None:
     table = Table(store, TABLE)
     if not table.exists():
         return None
-    rows = table.read(rows=pc.field("application") == application).sort_by("at")
+    mine = (pc.field("application") == application) & (pc.field("action") == action)
+    rows = table.read(rows=mine).sort_by("at")
     return rows["version"][-1].as_py() if rows.num_rows else None
 
 

@@ -60,6 +60,10 @@ class Fitted:
         self.average_precision.append(average_precision(scored.y_N, logits_N))
         self.logits_SN.append(logits_N.astype(np.float32))
 
+    def logits_at(self, step: int) -> Floats:
+        """Log-odds of the scored rows at a step; a trial of a sweep keeps those of its best step alone."""
+        return self.logits_SN[self.steps.index(step) if len(self.logits_SN) == len(self.steps) else -1]
+
     def to_bytes(self) -> bytes:
         """One file that holds all of it, without code."""
         sink = io.BytesIO()

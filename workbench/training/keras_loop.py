@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from workbench.families import NetworkConfig
+from workbench.models import keras_inputs
 from workbench.models.composition import Convert
 from workbench.training import batches, keras_losses
 from workbench.training.fits import Fit, Fitted, Loop, Partial, Report, Rows
@@ -122,13 +123,13 @@ def _score(scorer: Any, judged: Any, scored: Rows | None, epoch: int, loss: floa
 
 
 def _state(network: Any, optimizer: Any) -> dict[str, bytes]:
-    return {"network": _packed(network.model.get_weights()), "optimizer": _packed(optimizer.variables)}
+    return {"network": network.to_bytes(), "optimizer": _packed(optimizer.variables)}
 
 
 def _restore(start: Partial | None, network: Any, optimizer: Any) -> tuple[Fitted, int]:
     if start is None:
         return Fitted(), 0
-    network.model.set_weights(_unpacked(start.state["network"]))
+    network.model.set_weights(keras_inputs.from_bytes(start.state["network"])[1])
     for variable, value in zip(optimizer.variables, _unpacked(start.state["optimizer"]), strict=True):
         variable.assign(value)
     return start.fitted, start.step

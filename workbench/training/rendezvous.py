@@ -45,6 +45,11 @@ def _tell(addresses: list[str]) -> None:
     os.environ[WORKERS] = json.dumps(addresses)
 
 
+def tell_alone() -> None:
+    """This process is a group of its own: a loop that runs in it finds no others."""
+    _tell([_address()])
+
+
 def workers() -> list[str]:
     """The address, host:port, of every worker of this group by rank."""
     return list(json.loads(os.environ[WORKERS]))

@@ -50,7 +50,7 @@ class Trained:
 
     def logits_N(self, fold: str) -> np.ndarray:
         """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
-        chosen = [fit.logits_SN[fit.steps.index(self.steps)] for (name, _), fit in self.fits.items() if name == fold]
+        chosen = [fit.logits_at(self.steps) for (name, _), fit in self.fits.items() if name == fold]
         return np.mean(chosen, axis=0)
 
 
@@ -192,7 +192,7 @@ def train(
     taken = {fold.name: thinned(rows[fold.name], share) for fold in folds}
     scored = {fold.name + SCORED: rows[fold.name + SCORED] for fold in folds if fold.score is not None}
     anomalies = (scores or {})[hyper.anomaly_feature] if hyper.supervised and hyper.anomaly_feature else {}
-    config = _config(hyper, fits, taken, scaling, anomalies)
+    config = config_of(hyper, fits, taken, scaling, anomalies)
     config["shelf"] = shelf = Shelf(store, f"{family}-{run_name}", _plan(config, taken | scored, scaling))
     shelf.prepare()
     packed = _fit(family, entry(family), config, taken | scored, scaling, shelf)
@@ -221,13 +221,14 @@ def entry(family: str) -> Callable[[dict[str, Any]], Any]:
     return lambda config: importlib.import_module(f"workbench.training.{family}").train(config)
 
 
-def _config(
+def config_of(
     hyper: Any,
     fits: list[Fit],
     folds: Mapping[str, Gathered],
     scaling: ScalingConfig,
     anomalies: Mapping[str, Anomaly] | None = None,
 ) -> dict[str, Any]:
+    """What the workers of a family are told."""
     of_all, added = next(iter(folds.values())).names, [NAME] if anomalies else []
     width = len(of_all) + len(added)
     names = [*inputs.names_of(hyper, of_all), *added]
@@ -244,7 +245,8 @@ def _prepared(
     hyper: Any, folds: Mapping[str, Gathered], names: Sequence[str], anomalies: Mapping[str, Anomaly]
 ) -> dict[str, Any]:
     """For each fold the encoding of a network's inputs and the vocabularies of its embeddings, one task each."""
-    encode, learn, of = ray.remote(encoding_of), ray.remote(vocabularies_of), encoded(hyper, names)
+    task, of = ray.remote(num_cpus=0), encoded(hyper, names)  # a trial that waits for them holds a CPU
+    encode, learn = task(encoding_of), task(vocabularies_of)
     encodings = [encode.remote(fold, hyper.bins, hyper.leaves, of, anomalies.get(name)) for name, fold in folds.items()]
     vocabularies = [learn.remote(fold, hyper.embedded) for fold in folds.values()] if hyper.embedded else []
     known = dict(zip(folds, ray.get(vocabularies) or [{}] * len(folds), strict=True))

@@ -33,7 +33,10 @@ def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: 
     Fits that select come first and run for `steps`; the others run for the number of steps that those found best, or
     for `steps` too where none selects. Losses that are no numbers any more end the work of all workers alike, and Ray
     does not try again: the answer is the sentence that says so.
+    A trial of a sweep says in `config` who works them off instead, in its own process: see `tuning/alone.py`.
     """
+    if elsewhere := config.get("work_off"):
+        return elsewhere(loop, to_onnx, fits, steps, config)
     shelf: Shelf = config["shelf"]
     config["rows"] = {name: (rows, len(workers())) for name, rows in config["rows"].items()}
     saver, kept = Saver(shelf), _resume(shelf)
@@ -46,21 +49,21 @@ def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: 
         if fit.name in done:
             continue
         limit = steps if fit.selects or not selecting else _chosen([done[name] for name in selecting])
-        shard, scored = _given(fit, config)
+        shard, scored = given(fit, config)
         report = _reporter(saver, fit, kept.done, segment)
         try:
             fitted = done[fit.name] = loop(shard, scored, limit, fit, config, partial.get(fit.name), report)
         except Diverged as stop:
             return {DIVERGED: str(stop).encode()} if _rank() == 0 else None
         if _rank() == 0:
-            _finish(fitted, fit, config, to_onnx)
+            finish(fitted, fit, config, to_onnx)
             packed[fit.name] = fitted.to_bytes()
             kept.done[fit.name] = shelf.write_fit(fit.name, packed[fit.name])
         saver.save(Checkpoint(dict(kept.done)))
     return packed if _rank() == 0 else None
 
 
-def _finish(fitted: Fitted, fit: Fit, config: Any, to_onnx: Convert) -> None:
+def finish(fitted: Fitted, fit: Fit, config: Any, to_onnx: Convert) -> None:
     """Make the family's own model a member, and its log-odds those of the rows as they are."""
     correction, anomaly = Correction.of(config["hyper"]), config["anomalies"].get(fit.fold)
     fitted.logits_SN = [correction.applied(one).astype(np.float32) for one in fitted.logits_SN]
@@ -84,14 +87,14 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def _given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
+def given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
     """The worker's shard of the rows of a fit, and on rank 0 those that it is scored on."""
     names, anomaly = config["names"], config["anomalies"].get(fit.fold)
-    scored = _rows(fit.fold + SCORED, names, anomaly) if fit.selects and _rank() == 0 else None
-    return _rows(fit.fold, names, anomaly), scored
+    scored = rows_of(fit.fold + SCORED, names, anomaly) if fit.selects and _rank() == 0 else None
+    return rows_of(fit.fold, names, anomaly), scored
 
 
-def _rows(name: str, names: list[str], anomaly: Anomaly | None = None) -> Rows:
+def rows_of(name: str, names: list[str], anomaly: Anomaly | None = None) -> Rows:
     """The worker's shard of a dataset: the inputs that its family sees, in order, and the label."""
     batches = ray.train.get_dataset_shard(name).iter_batches(batch_size=None, batch_format="pyarrow")
     table = pa.concat_tables([batch if anomaly else batch.select([*names, "label"]) for batch in batches])

@@ -74,6 +74,16 @@ def test_hardly_any_rows_are_all_training_rows(count: int) -> None:
     assert parts(IDS[:count], np.zeros(count, np.int8)) == ["train"] * count
 
 
+def test_the_places_of_the_test_part_share_out_all_rows() -> None:
+    ids, labels = np.arange(1000).astype(object), (np.arange(1000) % 10 == 0).astype(np.int8)
+    parts = [stratified(ids, labels, SplitConfig(kind="stratified", test_share=0.2, test_place=n)) for n in range(5)]
+    tested = np.stack([np.array(one.to_pylist()) == "test" for one in parts])
+    assert tested.sum(axis=0).tolist() == [1] * 1000, "every row tests once"
+    assert [int(labels[rows].sum()) for rows in tested] == [20] * 5
+    folds = stratified(ids, labels, SplitConfig(kind="stratified", test_share=0.2, test_place=2, folds=4)).to_pylist()
+    assert {one: folds.count(one) for one in set(folds)} == {"test": 200} | {f"fold-{n}": 200 for n in range(4)}
+
+
 CARDS = np.array([f"card-{number}" for number in np.random.default_rng(0).integers(0, 300, 4000)], dtype=object)
 
 

@@ -65,7 +65,7 @@ def on_two_workers(
 ) -> dict[str, Any]:
     """What `work` gives in a worker group, for families of one framework."""
     folds = {fold.name: rows[fold.name] for fold in FOLDS}
-    configs = {family: training._config(hyper, [], folds, TWO) for family, hyper in families.items()}
+    configs = {family: training.config_of(hyper, [], folds, TWO) for family, hyper in families.items()}
     counts = {name: (fold.rows, TWO.workers) for name, fold in folds.items()}
     configs = {family: config | {"rows": counts} for family, config in configs.items()}
     shelf = Shelf(store, name, "networks")
@@ -77,8 +77,8 @@ def facts(family: str, config: dict[str, Any]) -> dict[str, Fitted]:
     from workbench.training import workers
 
     loop, fit = importlib.import_module(f"workbench.training.{family}").loop, Fit("select", 3, selects=True)
-    shard = workers._rows("select", config["names"])
-    scored = workers._rows("select" + SCORED, config["names"]) if workers._rank() == 0 else None
+    shard = workers.rows_of("select", config["names"])
+    scored = workers.rows_of("select" + SCORED, config["names"]) if workers._rank() == 0 else None
     kept: dict[int, Partial] = {}
 
     def keep(step: int, fitted: Fitted, state: Callable[[], dict[str, bytes]]) -> None:

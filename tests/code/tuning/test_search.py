@@ -1,0 +1,110 @@
+"""When a sweep ends, and what Optuna is told of trials that are over."""
+
+import copy
+import time
+
+import pytest
+
+from workbench.config import Config
+from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best, best_of_each
+from workbench.tuning.report import front, importance, importance_picture, parallel_picture, table
+from workbench.tuning.search import Ends, searcher, study
+from workbench.tuning.space import Space
+from workloads import door
+
+KEY = "train.xgboost.max_depth"
+
+
+@pytest.fixture(scope="module")
+def default() -> Config:
+    return door.composed(["tune=auto"])
+
+
+@pytest.fixture
+def cfg(default: Config) -> Config:
+    cfg = copy.deepcopy(default)
+    cfg.tune.families, cfg.tune.challenge = ["xgboost", "lightgbm"], False
+    both = {"low": 1, "high": 9}
+    cfg.tune.space = {"train": {"xgboost": {"max_depth": both}, "lightgbm": {"num_leaves": {"low": 2, "high": 9}}}}
+    return cfg
+
+
+def record(number: int, score: float, status: str = FINISHED, family: str = "xgboost", size: float = 1.0) -> Record:
+    values = {"family": family, KEY: number} if family == "xgboost" else {"family": family}
+    scores = {} if status == FAILED else {"average_precision": score, "roc_auc": score, "model_bytes": size}
+    return Record(f"{number:016x}", values, status, scores, [score], 10, 1.0, float(number))
+
+
+def test_optuna_learns_from_all_trials_but_those_that_failed(cfg: Config) -> None:
+    known = [record(1, 0.5), record(2, 0.4, STOPPED), record(3, 0.0, FAILED)]
+    found = study(Space.of(cfg), ["average_precision"], known)
+    assert [(one.params, one.value) for one in found.trials] == [
+        ({"family": "xgboost", KEY: 1}, 0.5),
+        ({"family": "xgboost", KEY: 2}, 0.4),
+    ]
+
+
+def test_the_first_trials_are_the_config_itself_and_the_same_seed_goes_on_alike(cfg: Config) -> None:
+    space = Space.of(cfg)
+    begin = [{"family": "lightgbm", "train.lightgbm.num_leaves": 8}, {"family": "xgboost", KEY: 3}]
+
+    def drawn() -> list[dict[str, object]]:
+        one = searcher(space, cfg.tune, begin, [])
+        return [one.suggest(str(number)) for number in range(6)]
+
+    assert (first := drawn())[:2] == begin
+    assert first == drawn()
+    cfg.tune.seed = 1
+    assert drawn()[2:] != first[2:]
+
+
+def test_a_sweep_ends_where_nothing_gets_better(cfg: Config) -> None:
+    cfg.tune.plateau_trials, cfg.tune.plateau_gain = 2, 0.01
+    ends = Ends(cfg.tune, None, [record(1, 0.5)])
+    for score, over in [(0.52, False), (0.525, False), (0.4, True)]:
+        ends("t", {"finished": True, "average_precision": score, "seconds": 1, "config": {"family": "xgboost"}})
+        assert ends.stop_all() == over
+    assert ends.why == "no gain of 0.01 in 2 trials"
+
+
+def test_a_sweep_ends_before_its_time_so_that_what_follows_has_some(cfg: Config) -> None:
+    cfg.tune.time_budget_s, cfg.tune.plateau_trials = 100.0, None
+    assert not Ends(cfg.tune, time.monotonic() + 30, []).stop_all()
+    assert not Ends(cfg.tune, time.monotonic() + 3, []).stop_all(), "without a finished trial nothing follows"
+    assert Ends(cfg.tune, time.monotonic() + 3, [record(1, 0.5)]).stop_all()
+    cfg.tune.challenge = True
+    ends = Ends(cfg.tune, time.monotonic() + 30, [])
+    assert not ends.stop_all()
+    ends("t", {"finished": True, "average_precision": 0.5, "seconds": 40.0, "config": {"family": "xgboost"}})
+    assert ends.stop_all(), "a fit of 40 s is still to be made"
+    assert "tune.time_budget_s=100 is used up" in ends.why
+
+
+def test_only_a_finished_trial_wins_and_the_best_of_each_family_is_found() -> None:
+    known = [record(1, 0.5), record(2, 0.9, STOPPED), record(3, 0.6), record(4, 0.7, family="lightgbm")]
+    assert best(known) == known[3]
+    assert best_of_each(known) == {"lightgbm": known[3], "xgboost": known[2]}
+    assert best([record(1, 0.9, STOPPED)]) is None
+
+
+def test_the_front_holds_what_no_other_beats(cfg: Config) -> None:
+    known = [record(1, 0.5, size=10), record(2, 0.6, size=20), record(3, 0.4, size=10), record(4, 0.9, STOPPED)]
+    assert front(known, ["average_precision", "model_bytes"]) == known[:2]
+
+
+def test_what_decides_the_score_is_what_mattered_and_the_pictures_show_it(cfg: Config) -> None:
+    cfg.tune.space["train"]["xgboost"]["subsample"] = {"low": 0.1, "high": 1.0}
+    known = [record(n, 0.1 * n) for n in range(1, 9)]
+    for number, one in enumerate(known):
+        one.values["train.xgboost.subsample"] = 0.5 + 0.1 * (number % 2)
+    space = Space.of(cfg)
+    found = importance(space, known, "xgboost")
+    assert found[KEY] > 0.8 > 0.2 > found["train.xgboost.subsample"]
+    assert importance(space, known[:3], "xgboost") == {}, "three trials say nothing"
+    picture = importance_picture({"xgboost": found, "lightgbm": {}}).decode()
+    assert "max_depth" in picture
+    assert "lightgbm" not in picture
+    lines = parallel_picture(space, known).decode()
+    assert "average precision" in lines
+    assert "1 to 8" in lines
+    assert table(known, ["average_precision"])["average_precision"].to_pylist() == [0.1 * n for n in range(1, 9)]

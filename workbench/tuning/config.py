@@ -1,0 +1,31 @@
+"""What a sweep may be told: the `tune` section of the configuration."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "model_bytes": "min", "latency_us": "min"}  # objectives
+
+
+@dataclass
+class TuneConfig:
+    """How hyperparameters are searched: which values, by which searcher, for how long."""
+
+    families: list[str] = field(default_factory=list)  # candidates, the most promising first: a trial trains one
+    space: dict[str, Any] = field(default_factory=dict)  # dotted key: {low, high, log, step} or values; and when
+    searcher: str = "tpe"  # random | tpe (Optuna's tree-structured Parzen estimator)
+    scheduler: str = "none"  # none | asha | median: which trials end before they are through
+    objectives: list[str] = field(default_factory=lambda: ["average_precision"])  # the first one names the winner
+    trials: int = 32  # upper bound on trials
+    time_budget_s: float | None = None  # seconds of the whole command, whatever it does at the end; null: no bound
+    seed: int = 0  # of what is drawn
+    concurrent: int | None = None  # trials at once; null: as many as there is room for
+    cpus_per_trial: float = 1.0  # logical CPUs of a trial
+    gpus_per_trial: float = 0.0  # GPUs of a trial
+    workers_per_trial: int = 1  # 1: a trial fits in its own process; more: through a trainer of so many workers
+    patience: int | None = 100  # boosted: rounds without a gain after which a fit ends; null: it goes on to its last
+    grace_percent: int = 10  # asha, median: no trial ends before this percentage of its own rounds or epochs
+    reduction: int = 3  # asha: one of so many trials goes on at each rung
+    plateau_trials: int | None = None  # the sweep ends after so many trials without a gain; null: never for that
+    plateau_gain: float = 0.0005  # what counts as a gain of the first objective
+    rows_per_family: int = 200_000  # auto: families for which a data set is too large or too small are left out
+    challenge: bool = False  # stack the best of each family, judge the stack once, register it as challenger

@@ -1,0 +1,126 @@
+"""How a sweep searches: Optuna's samplers behind Ray Tune's searcher, Ray Tune's schedulers, and when it is over."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+from ray.tune.stopper import Stopper
+
+from workbench.tuning.config import DIRECTIONS, TuneConfig
+from workbench.tuning.records import FAILED, FINISHED, Record
+from workbench.tuning.space import Space, Values
+
+STUDY = "sweep"
+FIRST = "average_precision"
+PROGRESS = "percent"  # of a trial's own rounds or epochs: the measure by which families are compared half way
+
+
+def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record]) -> OptunaSearch:
+    """Optuna, told of the trials that are over; where there are none, it begins with the given values."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return OptunaSearch(
+        space.draw,
+        metric=_one_or_all(tune.objectives),
+        mode=_one_or_all([DIRECTIONS[one] for one in tune.objectives]),
+        sampler=_sampler(tune, len(known)),
+        storage=_remembered(space, tune, known),
+        study_name=STUDY,
+        points_to_evaluate=None if known else [space.raw(one) for one in begin],
+    )
+
+
+def _one_or_all(names: list[str]) -> Any:
+    return names if names[1:] else names[0]
+
+
+def _sampler(tune: TuneConfig, known: int) -> optuna.samplers.BaseSampler:
+    """A sampler that draws the same for the same seed, and something new after a restart."""
+    seed = tune.seed + known * 1_000_003
+    if tune.searcher == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(4, min(10, tune.trials // 3)))
+
+
+def _remembered(space: Space, tune: TuneConfig, known: Sequence[Record]) -> optuna.storages.InMemoryStorage:
+    storage = optuna.storages.InMemoryStorage()
+    study(space, tune.objectives, known, storage)
+    return storage
+
+
+def study(
+    space: Space, objectives: Sequence[str], known: Sequence[Record], storage: optuna.storages.BaseStorage | None = None
+) -> optuna.Study:
+    """The trials that are over as Optuna sees them; those that failed taught nothing."""
+    directions = ["maximize" if DIRECTIONS[one] == "max" else "minimize" for one in objectives]
+    found = optuna.create_study(storage=storage, study_name=STUDY, directions=directions)
+    for one in known:
+        if one.status != FAILED and set(objectives) <= set(one.scores):
+            raw = space.raw(one.values)
+            scores = [one.scores[name] for name in objectives]
+            found.add_trial(optuna.create_trial(params=raw, distributions=_distributions(space, raw), values=scores))
+    return found
+
+
+def _distributions(space: Space, raw: Values) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fixed = optuna.trial.FixedTrial(raw)
+        space.draw(fixed)
+    return dict(fixed.distributions)
+
+
+def scheduler(tune: TuneConfig) -> TrialScheduler:
+    """Which trials end early; all are compared by the share of their own rounds or epochs that is done."""
+    by = {"time_attr": PROGRESS, "metric": FIRST, "mode": "max", "grace_period": tune.grace_percent}
+    if tune.scheduler == "asha":
+        return AsyncHyperBandScheduler(max_t=100, reduction_factor=tune.reduction, **by)
+    if tune.scheduler == "median":
+        return MedianStoppingRule(min_samples_required=3, **by)
+    return FIFOScheduler()
+
+
+class Ends(Stopper):
+    """Ends the whole sweep: at a time, less what is to be done after it, or where nothing gets better any more."""
+
+    def __init__(self, tune: TuneConfig, ends_at: float | None, known: Sequence[Record], setup_s: float = 0) -> None:
+        self.ends_at, self.tune, self.setup_s = ends_at, tune, setup_s
+        self.best, self.since, self.why = -1.0, 0, ""
+        self.longest_s: dict[str, float] = {}  # of the finished trials of each family
+        for one in known:
+            if one.status == FINISHED:
+                self.see(one.family, one.scores[FIRST], one.seconds)
+
+    def __call__(self, _trial: str, result: dict[str, Any]) -> bool:
+        """Take note of a trial that is through; Tune ends it by itself."""
+        if result.get(FINISHED):
+            self.see(result["config"]["family"], result[FIRST], result["seconds"])
+        return False
+
+    def see(self, family: str, score: float, seconds: float) -> None:
+        """Take note of a finished trial."""
+        gained = score >= self.best + self.tune.plateau_gain
+        self.best, self.since = max(self.best, score), 0 if gained else self.since + 1
+        self.longest_s[family] = max(seconds, self.longest_s.get(family, 0.0))
+
+    def stop_all(self) -> bool:
+        """Whether the sweep is over."""
+        reserve_s = self.reserve_s() if self.longest_s else 0.0  # without a finished trial nothing follows
+        if self.ends_at is not None and time.monotonic() + reserve_s >= self.ends_at:
+            self.why = f"tune.time_budget_s={self.tune.time_budget_s:g} is used up"
+        if self.tune.plateau_trials is not None and self.since >= self.tune.plateau_trials:
+            self.why = f"no gain of {self.tune.plateau_gain:g} in {self.since} trials"
+        return bool(self.why)
+
+    def reserve_s(self) -> float:
+        """Seconds for what follows: the report, and for a challenger a fit per family, the judgement, the bundle.
+
+        These take about as long as what came before the trials, on a slow machine too.
+        """
+        budget = self.tune.time_budget_s or 0.0
+        if not self.tune.challenge:
+            return min(5.0, budget / 10)
+        return min(sum(self.longest_s.values()) / 2 + max(min(60.0, budget / 5), self.setup_s), budget / 2)

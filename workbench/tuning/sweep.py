@@ -1,0 +1,152 @@
+"""A sweep: Ray Tune runs the trials, the store keeps them; a sweep that was killed goes on with those that are over."""
+
+import contextlib
+import io
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray import tune
+from ray.tune import Callback
+
+from workbench.config import Config
+from workbench.errors import EnvironmentFault
+from workbench.progress import say
+from workbench.tuning import trial
+from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
+from workbench.tuning.search import FIRST, Ends, scheduler, searcher
+from workbench.tuning.space import FAMILY, Space
+
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # three files a trial, of what the store keeps anyway
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",  # a loop that does not report cannot be asked to end
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The trials of a finished sweep, and why it ended."""
+
+    records: list[Record]
+    why: str
+
+
+def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = None) -> Sweep:
+    """Every trial, those of earlier attempts included; raises `EnvironmentFault` where none was finished.
+
+    `began` is when the command did (monotonic): the time budget, less what earlier attempts took, counts from there.
+    """
+    records, now = shared.records.all(), time.monotonic()
+    before_s = max((one.at_s for one in records), default=0.0)
+    began = now if began is None else began
+    shared = replace(shared, began=time.time() - (now - began) - before_s)
+    ends_at = None if cfg.tune.time_budget_s is None else began + cfg.tune.time_budget_s - before_s
+    ends = Ends(cfg.tune, ends_at, records, now - began)
+    if records:
+        say(f"  {len(records)} trials are there already")
+    left = cfg.tune.trials - len(records)
+    if left > 0 and not ends.stop_all():
+        _tune(cfg, space, shared, ends, left)
+    found = shared.records.all()
+    if best(found) is None:
+        reasons = {one.why for one in found if one.status == FAILED} or {ends.why or "nothing was tried"}
+        raise EnvironmentFault(
+            f"No trial of {len(found)} was finished: {'; '.join(sorted(reasons))[:600]}. Raise tune.time_budget_s, or"
+            " narrow tune.space."
+        )
+    return Sweep(found, ends.why or f"all {cfg.tune.trials} trials were made")
+
+
+def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: int) -> None:
+    told = cfg.tune
+    known = shared.records.all()
+    work = tune.with_parameters(trial.run, shared=shared)
+    cpus = told.cpus_per_trial if told.workers_per_trial == 1 else 0.1  # its workers have their own
+    resources = {"cpu": cpus} | ({"gpu": told.gpus_per_trial} if told.gpus_per_trial else {})
+    with _quiet():
+        tune.Tuner(
+            tune.with_resources(work, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher(space, told, space.begin(cfg), known),
+                scheduler=scheduler(told),
+                num_samples=trials,
+                max_concurrent_trials=told.concurrent,
+                reuse_actors=not {"torch", "keras"} <= {one.split("_")[0] for one in told.families},
+            ),
+            run_config=tune.RunConfig(
+                name=os.path.basename(shared.records.folder) + "-tune",  # noqa: PTH119 - a path of the store
+                storage_path=shared.records.store.path("checkpoints"),
+                storage_filesystem=shared.records.store.fs,
+                stop=ends,
+                failure_config=tune.FailureConfig(max_failures=2),  # of its process; its own fault is not tried again
+                callbacks=[Told(shared, len(known), told.trials)],
+                verbose=0,
+            ),
+        ).fit()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Tune without its own tables and tracebacks: the sweep tells a line per trial."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    loggers = [logging.getLogger(name) for name in ("ray.tune", "ray.air", "ray.train")]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # a frame around the names of searcher and scheduler
+            yield
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
+
+
+class Told(Callback):
+    """Tells one line per trial, and keeps those that the scheduler or the end of the sweep stopped."""
+
+    def __init__(self, shared: trial.Shared, before: int, trials: int) -> None:
+        self.shared, self.count, self.trials = shared, before, trials
+        self.best = best(shared.records.all())
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
+        """A trial is over, one way or another."""
+        result = trial.last_result or {}
+        name = str(result.get("trial", ""))
+        record = self.shared.records.find(name) if result.get(FINISHED) else self._stopped(trial.config, result)
+        self._say(record)
+
+    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
+        """A trial failed; it has left a record, unless its process died."""
+        self._say(self.shared.records.find(_name(self.shared, trial.config)), trial.config)
+
+    def _stopped(self, values: dict[str, Any], result: dict[str, Any]) -> Record | None:
+        if FIRST not in result:
+            return None  # it had not begun
+        scores = {FIRST: float(result[FIRST])}
+        at_s = time.time() - self.shared.began
+        record = Record(_name(self.shared, values), values, STOPPED, scores, seconds=result["time_total_s"], at_s=at_s)
+        self.shared.records.write(record, {})
+        return record
+
+    def _say(self, record: Record | None, values: dict[str, Any] | None = None) -> None:
+        if record is None:
+            if values:
+                say(f"  trial of {values[FAMILY]}: its process died; it will be tried again by the same command")
+            return
+        self.count += 1
+        if record.status == FINISHED and (best([*([self.best] if self.best else []), record]) is record):
+            self.best = record
+        score = f"{record.scores[FIRST]:.4f}" if FIRST in record.scores else record.why[:120]
+        top = f", best {self.best.scores[FIRST]:.4f} ({self.best.family})" if self.best else ""
+        what = f"{record.family} {record.status}: {score} in {record.seconds:.1f} s{top}"
+        say(f"  trial {self.count}/{self.trials} {what}; {record.at_s:.0f} s")
+
+
+def _name(shared: trial.Shared, values: dict[str, Any]) -> str:
+    return trial.key(shared, values)
