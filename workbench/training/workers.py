@@ -49,7 +49,7 @@ def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: 
         if fit.name in done:
             continue
         limit = steps if fit.selects or not selecting else _chosen([done[name] for name in selecting])
-        shard, scored = given(fit, config)
+        shard, scored = _given(fit, config)
         report = _reporter(saver, fit, kept.done, segment)
         try:
             fitted = done[fit.name] = loop(shard, scored, limit, fit, config, partial.get(fit.name), report)
@@ -87,7 +87,7 @@ def _chosen(selecting: list[Fitted]) -> int:
     return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
 
 
-def given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
+def _given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
     """The worker's shard of the rows of a fit, and on rank 0 those that it is scored on."""
     names, anomaly = config["names"], config["anomalies"].get(fit.fold)
     scored = rows_of(fit.fold + SCORED, names, anomaly) if fit.selects and _rank() == 0 else None

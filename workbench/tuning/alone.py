@@ -97,7 +97,7 @@ def work_off(
     done = _selected(loop, [one for one in fits if one.selects], steps, config, judge)
     for one in fits:
         if not one.selects:
-            shard, _ = workers.given(one, config)
+            shard = workers.rows_of(one.fold, config["names"])
             fitted = done[one.name] = loop(shard, None, chosen or steps, one, config, None, lambda *_: None)
             workers.finish(fitted, one, config, to_onnx)
     return done
@@ -117,7 +117,7 @@ def _selected(loop: Loop, fits: list[Fit], steps: int, config: Any, judge: Judge
 
 def _start(loop: Loop, one: Fit, steps: int, config: Any) -> Callable[[Report], Fitted]:
     def start(report: Report) -> Fitted:
-        shard, scored = workers.given(one, config)
+        scored, shard = (workers.rows_of(name, config["names"]) for name in (one.fold + SCORED, one.fold))
         return loop(shard, scored, steps, one, config, None, report)
 
     return start

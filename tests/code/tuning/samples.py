@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from workbench.config import Config
 from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
-from workbench.families import LightGBMConfig, NetworkConfig, RandomForestConfig, XGBoostConfig
+from workbench.families import LightGBMConfig, RandomForestConfig, XGBoostConfig
+from workbench.networks import TorchMLPConfig
 from workbench.training.fits import Fold
 from workbench.training.gather import gather
 from workbench.training.run import chosen
@@ -52,7 +53,7 @@ def config(folder: Path, **tune: Any) -> Config:
     cfg.train.xgboost = XGBoostConfig(rounds=60, max_bin=64)
     cfg.train.lightgbm = LightGBMConfig(rounds=60, max_bin=63, bagging_fraction=0.8)
     cfg.train.random_forest = RandomForestConfig(trees=10)
-    cfg.train.torch_mlp = NetworkConfig(epochs=4, hidden=[8], bins=8, leaves=0, batch_size=64)
+    cfg.train.torch_mlp = TorchMLPConfig(epochs=4, hidden=[8], bins=8, leaves=0, batch_size=64)
     cfg.tune.families, cfg.tune.space, cfg.tune.trials, cfg.tune.concurrent = ["xgboost"], SPACE, 4, 1
     for name, value in tune.items():
         setattr(cfg.tune, name, value)
