@@ -17,4 +17,4 @@ def test_a_digest_never_changes_between_releases() -> None:
 
 
 def test_dataclasses_are_written_as_objects() -> None:
-    assert canonical(SplitConfig(kind="time")).startswith(b'{"delay_days":7,"exclude_known":null,"kind":"time"')
+    assert canonical(SplitConfig(kind="time")).startswith(b'{"delay_days":7,"exclude_known":null,"folds":1,')

@@ -117,7 +117,7 @@ def test_what_would_add_or_drop_a_key_in_silence_is_refused(override: str) -> No
     [
         (
             "train.xgbost.rounds=3",
-            "train.xgbost is no key of the configuration. Use one of: families, keras_mlp, keras_wide_deep, ",
+            "train.xgbost is no key of the configuration. Use one of: autoencoder, calibration, ensemble, ",
         ),
         ("serve.stay_up=maybe", "serve.stay_up=maybe: Value 'maybe' is not a valid bool"),
         ("train.seeds=[0.5]", "train.seeds=[0.5]: Value '0.5' of type 'float' could not be converted to Integer"),
