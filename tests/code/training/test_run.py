@@ -173,10 +173,12 @@ def test_workers_that_die_change_nothing_but_the_time(
         steps = list(range(1, 9)) if family in NETWORKS else list(range(10, 81, 10))
         assert dying[family].steps("select-seed0") == steps, "no step was trained twice"
         segments = one_of(found, family).segments
-        assert len(segments) == len(DIES_AT[family]) + 1, "each start of the workers wrote a segment"
+        over = DIES_AT[family][-1] == ("test-seed0", undisturbed[family].steps)  # the last start had nothing left to do
+        assert len(segments) == len(DIES_AT[family]) + (not over), "each start that worked wrote a segment"
         assert repeated(segments) == []
         assert [step for fit, step in attempts(segments) if fit == "select-seed0"] == steps
-    assert dying["xgboost"].steps("test-seed0")[:2] == [10, 20], "and the finished fit before it is not repeated"
+    chosen = undisturbed["xgboost"].steps
+    assert dying["xgboost"].steps("test-seed0") == list(range(10, chosen + 1, 10)), "nor is the finished fit before it"
 
 
 def one_of(found: list[Trained], family: str) -> Trained:
