@@ -125,6 +125,6 @@ def trees(x_NF: Array, y_N: Array, cfg: XGBoostConfig, seeds: Sequence[int] = (0
     """Trees by the workbench's own loop, one model a seed; to be called in a process that has no other framework."""
     from workbench.training import xgboost
 
-    rows, config = Rows(x_NF.astype(np.float32), y_N.astype(np.float32)), {"hyper": cfg, "gpu": False}
+    rows, config = Rows(x_NF.astype(np.float32), y_N.astype(np.float32)), {"hyper": cfg, "gpu": False, "threads": 1}
     fits = [Fit("alone", seed, selects=False) for seed in seeds]
     return [xgboost.loop(rows, None, cfg.rounds, fit, config, None, lambda *_: None).model for fit in fits]
