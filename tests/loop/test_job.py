@@ -1,13 +1,11 @@
 """The loop as a Ray job: on a cluster that somebody else started, from a package of code alone."""
 
-import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,15 +57,6 @@ def takes_jobs(head: dict[str, str]) -> bool:
     return subprocess.run(listed, env=head, capture_output=True, check=False).returncode == 0
 
 
-def zipped(files: list[Path], folder: Path) -> int:
-    """How many bytes Ray sends: it packs the working directory as a ZIP file."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
-            archive.write(path, path.relative_to(folder))
-    return len(sink.getvalue())
-
-
 @pytest.mark.slow
 def test_a_submitted_pipeline_closes_the_loop_from_a_package_below_two_mebibytes(
     head: dict[str, str], tmp_path: Path
@@ -81,6 +70,6 @@ def test_a_submitted_pipeline_closes_the_loop_from_a_package_below_two_mebibytes
     found = Path(head["FOLDER"]).glob("session_2*/runtime_resources/working_dir_files/_ray_pkg_*")
     (package,) = (path for path in found if path.is_dir())
     sent = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert zipped(sent, package) < 2 * 2**20
+    assert sum(path.stat().st_size for path in sent) < 2 * 2**20, "the package is smaller still, being compressed"
     assert {path.relative_to(package).parts[0] for path in sent} & {".git", ".venv", "store", ".workbench"} == set()
     assert list((tmp_path / "workbench_store" / "reports").glob("*/report.html"))

@@ -1,17 +1,13 @@
 """An autoencoder in PyTorch: built, stored, and exported as an ONNX graph of how much a row stands out."""
 
-import io
 import itertools
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
-from workbench.models.graph import INPUT, OUTPUT
+from workbench.models import torch_inputs
 
 FARTHEST = 1000.0  # deviations; what lies beyond stands out enough, and its square is still a float32
 LEAST = 1e-9  # error of a row that is drawn again as it was
@@ -50,14 +46,12 @@ def _layers(widths: Sequence[int]) -> nn.Sequential:
 
 def to_bytes(network: Network) -> bytes:
     """The network's tensors; the shapes of its layers can be read from them."""
-    sink = io.BytesIO()
-    torch.save(network.state_dict(), sink)
-    return sink.getvalue()
+    return torch_inputs.to_bytes(network.state_dict())
 
 
 def from_bytes(content: bytes) -> Network:
     """The network, ready to score; tensors only are read, never code."""
-    state = torch.load(io.BytesIO(content), weights_only=True)
+    state = torch_inputs.tensors(content)
     weights = [one for name, one in state.items() if name.startswith("encoder.") and name.endswith("weight")]
     *hidden, code = [len(one) for one in weights]
     network = Network(state["mean"], state["scale"], hidden, code)
@@ -73,18 +67,4 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
 
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N]."""
-    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            from_bytes(content),
-            (torch.zeros(2, features),),
-            path,
-            dynamo=True,
-            verbose=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=20,
-            external_data=False,
-        )
-        return bytes(onnx.load(path).SerializeToString())
+    return torch_inputs.to_onnx(from_bytes(content), features)

@@ -1,6 +1,5 @@
 """An autoencoder in PyTorch, data-parallel as the supervised network is; it never sees the rows' labels."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 
 from workbench.models import autoencoder as model_file
 from workbench.models.autoencoder import Network
-from workbench.training import batches
+from workbench.training import batches, torch_loop
 from workbench.training.anomaly import learnt_from
 from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import workers
-from workbench.training.torch_loop import torch_group
 from workbench.training.workers import work_off
 from workbench.unsupervised import AutoencoderConfig
 
@@ -35,7 +33,7 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits and hyperparameters."""
     hyper: AutoencoderConfig = config["hyper"]
     torch.set_num_threads(1)
-    with torch_group(config["gpu"]):
+    with torch_loop.torch_group(config["gpu"]):
         return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config)
 
 
@@ -48,14 +46,14 @@ def loop(
     plan, device = batches.Plan(shard, config["rows"][fit.fold], hyper.batch_size), ray.train.torch.get_device()
     network = _network(shard, hyper, fit.seed).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
-    fitted, first = _restore(start, network, optimizer)
+    fitted, first = torch_loop.restore(start, network, optimizer)
     parallel = ray.train.torch.prepare_model(Errors(network), move_to_device=False)
     z_NF = network.standardised(torch.from_numpy(shard.x_NF).to(device))
     for epoch in range(first + 1, steps + 1):
         losses = _epoch(parallel, optimizer, z_NF, plan, hyper, batches.Seed(fit.seed, epoch, hyper.epochs))
         loss = batches.check(losses, (one.detach().cpu().numpy() for one in network.parameters()), fit, epoch)
         _score(network, scored, epoch, loss, fitted)
-        report(epoch, fitted, lambda: _state(network, optimizer))
+        report(epoch, fitted, lambda: torch_loop.state(network, optimizer))
     fitted.model = model_file.to_bytes(network.cpu())
     return fitted
 
@@ -111,17 +109,3 @@ def _score(network: Network, scored: Rows | None, epoch: int, loss: float, fitte
     with torch.no_grad():
         parts = [network(torch.from_numpy(part).to(device)).cpu().numpy() for (part,) in batches.parts(scored.x_NF)]
     batches.record(fitted, epoch, loss, scored, np.concatenate(parts))
-
-
-def _state(network: Network, optimizer: Any) -> dict[str, bytes]:
-    sink = io.BytesIO()
-    torch.save(optimizer.state_dict(), sink)
-    return {"network": model_file.to_bytes(network), "optimizer": sink.getvalue()}
-
-
-def _restore(start: Partial | None, network: Network, optimizer: Any) -> tuple[Fitted, int]:
-    if start is None:
-        return Fitted(), 0
-    network.load_state_dict(torch.load(io.BytesIO(start.state["network"]), weights_only=True))
-    optimizer.load_state_dict(torch.load(io.BytesIO(start.state["optimizer"]), weights_only=True))
-    return start.fitted, start.step

@@ -82,7 +82,7 @@ def fit_network(
     torch.manual_seed(fit.seed)
     network = build().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
-    fitted, first = _restore(start, network, optimizer)
+    fitted, first = restore(start, network, optimizer)
     lookup = Lookup(network, hyper.precision)
     parallel = ray.train.torch.prepare_model(lookup, move_to_device=False)
     data = [torch.from_numpy(one).to(device) for one in (*network.seen(shard.x_NF), shard.y_N)]
@@ -91,7 +91,7 @@ def fit_network(
         losses = _epoch(parallel, optimizer, data, plan, hyper, batches.Seed(fit.seed, epoch, config["epochs"]))
         loss = batches.check(losses, (one.detach().cpu().numpy() for one in network.parameters()), fit, epoch)
         _score(lookup, judged, scored, epoch, loss, fitted)
-        report(epoch, fitted, lambda: _state(network, optimizer))
+        report(epoch, fitted, lambda: state(network, optimizer))
     fitted.model = torch_inputs.to_bytes(network.cpu().state_dict())
     return fitted
 
@@ -141,13 +141,15 @@ def _score(lookup: Lookup, judged: Any, scored: Rows | None, epoch: int, loss: f
     batches.record(fitted, epoch, loss, scored, torch.cat(parts).cpu().numpy())
 
 
-def _state(network: nn.Module, optimizer: Any) -> dict[str, bytes]:
+def state(network: nn.Module, optimizer: Any) -> dict[str, bytes]:
+    """What a fit goes on from, as named files."""
     sink = io.BytesIO()
     torch.save(optimizer.state_dict(), sink)
     return {"network": torch_inputs.to_bytes(network.state_dict()), "optimizer": sink.getvalue()}
 
 
-def _restore(start: Partial | None, network: nn.Module, optimizer: Any) -> tuple[Fitted, int]:
+def restore(start: Partial | None, network: nn.Module, optimizer: Any) -> tuple[Fitted, int]:
+    """What the fit gave so far and its last step; network and optimizer are as they were then."""
     if start is None:
         return Fitted(), 0
     network.load_state_dict(torch_inputs.tensors(start.state["network"]))

@@ -77,3 +77,16 @@ def start(*options: str, port: int | None = None) -> Server:
 def stop(server: Server) -> None:
     server.process.kill()
     server.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server of a module's tests."""
+    with running() as one:
+        yield one
+
+
+@pytest.fixture
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its password, in the environment."""
+    monkeypatch.setenv(redis_link.PASSWORD, PASSWORD)

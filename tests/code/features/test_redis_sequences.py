@@ -1,34 +1,21 @@
 """Replicas that share their state in a real Redis show earlier events as brute force and the state in process do."""
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.code.features import oracle, redis_server
+from tests.code.features import oracle
 from tests.code.features.redis_server import Server, needs_redis
 from tests.code.features.test_online import answers, asking, event, random_case, tell
 from tests.code.features.test_redis_state import Turns, replica
 from tests.code.features.test_sequences import SETS, SMALL
 from workbench.errors import InputError
-from workbench.features import redis_link
 from workbench.features.online import OnlineState
 
-pytestmark = needs_redis
+pytestmark = [needs_redis, pytest.mark.usefixtures("password")]
 NAMES = map("sequence{}".format, count())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with redis_server.running() as one:
-        yield one
-
-
-@pytest.fixture(autouse=True)
-def password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(redis_link.PASSWORD, redis_server.PASSWORD)
 
 
 @pytest.mark.parametrize("number", range(len(SETS)))

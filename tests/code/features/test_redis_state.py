@@ -3,7 +3,7 @@
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import count
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.code.features import oracle, redis_server
+from tests.code.features import oracle
 from tests.code.features.redis_server import Server, needs_redis
 from tests.code.features.test_online import (
     ALL,
@@ -30,19 +30,8 @@ from workbench.features.definitions import DAY_US, FeatureSet
 from workbench.features.online import OnlineState
 from workbench.features.redis_state import RedisState
 
-pytestmark = needs_redis
+pytestmark = [needs_redis, pytest.mark.usefixtures("password")]
 NAMES = map("state{}".format, count())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with redis_server.running() as one:
-        yield one
-
-
-@pytest.fixture(autouse=True)
-def password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(redis_link.PASSWORD, redis_server.PASSWORD)
 
 
 def never(_: OnlineState) -> None:
