@@ -29,7 +29,7 @@ CHOICES = {
     "train.calibration.rows": ("crossed", "last_fold"),
     "register.threshold.rule": ("flagged_share", "cost", "capacity", "false_positive_rate"),
     "tune.searcher": ("random", "tpe"),
-    "tune.scheduler": ("none", "asha", "median"),
+    "tune.scheduler": ("none", "asha", "median", "pbt"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -105,7 +105,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "at least 1", lambda value: 1 <= value < math.inf,
         ("scaling.ray_cpus", "scaling.min_workers", "data.split.folds"),
     ),
-    ("from 1 to 99", lambda value: 1 <= value <= 99, ("tune.grace_percent",)),
+    ("from 1 to 99", lambda value: 1 <= value <= 99, ("tune.grace_percent", "tune.perturb_percent")),
     ("at least 3", lambda value: 3 <= value < math.inf, ("evaluate.folds",)),
     ("from 1 to 65535", lambda value: 1 <= value <= 65_535, ("serve.port",)),
 )  # fmt: skip

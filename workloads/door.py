@@ -29,6 +29,7 @@ from workbench.validation import validate
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
+OWN_FOLDER = "WORKBENCH_CONF"
 KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -78,15 +79,32 @@ def composed(arguments: Sequence[str]) -> Config:
         raise ConfigError(f"{', '.join(odd)}: not of the form KEY=VALUE. The keys are in conf/README.md.")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("config", overrides=list(arguments))
+            cfg = compose("config", overrides=[*_own_folder(), *arguments])
             missing = sorted(OmegaConf.missing_keys(cfg))
             typed = None if missing else OmegaConf.to_object(cfg)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # ValueError: train=5
         raise ConfigError(_reason(error)) from error
+    except (AttributeError, AssertionError) as error:  # as OmegaConf ends where a section is null
+        raise ConfigError(
+            f"One of {', '.join(arguments)} fills in a section that is null there, such as data.clock or data.versions."
+            " Write it into the YAML of the data set instead."
+        ) from error
     if missing:
         raise ConfigError(f"These keys must be set: {', '.join(missing)}. Add KEY=VALUE to the command.")
     assert isinstance(typed, Config)
     return validate(typed)
+
+
+def _own_folder() -> list[str]:
+    """Where Hydra looks besides `conf/`: the folder of the user's own YAMLs, laid out like it."""
+    folder = os.environ.get(OWN_FOLDER)
+    if not folder:
+        return []
+    if not Path(folder).is_dir():
+        raise ConfigError(
+            f"{OWN_FOLDER}={folder} is no folder. Let it name one with data/, features/, experiment/, ..."
+        )
+    return [f"hydra.searchpath=[{json.dumps(Path(folder).resolve().as_uri())}]"]
 
 
 def _reason(error: Exception) -> str:

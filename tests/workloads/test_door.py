@@ -104,6 +104,23 @@ def test_words_that_hydra_refuses_are_a_config_error(override: str) -> None:
         door.composed([override])
 
 
+def test_a_section_that_is_null_is_not_filled_in_by_an_override_but_told_where_to_write() -> None:
+    for override in ("data.clock={start: '2020-01-01T00:00:00Z', step_s: 60}", "data.clock.step_s=60"):
+        with pytest.raises(ConfigError, match="YAML of the data set"):
+            door.composed([override])
+
+
+def test_a_folder_of_the_users_own_is_searched_besides_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults: [payments]\nname: mine\n")
+    monkeypatch.setenv("WORKBENCH_CONF", str(tmp_path))
+    assert door.composed(["experiment=mine"]).name == "mine"
+    assert door.composed(["experiment=payments"]).name == "payments"
+    monkeypatch.setenv("WORKBENCH_CONF", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="is no folder"):
+        door.composed(["experiment=payments"])
+
+
 @pytest.mark.parametrize(
     "override", ["+train.fmilies=[]", "++train.fmilies=[]", "+more=3", "~train", "hydra.run.dir=x"]
 )

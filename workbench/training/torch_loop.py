@@ -153,5 +153,8 @@ def restore(start: Partial | None, network: nn.Module, optimizer: Any) -> tuple[
     if start is None:
         return Fitted(), 0
     network.load_state_dict(torch_inputs.tensors(start.state["network"]))
+    decays = [group["weight_decay"] for group in optimizer.param_groups]  # the state's own may be of other values
     optimizer.load_state_dict(torch.load(io.BytesIO(start.state["optimizer"]), weights_only=True))
+    for group, decay in zip(optimizer.param_groups, decays, strict=True):
+        group["weight_decay"] = decay
     return start.fitted, start.step

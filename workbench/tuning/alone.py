@@ -21,13 +21,13 @@ from workbench.models import inputs
 from workbench.models.composition import Convert
 from workbench.training import rendezvous, workers
 from workbench.training import run as training
-from workbench.training.fits import SCORED, Fit, Fitted, Loop, Report, average_precision
+from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, average_precision
 from workbench.training.gather import Gathered
 from workbench.training.sampling import thinned
+from workbench.tuning import population
 from workbench.tuning.lockstep import Lockstep, Side
 
 ALONE = ScalingConfig(name="trial", workers=1, cpus_per_worker=1.0)
-Judge = Callable[[int, int, float], bool]  # step, of how many, mean average precision: whether to go on
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ class Best:
     models: dict[str, bytes] = field(default_factory=dict)
     logits: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, start: population.Start) -> "Best":
+        """What it was before."""
+        models = {name: one.model for name, one in start.best.items()}
+        return cls(start.best_step, start.best_mean, models, {n: one.logits_SN[-1] for n, one in start.best.items()})
+
     def see(self, step: int, sides: Mapping[str, Side]) -> float:
         """The mean at a step; kept where none before was as high."""
         mean = float(np.mean([side.fitted.average_precision[-1] for side in sides.values()]))
@@ -60,8 +66,34 @@ class Best:
         return mean
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a trial stands after a step."""
+
+    step: int
+    steps: int  # of how many
+    mean: float  # average precision at this step
+    best: Best
+    sides: Mapping[str, Side]
+
+    def start(self, schedule: population.Schedule) -> population.Start:
+        """What it, or another one, may go on from."""
+        partial = {name: population.partial(self.step, side) for name, side in self.sides.items()}
+        best = {name: _kept(side.fitted, self.best, name) for name, side in self.sides.items()}
+        return population.Start(partial, best, self.best.step, self.best.mean, schedule)
+
+
+Judge = Callable[[Standing], bool]  # whether to go on
+
+
 def fit(
-    family: str, hyper: Any, fits: Sequence[Fit], rows: Mapping[str, Gathered], judge: Judge, steps: int | None = None
+    family: str,
+    hyper: Any,
+    fits: Sequence[Fit],
+    rows: Mapping[str, Gathered],
+    judge: Judge,
+    steps: int | None = None,
+    start: population.Start | None = None,
 ) -> dict[str, Fitted]:
     """The fits by name. Those that select go on while `judge` says so, and hold the model of their best common step.
 
@@ -70,7 +102,7 @@ def fit(
     rendezvous.tell_alone()
     folds = {one.fold: thinned(rows[one.fold], hyper.negative_share if hyper.supervised else 1) for one in fits}
     config = training.config_of(hyper, list(fits), folds, ALONE)
-    config["work_off"] = functools.partial(work_off, judge=judge, chosen=steps)
+    config["work_off"] = functools.partial(work_off, judge=judge, chosen=steps, start=start or population.Start())
     scored = {name: one for name, one in rows.items() if name.endswith(SCORED) and name.removesuffix(SCORED) in folds}
     asked = {name: Held(one.parts) for name, one in (folds | scored).items()}
     trainer = DataParallelTrainer(
@@ -91,10 +123,11 @@ def work_off(
     *,
     judge: Judge,
     chosen: int | None,
+    start: population.Start,
 ) -> dict[str, Fitted]:
     """What `workers.work_off` gives, unpacked: first the fits that select, side by side, then the others."""
     config["rows"] = {name: (rows, 1) for name, rows in config["rows"].items()}
-    done = _selected(loop, [one for one in fits if one.selects], steps, config, judge)
+    done = _selected(loop, [one for one in fits if one.selects], steps, config, judge, start)
     for one in fits:
         if not one.selects:
             shard = workers.rows_of(one.fold, config["names"])
@@ -103,22 +136,24 @@ def work_off(
     return done
 
 
-def _selected(loop: Loop, fits: list[Fit], steps: int, config: Any, judge: Judge) -> dict[str, Fitted]:
-    best = Best()
-    lockstep = Lockstep({one.name: _start(loop, one, steps, config) for one in fits})
+def _selected(
+    loop: Loop, fits: list[Fit], steps: int, config: Any, judge: Judge, start: population.Start
+) -> dict[str, Fitted]:
+    best = Best.of(start)
+    lockstep = Lockstep({one.name: _start(loop, one, steps, config, start.partial.get(one.name)) for one in fits})
     for step in lockstep if fits else ():
-        best.see(step, lockstep.sides)
-        if not judge(step, steps, best.mean):
+        mean = best.see(step, lockstep.sides)
+        if not judge(Standing(step, steps, mean, best, lockstep.sides)):
             break
     if fits and not best.step:  # a loop that has one step reports none
         best.see(lockstep.sides[fits[0].name].fitted.steps[-1], lockstep.sides)
     return {name: _kept(side.fitted, best, name) for name, side in lockstep.sides.items()}
 
 
-def _start(loop: Loop, one: Fit, steps: int, config: Any) -> Callable[[Report], Fitted]:
+def _start(loop: Loop, one: Fit, steps: int, config: Any, partial: Partial | None) -> Callable[[Report], Fitted]:
     def start(report: Report) -> Fitted:
         scored, shard = (workers.rows_of(name, config["names"]) for name in (one.fold + SCORED, one.fold))
-        return loop(shard, scored, steps, one, config, None, report)
+        return loop(shard, scored, steps, one, config, partial, report)
 
     return start
 

@@ -64,5 +64,5 @@ def fit_on(
     family: str, hyper: Any, fits: list[Fit], rows: Mapping[str, Gathered], steps: int
 ) -> dict[tuple[str, int], Fitted]:
     """Fits without a choice, for so many steps, in the process at hand."""
-    found = alone.fit(family, hyper, fits, rows, lambda *_: True, steps)
+    found = alone.fit(family, hyper, fits, rows, lambda _: True, steps)
     return {(one.fold, one.seed): found[one.name] for one in fits}

@@ -13,7 +13,7 @@ class TuneConfig:
     families: list[str] = field(default_factory=list)  # candidates, the most promising first: a trial trains one
     space: dict[str, Any] = field(default_factory=dict)  # dotted key: {low, high, log, step} or values; and when
     searcher: str = "tpe"  # random | tpe (Optuna's tree-structured Parzen estimator)
-    scheduler: str = "none"  # none | asha | median: which trials end before they are through
+    scheduler: str = "none"  # none | asha | median: bad trials end early; pbt: they go on from better ones
     objectives: list[str] = field(default_factory=lambda: ["average_precision"])  # the first one names the winner
     trials: int = 32  # upper bound on trials
     time_budget_s: float | None = None  # seconds of the whole command, whatever it does at the end; null: no bound
@@ -25,6 +25,7 @@ class TuneConfig:
     patience: int | None = 100  # boosted: rounds without a gain after which a fit ends; null: it goes on to its last
     grace_percent: int = 10  # asha, median: no trial ends before this percentage of its own rounds or epochs
     reduction: int = 3  # asha: one of so many trials goes on at each rung
+    perturb_percent: int = 20  # pbt: after each such part of its rounds or epochs a bad trial takes over a good one
     plateau_trials: int | None = None  # the sweep ends after so many trials without a gain; null: never for that
     plateau_gain: float = 0.0005  # what counts as a gain of the first objective
     rows_per_family: int = 200_000  # auto: families for which a data set is too large or too small are left out

@@ -32,6 +32,7 @@ class Record:
     seconds: float = 0.0  # that it took
     at_s: float = 0.0  # seconds from the beginning of the sweep to its end
     why: str = ""  # it was stopped or failed
+    schedule: list[Any] = field(default_factory=list)  # pbt: [from which step, which values], where they changed
 
     @property
     def family(self) -> str:

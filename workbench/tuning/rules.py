@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.tuning.config import DIRECTIONS, TuneConfig
-from workbench.tuning.space import WORDS, Parameter, ordered
+from workbench.tuning.space import CHANGING, WORDS, Parameter, ordered
 
 if TYPE_CHECKING:
     from workbench.config import Config
 
 AT = "tune.space."
+FEWEST = 4  # trials of a population: its worst quarter goes on from its best quarter
 
 
 def broken(cfg: "Config") -> Iterator[str]:
@@ -35,6 +36,8 @@ def broken(cfg: "Config") -> Iterator[str]:
         yield from _when_faults(key, leaf, right)
     if len(right) == len(found):
         yield from _circle(cfg)
+        if cfg.tune.scheduler == "pbt" and set(families) <= set(FAMILIES):
+            yield from population_faults(cfg)
 
 
 def objective_faults(tune: TuneConfig) -> Iterator[str]:
@@ -45,6 +48,25 @@ def objective_faults(tune: TuneConfig) -> Iterator[str]:
         yield f"tune.objectives={chosen} must name average_precision first, then any of {others}, each once."
     if chosen[1:] and tune.scheduler != "none":
         yield f"tune.scheduler={tune.scheduler} compares one number, and tune.objectives={chosen} are more. Use none."
+
+
+def population_faults(cfg: "Config") -> Iterator[str]:
+    """What a population cannot be of."""
+    tune, stated = cfg.tune, f"tune.scheduler=pbt with tune.families={cfg.tune.families}"
+    if len(tune.families) != 1 or not {"rounds", "epochs"} & set(vars(getattr(cfg.train, tune.families[0]))):
+        yield f"{stated}: a population is of one family that is fitted in rounds or epochs. Name one such family."
+        return
+    changing = [one for one in parameters(cfg) if one.changes]
+    if not changing:
+        yield f"{stated}: no key of tune.space may change as a fit goes on. Search some of {', '.join(CHANGING)}."
+    if tied := [one.key for one in parameters(cfg) if one.when]:
+        yield f"tune.scheduler=pbt gives every trial the same keys, and {', '.join(tied)} have a `when`. Leave it out."
+    if tune.challenge:
+        yield "tune.challenge=true trains anew, and tune.scheduler=pbt finds a schedule of values. Use another one."
+    if tune.workers_per_trial > 1:
+        yield f"tune.workers_per_trial={tune.workers_per_trial} with tune.scheduler=pbt; a trial fits alone. Use 1."
+    if tune.trials < FEWEST:
+        yield f"tune.trials={tune.trials} is the population of tune.scheduler=pbt. Use {FEWEST} or more."
 
 
 def parameters(cfg: "Config") -> list[Parameter]:

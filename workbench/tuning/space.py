@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 FAMILY = "family"  # what a trial's family is called beside its keys
 WORDS = ("low", "high", "log", "step", "values", "when")
+CHANGING = (  # keys that a fit may go on with in another value; the others shape the model, or how it is fed
+    "learning_rate", "weight_decay", "dropout", "positive_weight", "focal_gamma", "max_depth", "min_child_weight",
+    "subsample", "colsample_bytree", "reg_lambda", "num_leaves", "min_data_in_leaf", "bagging_fraction",
+    "feature_fraction", "lambda_l2",
+)  # fmt: skip
 Values = dict[str, Any]  # by dotted key, and the family
 
 
@@ -53,6 +58,11 @@ class Parameter:
         """The family whose key it is."""
         return self.key.split(".")[1]
 
+    @property
+    def changes(self) -> bool:
+        """Whether a fit that has begun may go on with another value."""
+        return self.key.rpartition(".")[2] in CHANGING
+
     def active(self, drawn: Mapping[str, Any]) -> bool:
         """Whether it is drawn, after what was drawn before."""
         return drawn[FAMILY] == self.family and all(
@@ -72,6 +82,15 @@ class Parameter:
         """A value as Optuna holds it: of `values`, which may be lists, their text."""
         return json.dumps(value) if self.values else value
 
+    def nearest(self, value: Any) -> Any:
+        """The value itself, or the end of the range that it has left."""
+        if self.values:
+            return value
+        near = min(max(value, self.low or 0.0), self.high or 0.0)
+        if self.step is not None:
+            near = (self.low or 0.0) + round((near - (self.low or 0.0)) / self.step) * self.step
+        return round(near) if self.whole else near
+
     def holds(self, value: Any) -> bool:
         """Whether a value could have been drawn."""
         if self.values:
@@ -88,6 +107,11 @@ class Space:
 
     families: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What a trial's values may name."""
+        return (FAMILY, *(one.key for one in self.parameters))
 
     @classmethod
     def of(cls, cfg: "Config") -> "Space":

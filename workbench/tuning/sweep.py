@@ -15,7 +15,7 @@ from ray.tune import Callback
 from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workbench.tuning import trial
+from workbench.tuning import population, trial
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
 from workbench.tuning.search import FIRST, Ends, scheduler, searcher
 from workbench.tuning.space import FAMILY, Space
@@ -67,13 +67,18 @@ def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: i
     known = shared.records.all()
     work = tune.with_parameters(trial.run, shared=shared)
     cpus = told.cpus_per_trial if told.workers_per_trial == 1 else 0.1  # its workers have their own
+    if told.scheduler == "pbt":
+        search, schedule = population.searcher(space, told, space.begin(cfg), trials), population.scheduler(space, told)
+    else:
+        search, schedule = searcher(space, told, space.begin(cfg), known), scheduler(told)
     resources = {"cpu": cpus} | ({"gpu": told.gpus_per_trial} if told.gpus_per_trial else {})
     with _quiet():
         tune.Tuner(
             tune.with_resources(work, resources),
+            param_space=dict.fromkeys(space.keys) if told.scheduler == "pbt" else None,
             tune_config=tune.TuneConfig(
-                search_alg=searcher(space, told, space.begin(cfg), known),
-                scheduler=scheduler(told),
+                search_alg=search,
+                scheduler=schedule,
                 num_samples=trials,
                 max_concurrent_trials=told.concurrent,
                 reuse_actors=not {"torch", "keras"} <= {one.split("_")[0] for one in told.families},

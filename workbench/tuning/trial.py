@@ -18,7 +18,8 @@ from workbench.models import inputs, scorer
 from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, average_precision
 from workbench.training.gather import Gathered
-from workbench.tuning import alone
+from workbench.tuning import alone, population
+from workbench.tuning.config import TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record, Records
 from workbench.tuning.search import FIRST, PROGRESS
 from workbench.tuning.space import FAMILY, Values, applied
@@ -43,12 +44,14 @@ def _hyper(shared: Shared, values: Values) -> Any:
     return getattr(applied(shared.cfg, values).train, values[FAMILY])
 
 
-def key(shared: Shared, values: Values) -> str:
-    """The name of a trial: the digest of all that its scores depend on."""
+def key(shared: Shared, values: Values, schedule: population.Schedule | None = None) -> str:
+    """The name of a trial: the digest of all that its scores depend on, the values that held before included."""
     hyper = _hyper(shared, values)
     tuned = shared.cfg.tune
     how = [tuned.patience, tuned.workers_per_trial, tuned.objectives]
-    return digest("trial", VERSION, shared.features, values[FAMILY], hyper, plan(shared.cfg, values, shared.folds), how)
+    before = [[step, held] for step, held in schedule[:-1]] if schedule else []
+    of = [shared.features, values[FAMILY], hyper, plan(shared.cfg, values, shared.folds), how]
+    return digest("trial", VERSION, *of, *before)
 
 
 def plan(cfg: Config, values: Values, folds: tuple[Fold, ...]) -> list[Fit]:
@@ -60,17 +63,20 @@ def plan(cfg: Config, values: Values, folds: tuple[Fold, ...]) -> list[Fit]:
 
 def run(values: Values, shared: Shared) -> None:
     """The trainable: fit, report every step, and leave what was scored where it is found again."""
-    started, name = time.time(), key(shared, values)
+    started, origin = time.time(), population.Start.given().now(values)
+    name = key(shared, values, origin.schedule)
     if known := shared.records.find(name):
         return _again(known)
     cluster.configure_data()
     try:
-        fits, steps = _fitted(values, shared, _judge(shared, values))
+        fits, steps = _fitted(values, shared, origin)
     except Exception as error:
         why = " ".join(str(cluster.ours(error) or error).split())[-400:]
         shared.records.write(Record(name, values, FAILED, at_s=time.time() - shared.began, why=why), {})
         raise EnvironmentFault(f"Trial {name} of {values[FAMILY]} failed: {why}") from error
     record = _record(name, values, shared, fits, steps, started)
+    if origin.schedule[1:]:
+        record = dataclasses.replace(record, schedule=origin.schedule)
     shared.records.write(record, fits)
     return tune.report(told(record))
 
@@ -87,27 +93,41 @@ def told(record: Record) -> dict[str, Any]:
     return {**record.scores, PROGRESS: 100, FINISHED: True, "seconds": record.seconds, "trial": record.name}
 
 
-def _judge(shared: Shared, values: Values) -> alone.Judge:
+def _judge(shared: Shared, values: Values, origin: population.Start) -> alone.Judge:
     """Reports each step; says no after too many rounds of a boosted family without a gain."""
-    patience = shared.cfg.tune.patience if hasattr(getattr(shared.cfg.train, values[FAMILY]), "rounds") else None
-    best = {"step": 0, "mean": -1.0}
+    boosted = hasattr(getattr(shared.cfg.train, values[FAMILY]), "rounds")
+    patience = shared.cfg.tune.patience if boosted else None
 
-    def judge(step: int, steps: int, mean: float) -> bool:
-        if mean > best["mean"]:
-            best.update(step=step, mean=mean)
-        percent = max(1, min(99, 100 * step // steps))
-        tune.report({**dict.fromkeys(shared.cfg.tune.objectives, mean), FIRST: mean, PROGRESS: percent})
-        return patience is None or step - best["step"] < patience
+    def judge(now: alone.Standing) -> bool:
+        percent = max(1, min(99, 100 * now.step // now.steps))
+        scores = {**dict.fromkeys(shared.cfg.tune.objectives, now.best.mean), FIRST: now.best.mean}
+        tune.report({**scores, PROGRESS: percent})
+        return patience is None or now.step - now.best.step < patience
+
+    return _of_population(shared.cfg.tune, origin) if shared.cfg.tune.scheduler == "pbt" else judge
+
+
+def _of_population(told: TuneConfig, origin: population.Start) -> alone.Judge:
+    """Reports as often as a population compares its trials, each time with what another one may go on from."""
+    seen = {"step": origin.step}
+
+    def judge(now: alone.Standing) -> bool:
+        percent = 100 * now.step // now.steps
+        if now.step < now.steps and 100 * (now.step - seen["step"]) >= told.perturb_percent * now.steps:
+            seen["step"] = now.step
+            population.report({FIRST: now.mean, PROGRESS: percent}, now.start(origin.schedule))
+        return True
 
     return judge
 
 
-def _fitted(values: Values, shared: Shared, judge: alone.Judge) -> tuple[dict[str, Fitted], int]:
+def _fitted(values: Values, shared: Shared, origin: population.Start) -> tuple[dict[str, Fitted], int]:
     """The fits by name and the number of steps that was chosen: in this process, or by a group of workers."""
     cfg, family = applied(shared.cfg, values), values[FAMILY]
     fits = plan(cfg, values, shared.folds)
     if cfg.tune.workers_per_trial == 1:
-        found = alone.fit(family, getattr(cfg.train, family), fits, shared.rows, judge)
+        judge = _judge(shared, values, origin)
+        found = alone.fit(family, getattr(cfg.train, family), fits, shared.rows, judge, start=origin)
         return found, _best_step(found)
     scaling = dataclasses.replace(
         cfg.scaling, workers=cfg.tune.workers_per_trial, cpus_per_worker=cfg.tune.cpus_per_trial

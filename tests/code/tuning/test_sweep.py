@@ -27,7 +27,7 @@ def test_a_trial_keeps_the_model_of_its_best_step_and_its_checkpoint_scores_the_
     seen: list[tuple[int, float]] = []
     hyper = shared.cfg.train.xgboost
     plan = trial.plan(shared.cfg, {"family": "xgboost"}, shared.folds)
-    fits = alone.fit("xgboost", hyper, plan, shared.rows, lambda *at: seen.append((at[0], at[2])) is None)
+    fits = alone.fit("xgboost", hyper, plan, shared.rows, lambda now: seen.append((now.step, now.best.mean)) is None)
     means = np.mean([one.average_precision for one in fits.values()], axis=0)
     assert [step for step, _ in seen] == [10, 20, 30, 40, 50, 60]
     assert [mean for _, mean in seen] == np.maximum.accumulate(means).tolist(), "the mean of the folds so far"
@@ -38,7 +38,7 @@ def test_a_trial_keeps_the_model_of_its_best_step_and_its_checkpoint_scores_the_
 def test_a_trial_that_has_had_enough_ends(tmp_path: Path) -> None:
     shared = samples.shared(samples.config(tmp_path))
     plan = trial.plan(shared.cfg, {"family": "lightgbm"}, shared.folds)
-    fits = alone.fit("lightgbm", shared.cfg.train.lightgbm, plan, shared.rows, lambda step, *_: step < 30)
+    fits = alone.fit("lightgbm", shared.cfg.train.lightgbm, plan, shared.rows, lambda now: now.step < 30)
     assert [one.steps for one in fits.values()] == [[10, 20, 30]] * 2
 
 
@@ -79,7 +79,7 @@ def test_a_trial_gives_the_models_of_a_worker_group_of_one(tmp_path: Path, famil
     cfg = samples.config(tmp_path, families=[family])
     shared, hyper = samples.shared(cfg), getattr(cfg.train, family)
     plan = trial.plan(cfg, {"family": family}, shared.folds)
-    fits = alone.fit(family, hyper, plan, shared.rows, lambda *_: True)
+    fits = alone.fit(family, hyper, plan, shared.rows, lambda _: True)
     one = ScalingConfig(name="one", workers=1, cpus_per_worker=0.5)
     group = training.train(family, shared.rows, shared.folds, cfg.train, one, shared.records.store, "group")
     for fit in plan:
