@@ -26,16 +26,22 @@ def xgboost(data: Rows, scored: int, hyper: XGBoostConfig, workers: int) -> tupl
 
     from benchmarks.training_sides import Watch
 
-    parameters = {
-        "objective": "binary:logistic", "base_score": 0.5, "tree_method": "hist", "nthread": workers, "seed": 0,
-        "max_bin": hyper.max_bin, "learning_rate": hyper.learning_rate, "max_depth": hyper.max_depth,
-        "min_child_weight": hyper.min_child_weight, "reg_lambda": hyper.reg_lambda,
-    }  # fmt: skip
+    parameters = xgboost_parameters(hyper, workers)
     with Watch() as watch:
         matrix = library.QuantileDMatrix(data.x_NF, data.y_N, max_bin=hyper.max_bin, nthread=workers)
         booster = library.train(parameters, matrix, hyper.rounds)
     logits_N = booster.inplace_predict(data.x_NF[:scored], predict_type="margin")
     return [(watch.seconds, watch.cpu_s, 0.0)], average_precision(data.y_N[:scored], logits_N)
+
+
+def xgboost_parameters(hyper: XGBoostConfig, threads: int) -> dict[str, Any]:
+    """What `xgboost.train` is told."""
+    return {
+        "objective": "binary:logistic", "base_score": 0.5, "tree_method": "hist", "nthread": threads, "seed": 0,
+        "max_bin": hyper.max_bin, "learning_rate": hyper.learning_rate, "max_depth": hyper.max_depth,
+        "min_child_weight": hyper.min_child_weight, "reg_lambda": hyper.reg_lambda,
+        "subsample": hyper.subsample, "colsample_bytree": hyper.colsample_bytree,
+    }  # fmt: skip
 
 
 def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tuple[Loops, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.families import LightGBMConfig
 from workbench.models import lightgbm as model_file
-from workbench.training.fits import Fit, Fitted, Partial, Report, Rows, log_loss
+from workbench.training.fits import Fit, Fitted, Partial, Report, Rows
 from workbench.training.rendezvous import rank, workers
 from workbench.training.workers import work_off
 
@@ -26,19 +26,32 @@ def train(config: dict[str, Any]) -> dict[str, bytes] | None:
 def loop(
     shard: Rows, scored: Rows | None, steps: int, fit: Fit, config: Any, start: Partial | None, report: Report
 ) -> Fitted:
-    """Trees for `steps` rounds, ten at a time, so that a crash costs little."""
+    """Trees for `steps` rounds, scored and saved every ten of them."""
+    data = lightgbm.Dataset(shard.x_NF, shard.y_N, params=_parameters(fit, 0, config))
     booster = lightgbm.Booster(model_str=start.state["booster"].decode()) if start else None
     fitted, first = (start.fitted, start.step) if start else (Fitted(), 0)
     for done in range(first, steps, SCORE_EVERY):
-        rounds = min(SCORE_EVERY, steps - done)
-        parameters = _parameters(config["hyper"], fit.seed + done, config)
-        data = lightgbm.Dataset(shard.x_NF, shard.y_N, params=parameters, free_raw_data=False)
-        booster = lightgbm.train(parameters, data, rounds, init_model=booster)
-        _score(booster, shard, scored, done + rounds, fitted)
-        report(done + rounds, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
+        upto, parameters = min(done + SCORE_EVERY, steps), _parameters(fit, done, config)
+        if done == first:
+            booster = lightgbm.train(parameters, data, upto - done, init_model=booster, keep_training_booster=True)
+        else:
+            _boost(booster, parameters, upto - done)
+        _score(booster, scored, (done, upto), fitted)
+        report(upto, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
     assert booster is not None
     fitted.model = model_file.to_bytes(booster)
     return fitted
+
+
+def _boost(booster: Any, parameters: dict[str, Any], rounds: int) -> None:
+    """More trees. What they draw begins from a seed of their own, so that it is the same after a restart.
+
+    LightGBM takes up another seed of its bags only where another parameter of bagging changes too.
+    """
+    booster.reset_parameter({"bagging_freq": 2})
+    booster.reset_parameter(parameters)
+    for _ in range(rounds):
+        booster.update()
 
 
 @contextlib.contextmanager
@@ -57,16 +70,19 @@ def lightgbm_group() -> Iterator[dict[str, Any]]:
         keeper.free_network()
 
 
-def _score(booster: lightgbm.Booster, shard: Rows, scored: Rows | None, step: int, fitted: Fitted) -> None:
-    fitted.steps.append(step)
+def _score(booster: Any, scored: Rows | None, rounds: tuple[int, int], fitted: Fitted) -> None:
+    """Add how the fit stands: the newest trees' part of the scored rows, and the loss by the booster's own scores."""
+    before, upto = rounds
+    fitted.steps.append(upto)
     if scored is None:
         return
-    logits = np.asarray(booster.predict(scored.x_NF, raw_score=True))
-    fitted.judge(scored, logits)
-    fitted.train_loss.append(log_loss(shard.y_N, np.asarray(booster.predict(shard.x_NF, raw_score=True))))
+    gained_N = booster.predict(scored.x_NF, raw_score=True, start_iteration=before, num_iteration=upto - before)
+    fitted.judge(scored, gained_N + fitted.logits_SN[-1] if before else gained_N)
+    fitted.train_loss.append(float(booster.eval_train()[0][2]))
 
 
-def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]:
+def _parameters(fit: Fit, done: int, config: Any) -> dict[str, Any]:
+    hyper: LightGBMConfig = config["hyper"]
     directions = hyper.directions(config["names"]) if hyper.rising or hyper.falling else []
     return {
         "objective": "binary",
@@ -82,7 +98,9 @@ def _parameters(hyper: LightGBMConfig, seed: int, config: Any) -> dict[str, Any]
         "lambda_l2": hyper.lambda_l2,
         "scale_pos_weight": hyper.positive_weight,
         **({"monotone_constraints": directions} if directions else {}),
-        "seed": seed,
+        "seed": fit.seed + done,
+        "data_random_seed": fit.seed,  # the bins are those of the first round, also after a restart
+        "metric": "binary_logloss",
         "deterministic": True,
         "force_col_wise": True,
         "num_threads": config["threads"],

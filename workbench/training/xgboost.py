@@ -57,7 +57,7 @@ def loop(
         _score(booster, data, scored, (done, upto), fit, fitted)
         report(upto, fitted, lambda booster=booster: {"booster": model_file.to_bytes(booster)})
         if hyper.by_chance and upto < steps:
-            booster = _booster(hyper, fit, config, data, model_file.to_bytes(booster))
+            booster.load_config(booster.save_config())
     fitted.model = model_file.to_bytes(booster)
     return fitted
 
@@ -69,7 +69,8 @@ def _booster(
 
     It keeps the margins of its training rows, so that a round and its loss cost the same however many trees there are.
     A booster's first round draws one number more than the others: where rows or features are sampled, each ten rounds
-    begin anew, so that those after a restart are the same.
+    begin anew, so that those after a restart are the same. To load its own configuration is enough for that, and leaves
+    the margins.
     """
     begun = None if content is None else bytearray(content)
     return xgboost.Booster(_parameters(hyper, fit.seed, config), [data], model_file=begun)
