@@ -90,7 +90,7 @@ def _area(words: list[str], own: dict[str, str], budget_s: float, place: int, fo
         ended = subprocess.run(command, cwd=ROOT, env=os.environ | own, stdout=log, stderr=log, check=False)
     if ended.returncode:
         raise EnvironmentFault(f"tune=auto ended with {ended.returncode}:\n{(folder / 'log').read_text()[-2000:]}")
-    return float(json.loads(told.read_text())["figures"]["ensemble"]["auc_roc"])
+    return float(json.loads(told.read_text())["figures"]["ensemble"]["roc_auc"])
 
 
 def declared(name: str, folder: Path) -> Path:

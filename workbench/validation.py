@@ -222,6 +222,7 @@ def _split_faults(cfg: Config) -> Iterator[str]:
         starts = getattr(cfg.evaluate, key)
         if not starts or len(set(starts)) < len(starts) or not all(_is_date(start) for start in starts):
             yield f"evaluate.{key}={starts} must be dates of the form 2018-07-25, at least one and each once."
+    yield from _order_faults(cfg)
     shares = (split.validation_share, split.test_share)
     if split.kind == "stratified" and not (min(shares) > 0 and sum(shares) < 1):
         yield (
@@ -232,6 +233,25 @@ def _split_faults(cfg: Config) -> Iterator[str]:
         yield (
             f"data.split.test_place={split.test_place} lies beyond the last share of data.split.test_share="
             f"{split.test_share}. Use a number from 0 to {max(0, round(1 / max(split.test_share, 1e-9)) - 1)}."
+        )
+
+
+def _order_faults(cfg: Config) -> Iterator[str]:
+    """What judges comes after all that selects: else the choice would have seen the answers."""
+    split, several = cfg.data.split, cfg.evaluate.protocol == "prequential"
+    selecting = cfg.evaluate.select_starts if several else [split.select_start or ""]
+    judging = cfg.evaluate.fold_starts if several else [split.train_start or ""]
+    if split.kind != "time" or not all(map(_is_date, [*selecting, *judging])) or not (selecting and judging):
+        return
+    latest, first = max(selecting), min(judging)
+    between = dt.date.fromisoformat(first) - dt.date.fromisoformat(latest)
+    if between.days < split.score_days:
+        last, judge = ("evaluate.select_starts", "evaluate.fold_starts") if several else (
+            "data.split.select_start", "data.split.train_start",
+        )  # fmt: skip
+        yield (
+            f"{last} {latest} and {judge} {first}: the rows that select would be scored in days that judge, or"
+            f" later. Let every selecting block start at least {split.score_days} days before the first judging one."
         )
 
 

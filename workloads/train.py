@@ -30,7 +30,7 @@ from workbench.training.run import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
-VERSION = 8
+VERSION = 9
 
 
 def key(cfg: Config) -> str:
@@ -139,10 +139,11 @@ def _selected(
         for fold in folds.select
         if fold.score is not None
     }
+    seeds = cfg.train.seeds if cfg.train.ensemble.bagged else cfg.train.seeds[:1]  # those of what can be registered
     found = {}
     for name, reference in asked.items():
         rows = ray.get(reference)
-        logits_NM = np.stack([one.logits_N(name) for one in trained.values()], axis=1)
+        logits_NM = np.stack([one.logits_N(name, seeds) for one in trained.values()], axis=1)
         found[name] = (rows.select(columns[:2]).rename_columns(["id", "time"]), rows["label"].to_numpy(), logits_NM)
     return found
 

@@ -16,6 +16,8 @@ import ray
 from tests.workloads.samples import benchmark_config
 from workbench.data.store import Store
 from workbench.errors import ConfigError, EnvironmentFault, GateRefused, InputError, StoreError, raise_all
+from workbench.features import columns
+from workbench.validation import check_learning
 from workloads import door, ingest, pipeline, train
 
 
@@ -102,6 +104,30 @@ def test_a_split_that_would_learn_from_the_future_stops_training_before_any_work
 def test_words_that_hydra_refuses_are_a_config_error(override: str) -> None:
     with pytest.raises(ConfigError):
         door.composed([override])
+
+
+def test_a_data_set_without_an_experiment_bears_its_own_name_and_split() -> None:
+    cfg = door.composed(["data=lending_club", "features=columns", "tune=auto"])
+    assert (cfg.name, cfg.serve.application, cfg.data.split.kind, cfg.replay.start) == (
+        "lending_club", "lending_club", "stratified", None,
+    )  # fmt: skip
+    check_learning(columns.completed(cfg))
+    assert door.composed([]).name == "payments"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.split.select_start=2018-07-25"],
+        ["data.split.select_start=2018-07-19"],
+        ["data.split.select_start=2018-09-01"],
+        ["experiment=published", "evaluate.select_starts=[2018-07-20]"],
+    ],
+)
+def test_rows_that_select_are_never_scored_in_days_that_judge(overrides: list[str]) -> None:
+    door.composed(["data.split.select_start=2018-07-18"])
+    with pytest.raises(ConfigError, match="would be scored in days that judge"):
+        door.composed(overrides)
 
 
 def test_a_section_that_is_null_is_not_filled_in_by_an_override_but_told_where_to_write() -> None:

@@ -35,7 +35,7 @@ from workbench.training.sampling import thinned
 from workbench.training.shards import EvenShards, pieces
 from workbench.training.workers import DIVERGED
 
-VERSION = 2  # of the loops: checkpoints of another version are refused
+VERSION = 3  # of the loops: checkpoints of another version are refused
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ class Trained:
     segments: dict[int, pa.Table] = field(default_factory=dict)  # what each attempt did, see `segments.py`
     checkpoints: dict[str, str] = field(default_factory=dict)  # the files of its fits: URI and SHA-256
 
-    def logits_N(self, fold: str) -> np.ndarray:
-        """Log-odds of a selecting fold's scored rows at the chosen step, averaged over the seeds."""
-        chosen = [fit.logits_at(self.steps) for (name, _), fit in self.fits.items() if name == fold]
+    def logits_N(self, fold: str, seeds: Sequence[int]) -> np.ndarray:
+        """Log-odds of a selecting fold's scored rows at the chosen step, averaged over those of the seeds it has."""
+        chosen = [
+            fit.logits_at(self.steps) for (name, seed), fit in self.fits.items() if name == fold and seed in seeds
+        ]
         return np.mean(chosen, axis=0)
 
 
