@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import feature_check, feature_peers, features, incremental, leak_clean, leak_plants, leakcheck
+from benchmarks import automl, feature_check, feature_peers, features, incremental, leak_clean, leak_plants, leakcheck
 from benchmarks.usage import Usage, tree
 from workbench.config import BenchmarkConfig, Config
 from workbench.data import snapshots
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, InputError
+from workbench.features import columns
+from workbench.validation import check_learning
 from workloads import door
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +201,18 @@ def test_a_clean_table_has_both_classes_and_its_roles(kind: str) -> None:
     assert 0 < case.label_N.sum() < len(case.label_N) == len(case.frame)
     named = [one for role in ("time", "part") if (one := case.roles.get(role))] + case.roles.get("entities", [])
     assert set(named) <= set(case.frame.columns)
+
+
+@pytest.mark.skipif("WORKBENCH_REFERENCE_DATA" not in os.environ, reason="the published tables are not at hand")
+@pytest.mark.parametrize("name", list(automl.FILES))
+def test_a_published_table_is_declared_as_it_is_and_fits_its_features(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_CONF", str(automl.declared(name, tmp_path)))
+    cfg = columns.completed(door.composed([f"data={name}", "features=columns", "tune=auto"]))
+    check_learning(cfg)
+    table = pq.read_table(tmp_path / "table.parquet")
+    told = automl.FILES[name]
+    used = {one.source for one in cfg.data.columns.values()} - {None}
+    assert used == set(table.column_names) - {"row_id", "seen_at", told["label"], *told["ignore"]}
+    assert {one.column for one in cfg.features.views[0].features} == set(cfg.data.columns) - {"row_id", "seen_at"}
