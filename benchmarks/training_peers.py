@@ -88,7 +88,7 @@ def _worker(
         optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
         schedule_steps = hyper.epochs * (len(shard.y_N) // (hyper.batch_size // workers))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule_steps)
-        *inputs, y_N = (torch.from_numpy(one) for one in (*encoding.seen(shard.x_NF), shard.y_N))
+        *inputs, y_N = (torch.from_numpy(one) for one in (*network.network.seen(shard.x_NF), shard.y_N))
         for _ in range(hyper.epochs):
             order = torch.randperm(len(y_N)).split(hyper.batch_size // workers)
             for rows in order[: schedule_steps // hyper.epochs]:

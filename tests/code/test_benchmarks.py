@@ -12,13 +12,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import automl, feature_check, feature_peers, features, incremental, leak_clean, leak_plants, leakcheck
+from benchmarks import (
+    automl,
+    feature_check,
+    feature_peers,
+    features,
+    incremental,
+    leak_clean,
+    leak_plants,
+    leakcheck,
+    training_peers,
+)
 from benchmarks.usage import Usage, tree
 from workbench.config import BenchmarkConfig, Config
 from workbench.data import snapshots
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, InputError
+from workbench.families import XGBoostConfig
 from workbench.features import columns
+from workbench.networks import TorchMLPConfig
+from workbench.training.fits import Rows
 from workbench.validation import check_learning
 from workloads import door
 
@@ -201,6 +214,21 @@ def test_a_clean_table_has_both_classes_and_its_roles(kind: str) -> None:
     assert 0 < case.label_N.sum() < len(case.label_N) == len(case.frame)
     named = [one for role in ("time", "part") if (one := case.roles.get(role))] + case.roles.get("entities", [])
     assert set(named) <= set(case.frame.columns)
+
+
+@pytest.mark.parametrize("family", ["xgboost", "torch_mlp"])
+def test_the_bare_training_of_a_family_learns_what_there_is(family: str) -> None:
+    random = np.random.default_rng(0)
+    x_NF = random.normal(size=(4000, 3)).astype(np.float32)
+    rows = Rows(x_NF, (x_NF[:, 0] > 1).astype(np.float32))
+    hyper = (
+        XGBoostConfig(rounds=5)
+        if family == "xgboost"
+        else TorchMLPConfig(epochs=4, hidden=[8], leaves=0, batch_size=64)
+    )
+    loops, average_precision = getattr(training_peers, family)(rows, 4000, hyper, 1)
+    assert len(loops) == 1
+    assert average_precision > 0.9
 
 
 @pytest.mark.skipif("WORKBENCH_REFERENCE_DATA" not in os.environ, reason="the published tables are not at hand")

@@ -45,7 +45,9 @@ def loop(
     shard = learnt_from(shard, hyper.rows, fit)
     plan, device = batches.Plan(shard, config["rows"][fit.fold], hyper.batch_size), ray.train.torch.get_device()
     network = _network(shard, hyper, fit.seed).to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True
+    )
     fitted, first = torch_loop.restore(start, network, optimizer)
     parallel = ray.train.torch.prepare_model(Errors(network), move_to_device=False)
     z_NF = network.standardised(torch.from_numpy(shard.x_NF).to(device))

@@ -81,10 +81,13 @@ def fit_network(
     device = ray.train.torch.get_device()
     torch.manual_seed(fit.seed)
     network = build().to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True
+    )
     fitted, first = restore(start, network, optimizer)
     lookup = Lookup(network, hyper.precision)
-    parallel = ray.train.torch.prepare_model(lookup, move_to_device=False)
+    called = torch.compile(lookup) if hyper.compile else lookup
+    parallel = ray.train.torch.prepare_model(called, move_to_device=False)
     data = [torch.from_numpy(one).to(device) for one in (*network.seen(shard.x_NF), shard.y_N)]
     judged = network.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
