@@ -151,6 +151,30 @@ def test_bfloat16_is_near_to_float32_and_not_the_same(found: dict[str, dict[str,
     assert 0 < difference.max() < 0.3
 
 
+def compiled_work(config: dict[str, Any]) -> dict[str, Fitted]:
+    """A perceptron's fit, and the same one compiled."""
+    from workbench.training import torch_loop, torch_mlp, workers
+
+    shard, fit = workers.rows_of("select", config["names"]), Fit("select", 3, selects=True)
+    scored = workers.rows_of("select" + SCORED, config["names"]) if workers._rank() == 0 else None
+
+    def fitted(**hyper: Any) -> Fitted:
+        changed = config | {"hyper": replace(config["hyper"], dropout=0.0, **hyper)}
+        return torch_mlp.loop(shard, scored, 4, fit, changed, None, lambda *_: None)
+
+    with torch_loop.torch_group(gpu=False):
+        return {"plain": fitted(), "compiled": fitted(compile=True)}
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_what_it_learns_uncompiled(rows: dict[str, Gathered], store_of_all: Store) -> None:
+    config = training.config_of(TORCH["torch_mlp"], [], {fold.name: rows[fold.name] for fold in FOLDS}, TWO)
+    config["rows"] = {fold.name: (rows[fold.name].rows, TWO.workers) for fold in FOLDS}
+    shelf = Shelf(store_of_all, "compiled", "networks")
+    both = training._fit("networks", compiled_work, {**config, "gpu": False}, rows, TWO, shelf)
+    np.testing.assert_allclose(logits(both["compiled"]), logits(both["plain"]), atol=2e-3)
+
+
 @pytest.mark.slow
 def test_members_of_all_families_take_all_columns_and_score_as_their_networks_do(
     rows: dict[str, Gathered], store_of_all: Store
