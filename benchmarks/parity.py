@@ -98,8 +98,8 @@ def measured(case: str, cfg: Config, count: int) -> Row:
     found = parity.of_log(cfg)
     say(f"  {case}: {found.rows:,} rows in {seconds:.0f} s, {sent.again:,} requests sent again after the kill,")
     say(f"  {found.overtaken:,} rows overtaken; {found.differing:,} of {found.cells:,} numbers differ")
-    if found.rows != count or not found.control:
-        raise GateRefused(f"{case}: {found.rows:,} of {count:,} rows were compared, control {found.control}.")
+    if found.events != count or not found.control:
+        raise GateRefused(f"{case}: {found.events:,} of {count:,} events were compared, control {found.control}.")
     return Row(f"{case}, of {found.cells:,} numbers", found.differing, 1, "differ")
 
 

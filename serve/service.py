@@ -73,6 +73,7 @@ class Service:
         public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
         self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
+        self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
@@ -106,6 +107,7 @@ class Service:
             "flagged": flagged,
             "model_version": bundle.version,
             "feature_view_version": names.digest,
+            "history": self._history,
             "dimensions": self._dimensions,
             "latency_us": (time.perf_counter_ns() - started) // 1000,
         }

@@ -28,6 +28,7 @@ from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
+from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models.bundle import verified_files
 from workbench.progress import say
@@ -66,6 +67,7 @@ def run(cfg: Config) -> Artifact:
     """The version that is live; with serve.stay_up it stays live until interrupted."""
     version = chosen(cfg)
     with live(cfg, version) as endpoint:
+        release(cfg, version)
         keys = Keys(cfg.keys.folder)
         say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
         if cfg.serve.stay_up:
@@ -83,6 +85,11 @@ def chosen(cfg: Config) -> Artifact:
             return store.get("models", champion)
         say(f"  the release ledger has no version of {cfg.serve.application} yet: the configured one is deployed")
     return register.run(cfg)
+
+
+def release(cfg: Config, version: Artifact) -> None:
+    """Write down that a version which answers is the champion."""
+    ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
 
 
 @contextlib.contextmanager
@@ -103,7 +110,6 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     try:
         _start(cfg, settings)
         _wait_ready(url, settings)
-        ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
         yield endpoint
     finally:
         _stop(cfg.serve.application)
@@ -193,7 +199,8 @@ def _check_version(cfg: Config, version: Artifact) -> None:
             f" data={cfg.data.name} and features.tables do not have. Use experiment={card['experiment']}, or another"
             " serve.version."
         )
-    gates.check_parity(version.store, names.digest)
+    log = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+    gates.check_parity(version.store, log, names.digest)
 
 
 def _unmoved(journal: Path) -> bool:

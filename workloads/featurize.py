@@ -111,6 +111,7 @@ def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table, rows: Arti
         said = known.drop_columns([cfg.data.id]).take(place)
         columns = {name: block[name] for name in kept} | dict(zip(said.column_names, said.columns, strict=True))
         features = {name: block[distributed.PREFIX + name] for name in feature_set.names}
+        assert not columns.keys() & features.keys(), "reserved.py lacks a name"
         return pa.table(columns | features)
 
     return finish

@@ -17,6 +17,7 @@ from workbench.config import Config
 from workbench.data import labels
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
+from workbench.errors import EnvironmentFault
 from workbench.evaluation import metrics
 from workbench.features.timeline import micros
 from workbench.feedback import drift, prediction_log, shapes, verdict
@@ -25,7 +26,7 @@ from workbench.models.bundle import Bundle, open_bundle
 from workbench.progress import say
 from workloads import door, ingest, label, register, replay
 
-VERSION = 2
+VERSION = 3
 
 
 def key(cfg: Config) -> str:
@@ -41,6 +42,7 @@ def run(cfg: Config) -> Artifact:
     told, version = label.run(cfg), register.run(cfg)
     bundle = open_bundle(version, Keys(cfg.keys.folder).verifying())
     log = _predictions(store, cfg, version.key)
+    _check_whole(log, replay.run(cfg).figures["events"])
     features = _features(bundle, log)
     findings = {
         "rows": log.num_rows,
@@ -70,6 +72,15 @@ def _predictions(store: Store, cfg: Config, version: str) -> pa.Table:
     window = (pc.field("model_version") == version) & (times >= first) & (times <= last)
     name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
     return prediction_log.first_answers(prediction_log.predictions(store, name).read(rows=window))
+
+
+def _check_whole(log: pa.Table, replayed: int) -> None:
+    """Raise `EnvironmentFault` where decisions are missing: what is left would be judged as if it were all."""
+    if log.num_rows < replayed:
+        raise EnvironmentFault(
+            f"the prediction log has {log.num_rows:,} of {replayed:,} replayed decisions of this version. See"
+            " serve.journal for what was not moved into it, or replay again with another storage.root."
+        )
 
 
 def _features(bundle: Bundle, log: pa.Table) -> pa.Table:

@@ -1,7 +1,8 @@
 """Compute again offline what the endpoint served, and compare every feature of every logged row bit for bit.
 
-Reads:  prediction log and corrections; validated snapshot; label ledger; the dimension snapshots that the log names
-Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any)
+Reads:  prediction log and corrections; replay; validated snapshot; label ledger; dimension snapshots that the log names
+Writes: parity report: rows, cells, differing cells with examples (exit code 1 when there are any,
+        when replayed decisions are missing, or when there is nothing to compare); then the release ledger
 Run:    python -m workloads.parity
 """
 
@@ -26,88 +27,154 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.parity import Parity
 from workbench.feedback import prediction_log
+from workbench.feedback.came import Came
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
 from workbench.progress import say
-from workloads import deploy, door, ingest, label, validate
+from workbench.release import ledger
+from workloads import deploy, door, ingest, label, register, replay, validate
 
-VERSION = 2
+VERSION = 3
 
 
 def key(cfg: Config) -> str:
-    """The name of the parity report."""
-    return digest("parity", VERSION, label.key(cfg))
+    """The name of the newest parity report of the log as it is, or of the first that will be."""
+    return _keys(cfg)[-1]
+
+
+def _keys(cfg: Config) -> list[str]:
+    """The names of all reports of the log as it is: one that refused is no answer to the next who asks."""
+    store = Store(cfg.storage.root)
+    seen = prediction_log.predictions(store, log_name(cfg)).version()
+    names: list[str] = []
+    while not names or ((made := store.find("parity", names[-1])) and not parity.holds(made.figures)):
+        names.append(digest("parity", VERSION, label.key(cfg), seen, len(names)))
+    return names
 
 
 def run(cfg: Config) -> Artifact:
     """The report; raises `GateRefused` when a number that was served is not the number that is trained on."""
     report = compared(cfg)
-    refuse_differences(report)
+    refuse(report)
     return report
 
 
 def compared(cfg: Config) -> Artifact:
     """The report, whatever it says."""
-    store, name = Store(cfg.storage.root), key(cfg)
+    told, store = label.run(cfg), Store(cfg.storage.root)
+    name = key(cfg)  # the log has all that was asked for the replay
     if done := store.find("parity", name):
         return done
-    told = label.run(cfg)
-    found = of_log(cfg)
-    say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_control(found)}")
-    if found.overtaken:
-        say(f"  {found.overtaken:,} rows were asked before an earlier event arrived, and are compared without it")
+    found, missing = of_log(cfg), _missing(cfg)
+    _tell(found)
     stage, version = store.stage("parity", name), FeatureSet.of(cfg.features, cfg.data).digest
     stage.write_json("parity.json", dataclasses.asdict(found))
-    figures = {"rows": found.rows, "cells": found.cells, "differing": found.differing, "control": found.control}
-    figures["overtaken"] = found.overtaken
-    return stage.commit({"label": told.key}, {}, {"feature_view_version": version, **figures})
+    counts = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+    figures = {name: count for name, count in counts.items() if isinstance(count, int)} | {"missing": missing}
+    about = {"log": log_name(cfg), "application": cfg.serve.application, "model_version": register.key(cfg)}
+    return stage.commit({"label": told.key}, {}, {"feature_view_version": version, **about, **figures})
 
 
-def of_log(cfg: Config) -> Parity:
-    """What a comparison of the prediction log as it is finds."""
+def of_log(cfg: Config, version: str | None = None) -> Parity:
+    """What a comparison of a version's decisions (None: of the config's) in the prediction log as it is finds."""
     store, feature_set = Store(cfg.storage.root), FeatureSet.of(cfg.features, cfg.data)
-    return _compare(store, cfg, feature_set, _asked(store, cfg, feature_set))
+    log = prediction_log.predictions(store, log_name(cfg))
+    columns = ["id", "received_at", "event", *parity.NUMBERS]
+    mine = log.read([*columns, "features", "dimensions"], rows=_mine(cfg, version or register.key(cfg)))
+    came = Came.of(log.read([*columns, "history"]), _began(cfg))
+    return _compare(store, cfg, feature_set, prediction_log.in_turn(mine)[0], came)
 
 
-def refuse_differences(report: Artifact) -> None:
-    """Raise `GateRefused` for a report with differences, or one whose control was not found."""
-    figures = report.figures
-    if figures["differing"] or not figures["control"]:
-        examples = [f"{one['feature']} of {one['id']}: {one['served']!r} served, {one['offline']!r} offline"
-                    for one in report.read_json("parity.json")["examples"]]  # fmt: skip
-        raise GateRefused(
-            f"{figures['differing']:,} of {figures['cells']:,} served numbers differ from the offline ones (control"
-            f" {'found' if figures['control'] else 'NOT found'}). The feature view may not go live again until they"
-            f" agree; {report.uri}/parity.json has the features. First of them:\n  " + "\n  ".join(examples)
-        )
+def refuse(report: Artifact) -> None:
+    """Raise `GateRefused` for a report that does not show that all agrees; the version is no champion any more."""
+    if parity.holds(figures := report.figures):
+        return
+    ledger.withdraw(report.store, figures["application"], figures["model_version"], f"parity report {report.key}")
+    raise GateRefused("\n  ".join([_said(report), *_examples(report)]))
 
 
-def _control(found: Parity) -> str:
-    return "found" if found.control else "NOT found"
+def _said(report: Artifact) -> str:
+    figures, said = report.figures, []
+    if figures["missing"]:
+        said.append(f"{figures['missing']:,} replayed decisions are not in the prediction log.")
+    said.append(
+        f"{figures['differing']:,} of {figures['cells']:,} numbers that version {figures['model_version']} served"
+        f" differ from the offline ones (control {_found(figures['control'])}). The feature view may not go live again"
+        f" until they agree; {report.uri}/parity.json has the features."
+    )
+    return " ".join(said)
 
 
-def _asked(store: Store, cfg: Config, feature_set: FeatureSet) -> pa.Table:
-    """What the endpoint was asked under this feature view: the first request of each event."""
-    name = prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
-    chosen = pc.field("feature_view_version") == feature_set.digest
-    columns = ["id", "received_at", "event", "features", "dimensions", *parity.NUMBERS]
-    return prediction_log.first_answers(prediction_log.predictions(store, name).read(columns, rows=chosen))
+def _examples(report: Artifact) -> list[str]:
+    return [
+        f"{one['feature']} of {one['id']}: {one['served']!r} served, {one['offline']!r} offline"
+        for one in report.read_json("parity.json")["examples"]
+    ]
 
 
-def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table) -> Parity:
+def _tell(found: Parity) -> None:
+    say(f"  {found.rows:,} rows, {found.cells:,} numbers, {found.differing:,} differ; control {_found(found.control)}")
+    if found.overtaken:
+        say(f"  {found.overtaken:,} rows were asked before an earlier event arrived, and are compared without it")
+    if found.late:
+        say(f"  {found.late:,} rows came later than a horizon, and are compared with what was remembered")
+
+
+def _found(control: bool) -> str:
+    return "found" if control else "NOT found"
+
+
+def log_name(cfg: Config) -> str:
+    """The name of the prediction log that is compared."""
+    return prediction_log.log_name(cfg.serve.application, ingest.key(cfg))
+
+
+def _missing(cfg: Config) -> int:
+    """How many decisions of the replay are not among those that are compared."""
+    figures = replay.run(cfg).figures
+    mine = _mine(cfg, register.key(cfg)) & pc.starts_with(pc.field("request_id"), figures["requests"])
+    asked = prediction_log.predictions(Store(cfg.storage.root), log_name(cfg)).read(["request_id"], rows=mine)
+    return int(figures["events"]) - pc.count_distinct(asked["request_id"]).as_py()
+
+
+def _began(cfg: Config) -> str:
+    return prediction_log.history_name(validate.key(cfg), deploy.history_until(cfg))
+
+
+def _mine(cfg: Config, version: str) -> pc.Expression:
+    """The decisions of a version that were made from a state which began with this config's history.
+
+    Other versions', and those of an endpoint with another `replay.start`, are other reports' matter.
+    """
+    return (pc.field("model_version") == version) & (pc.field("history") == _began(cfg))
+
+
+def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table, came: Came) -> Parity:
     served_NF = np.array(log["features"].to_pylist(), np.float64).reshape(log.num_rows, len(feature_set.names))
-    asked, until = parity.events_of(log, cfg.data), deploy.history_until(cfg)
-    ledger = _ledger(store, cfg, until)
-    positives = PositiveIntervals.of(ledger, cfg.data.id)
+    until = deploy.history_until(cfg)
+    positives = PositiveIntervals.of(_ledger(store, cfg, until), cfg.data.id)
     history, offline_NF = _history(cfg, feature_set, until), np.empty_like(served_NF)
-    name, overtaken = prediction_log.log_name(cfg.serve.application, ingest.key(cfg)), 0
-    told = parity.corrections_of(prediction_log.told_corrections(store, name, cfg.data), cfg.data)
-    for keys, row_N in _by_dimensions(cfg, log):
+    told = parity.corrections_of(prediction_log.told_corrections(store, log_name(cfg), cfg.data), cfg.data)
+    overtaken, late = 0, 0
+    for keys, spell, row_N in _at_once(cfg, log, came):
+        asked, others = (parity.events_of(one, cfg.data) for one in (log.filter(pa.array(row_N)), came.until(spell)))
         looked_up = tables.load(store, feature_set, keys, cfg.data.entities, _token(cfg))
-        found, overtaken_N = parity.recomputed(feature_set, history, asked, positives, looked_up, told)
-        offline_NF[row_N] = np.stack([found[name] for name in feature_set.names], axis=1)[row_N]
-        overtaken += int(overtaken_N[row_N].sum())
-    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF, overtaken)
+        found, overtaken_N = parity.recomputed(feature_set, history, asked, positives, looked_up, told, others)
+        offline_NF[row_N] = np.stack([found[name] for name in feature_set.names], axis=1)
+        overtaken += int(overtaken_N.sum())
+        late += int(parity.late_rows(feature_set, history, asked, others).sum())
+    return parity.compare(feature_set.names, log["id"].to_pylist(), served_NF, offline_NF, overtaken, late)
+
+
+def _at_once(cfg: Config, log: pa.Table, came: Came) -> Iterator[tuple[dict[str, str], int, NDArray[np.bool_]]]:
+    """Dimension snapshots and spell, and which answers were made from them: one to an event at most.
+
+    `log` is in the order of `in_turn`.
+    """
+    turn, spell = prediction_log.in_turn(log)[1], came.spell_of(log)
+    for keys, from_it in _by_dimensions(cfg, log):
+        for one, number in np.unique(np.stack([spell, turn])[:, from_it], axis=1).T.tolist():
+            yield keys, one, from_it & (spell == one) & (turn == number)
 
 
 def _by_dimensions(cfg: Config, log: pa.Table) -> Iterator[tuple[dict[str, str], NDArray[np.bool_]]]:

@@ -14,7 +14,9 @@ from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.evaluation import published
+from workbench.features.parity import holds
 from workbench.progress import say
+from workbench.release import ledger
 from workbench.report import catalogue, page
 from workbench.validation import check_learning
 from workloads import (
@@ -33,7 +35,7 @@ from workloads import (
     validate,
 )
 
-VERSION = 5
+VERSION = 6
 Step = Callable[[Config], Artifact]
 BUILD: dict[str, Step] = {
     "ingest": ingest.run,
@@ -60,27 +62,36 @@ def run(cfg: Config) -> Artifact:
     seconds: dict[str, float] = {}
     for name, step in BUILD.items():
         done[name], seconds[name] = _timed(name, step, cfg)
-    with _endpoint(cfg, seconds):
+    with _endpoint(cfg, seconds) as went_live:
         for name, step in OPERATE.items():
             done[name], seconds[name] = _timed(name, step, cfg)
+            if name == "parity":
+                _release(cfg, done["register"], done["parity"], went_live)
     artifact = _report(cfg, done, seconds)
     print(page.summary(done, artifact.manifest["seconds"], Path(artifact.folder) / "report.html"))
-    parity.refuse_differences(done["parity"])
+    parity.refuse(done["parity"])
     return artifact
 
 
+def _release(cfg: Config, version: Artifact, report: Artifact, went_live: bool) -> None:
+    """Write down the champion once it is shown what it serves; a run that has found all done promotes nothing again."""
+    known = ledger.is_released(version.store, cfg.serve.application, version.key)
+    if holds(report.figures) and (went_live or not known):
+        deploy.release(cfg, version)
+
+
 @contextlib.contextmanager
-def _endpoint(cfg: Config, seconds: dict[str, float]) -> Iterator[None]:
-    """The live endpoint that the operating steps share, unless all of them are done."""
+def _endpoint(cfg: Config, seconds: dict[str, float]) -> Iterator[bool]:
+    """The live endpoint that the operating steps share, unless all of them are done; whether there is one."""
     if Store(cfg.storage.root).find("monitoring", monitor.key(cfg)):
-        yield
+        yield False
         return
     started = time.monotonic()
     say("deploy")
     with deploy.live(cfg) as endpoint:
         seconds["deploy"] = time.monotonic() - started
         say(f"deploy done in {seconds['deploy']:.1f} s: {endpoint.url}")
-        yield
+        yield True
 
 
 def _timed(name: str, step: Step, cfg: Config) -> tuple[Artifact, float]:

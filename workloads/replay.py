@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import secrets
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +34,7 @@ from workbench.features.timeline import Ints, micros
 from workbench.progress import say
 from workloads import deploy, door, featurize, ingest, register, validate
 
-VERSION = 3
+VERSION = 4
 STEP = dt.timedelta(days=1)  # of the data's clock; labels are told before the events of their step
 LABELS_PER_CALL = 1000
 
@@ -42,6 +43,8 @@ LABELS_PER_CALL = 1000
 class Outcome:
     """What the client saw."""
 
+    run: str = field(default_factory=lambda: f"replay-{secrets.token_hex(8)}-")  # how its request ids begin
+    asked: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     labels: int = 0
@@ -54,7 +57,8 @@ def key(cfg: Config) -> str:
 
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a replay depends on besides the version."""
-    return {"start": cfg.replay.start, "days": cfg.replay.days, "application": cfg.serve.application}
+    served = {"application": cfg.serve.application, "state": cfg.serve.state, "replicas": cfg.serve.replicas}
+    return {"start": cfg.replay.start, "days": cfg.replay.days, **served}
 
 
 def run(cfg: Config) -> Artifact:
@@ -72,6 +76,7 @@ def run(cfg: Config) -> Artifact:
     latency = np.percentile(outcome.latencies_ms, [50, 95, 99])
     figures = {
         "events": events.num_rows,
+        "requests": outcome.run,
         "labels": outcome.labels,
         "seconds": seconds,
         "requests_per_s": events.num_rows / seconds,
@@ -186,7 +191,8 @@ async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], o
         started = time.perf_counter()
         if time.monotonic() > until:
             return
-        async with session.post(url, data=body) as response:
+        outcome.asked += 1
+        async with session.post(url, data=body, headers={"x-request-id": f"{outcome.run}{outcome.asked}"}) as response:
             await response.read()
         outcome.latencies_ms.append((time.perf_counter() - started) * 1000)
         outcome.statuses[response.status] = outcome.statuses.get(response.status, 0) + 1

@@ -199,7 +199,8 @@ def faults(features: FeaturesConfig, data: DataConfig) -> list[str]:
     if found := list(rules.broken(features, data)):
         return found
     bases = _bases(features, data)
-    return [*sequence_rules.unknown(features, bases), *rules.repeated(one.name for one in _expanded(features, data))]
+    names = [one.name for one in _expanded(features, data)]
+    return [*sequence_rules.unknown(features, bases), *rules.repeated(names), *rules.taken(names, data)]
 
 
 def _expanded(features: FeaturesConfig, data: DataConfig) -> Iterator[Feature]:

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.versions import asked_columns
-from workbench.features import definitions, functions, lookups, sequence_rules, where
+from workbench.features import definitions, functions, lookups, reserved, sequence_rules, where
 from workbench.features.kinds import KINDS, PREVIOUS, WINDOWED, Kind
 
 LONGEST_DAYS = 180  # what a feature state is asked to remember
@@ -37,6 +37,15 @@ def repeated(names: Iterable[str]) -> Iterator[str]:
     for name, times in Counter(names).items():
         if times > 1:
             yield f"features: the name {name} is used {times} times. Every feature needs a name of its own."
+
+
+def taken(names: Iterable[str], data: DataConfig) -> Iterator[str]:
+    """One fault for all names that the feature snapshot has other columns for."""
+    if found := sorted(set(names) & set(reserved.names(data))):
+        yield (
+            f"features: {', '.join(found)} cannot be the name of a feature: the feature snapshot has columns of its own"
+            f" that are called {', '.join(reserved.names(data))}. Rename the feature, such as {found[0]}_value."
+        )
 
 
 def _view(view: ViewConfig, data: DataConfig) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
+from numpy.typing import NDArray
 
 from workbench.config import DataConfig
 from workbench.data import labels
@@ -34,6 +35,7 @@ PREDICTIONS = pa.schema(
         ("flagged", pa.bool_()),
         ("model_version", pa.string()),
         ("feature_view_version", pa.string()),
+        ("history", pa.string()),  # what the feature state began with (`history_name`); null: not said
         ("dimensions", pa.string()),  # JSON: the snapshot of each table that features were looked up in; null: not said
         ("latency_us", pa.int64()),
     ]
@@ -70,11 +72,24 @@ def predictions(store: Store, name: str) -> Table:
     return Table(store, f"predictions/{name}")
 
 
-def first_answers(rows: pa.Table) -> pa.Table:
-    """The first answer to each event, by id; a request may be repeated."""
+def history_name(validated_key: str, until_us: int | None) -> str:
+    """What a feature state began with: the events of a snapshot before that time; None: none of them."""
+    return f"{validated_key} {until_us}"
+
+
+def in_turn(rows: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The answers by id, and of each which one to its event it is, from 0: a request may be repeated."""
     rows = rows.sort_by([(name, "ascending") for name in ("id", "as_of", "received_at")])
     ids = rows["id"].to_numpy(zero_copy_only=False)
-    return rows.filter(pa.array(np.append(True, ids[1:] != ids[:-1])[: len(ids)]))
+    first = np.append(True, ids[1:] != ids[:-1])[: len(ids)]
+    place = np.arange(len(ids))
+    return rows, place - np.maximum.accumulate(np.where(first, place, 0))
+
+
+def first_answers(rows: pa.Table) -> pa.Table:
+    """The first answer to each event, by id."""
+    rows, turn = in_turn(rows)
+    return rows.filter(pa.array(turn == 0))
 
 
 def move_predictions(store: Store, name: str, segment: Path) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from workbench.config import RegisterConfig
 from workbench.data.store import Store
 from workbench.errors import GateRefused, raise_all
+from workbench.features.parity import holds
 
 
 def check(
@@ -15,15 +16,20 @@ def check(
     raise_all(GateRefused, "The candidate was refused:", list(_reasons(cfg, evaluated, rescored, largest_difference)))
 
 
-def check_parity(store: Store, feature_view_version: str) -> None:
-    """Raise `GateRefused` when the newest parity report of this feature view found a difference."""
-    reports = (store.get("parity", key) for key in store.keys("parity"))
-    mine = [one for one in reports if one.figures["feature_view_version"] == feature_view_version]
-    newest = max(mine, key=lambda one: str(one.manifest["created"]), default=None)
-    if newest and newest.figures["differing"]:
+def check_parity(store: Store, log: str, feature_view_version: str) -> None:
+    """Raise `GateRefused` when the newest parity report of this view and prediction log does not show that all agrees.
+
+    A log is of one application and data set: what another one's report says is no evidence.
+    """
+    asked = {"log": log, "feature_view_version": feature_view_version}
+    reports = (store.get("parity", key) for key in reversed(store.keys("parity")))
+    newest = next((one for one in reports if asked.items() <= one.figures.items()), None)
+    if newest and not holds(figures := newest.figures):
         raise GateRefused(
-            f"feature view {feature_view_version} served {newest.figures['differing']:,} numbers that offline are"
-            f" others: {newest.uri}/parity.json. Correct the features and raise features.version: that is another view."
+            f"feature view {feature_view_version} served {figures['differing']:,} numbers that offline are others, of"
+            f" {figures['rows']:,} rows, {figures['missing']:,} missing (control"
+            f" {'found' if figures['control'] else 'NOT found'}): {newest.uri}/parity.json. Correct the features and"
+            " raise features.version: that is another view. Where something else was wrong, run workloads.parity again."
         )
 
 

@@ -1,4 +1,8 @@
-"""The release ledger: what went live when, by whom and why. Append only; the newest row of an application is live."""
+"""The release ledger: what went live when, by whom and why. Append only.
+
+Live is the version of an application that was promoted last and not withdrawn since: where one is withdrawn, the one
+before it is live again.
+"""
 
 import datetime as dt
 import getpass
@@ -17,6 +21,17 @@ def release(store: Store, application: str, version: str, why: str) -> None:
     """Write down that a version goes live; a version that is live already is not written again."""
     if live(store, application) != version:
         _append(store, application, version, "promote", why)
+
+
+def withdraw(store: Store, application: str, version: str, why: str) -> None:
+    """Write down that a released version must not be live; nothing where it is not released, or withdrawn already."""
+    if version in _released(store, application):
+        _append(store, application, version, "withdraw", why)
+
+
+def is_released(store: Store, application: str, version: str) -> bool:
+    """Whether a version was promoted and not withdrawn since, be it live or followed by another."""
+    return version in _released(store, application)
 
 
 def challenge(store: Store, application: str, version: str, why: str) -> None:
@@ -49,21 +64,32 @@ def _who() -> str:
 
 def live(store: Store, application: str) -> str | None:
     """The version that the ledger says is live; None before the first release."""
-    return _newest(store, application, "promote")
+    return next(reversed(_released(store, application)), None)
 
 
 def challenger(store: Store, application: str) -> str | None:
     """The version that was registered last as challenger; None where there was none."""
-    return _newest(store, application, "challenge")
+    return next((version for version, action in reversed(_told(store, application)) if action == "challenge"), None)
 
 
-def _newest(store: Store, application: str, action: str) -> str | None:
+def _released(store: Store, application: str) -> list[str]:
+    """The versions that were promoted and not withdrawn since, each once, the newest promotion last."""
+    found: list[str] = []
+    for version, action in _told(store, application):
+        if action in ("promote", "withdraw") and version in found:
+            found.remove(version)
+        if action == "promote":
+            found.append(version)
+    return found
+
+
+def _told(store: Store, application: str) -> list[tuple[str, str]]:
+    """Version and action of an application's rows, oldest first."""
     table = Table(store, TABLE)
     if not table.exists():
-        return None
-    mine = (pc.field("application") == application) & (pc.field("action") == action)
-    rows = table.read(rows=mine).sort_by("at")
-    return rows["version"][-1].as_py() if rows.num_rows else None
+        return []
+    rows = table.read(["version", "action", "at"], pc.field("application") == application).sort_by("at")
+    return list(zip(rows["version"].to_pylist(), rows["action"].to_pylist(), strict=True))
 
 
 _TIME = pa.timestamp("us", "UTC")

@@ -28,6 +28,23 @@ def test_every_column_but_roles_times_and_free_texts_is_a_feature() -> None:
     assert (empty["income"], empty["change"], empty["funded_amnt"]) == (-1, 0, None)
 
 
+def test_a_column_whose_name_the_snapshot_needs_is_a_feature_by_another_name() -> None:
+    cfg = door.composed(["experiment=credit", "features=columns"])
+    more = {name: ColumnConfig("number") for name in ("part", "score", "score_value", "draw")}
+    more["label"] = ColumnConfig("string", categories=["low", "middle", "high"])
+    data = dataclasses.replace(cfg.data, columns={**cfg.data.columns, **more})
+    found = columns.of(data, FeaturesConfig())
+    made = {one.column: one.name for one in found.views[0].features if one.column in more}
+    assert made == {
+        "part": "part_value",
+        "score": "score_value_value",
+        "score_value": "score_value",
+        "draw": "draw_value",
+        "label": "label_value",
+    }
+    assert {"part_value", "label_value=low"} <= set(FeatureSet.of(found, data).names)
+
+
 def test_views_that_are_there_stay() -> None:
     cfg = door.composed(["experiment=credit"])
     assert columns.completed(cfg) is cfg

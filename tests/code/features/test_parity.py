@@ -1,5 +1,6 @@
 """What was served is compared with what is computed again, bit for bit; and the comparison can fail."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,7 +10,8 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.code.features import oracle
-from workbench.features import parity
+from workbench.features import late, parity
+from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
@@ -95,6 +97,79 @@ class TestOrder:
         assert (results[0].rows, results[0].differing) == (50, 0)
         differing = len({one["id"] for one in results[1].examples})
         assert results[1].overtaken == 0 < differing <= results[0].overtaken, "in training they see more"
+
+
+def shortened(features: FeatureSet) -> FeatureSet:
+    """The same with a horizon of a day or two, which events of a week exceed when they come in any order."""
+    of = [
+        dataclasses.replace(one, window_us=one.window_us // 5, delay_us=one.delay_us // 4) for one in features.features
+    ]
+    return dataclasses.replace(features, features=tuple(of))
+
+
+class TestLate:
+    @pytest.mark.parametrize("kind", SETS)
+    @pytest.mark.parametrize("seed", range(3))
+    def test_events_later_than_a_horizon_agree_with_what_was_remembered(
+        self, seed: int, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        history, log, labels = served_log(seed, 20, kind)
+        features = shortened(SETS[kind])
+        state = OnlineState(features)
+        known = labels.filter(pc.is_in(labels["id"], history["id"].combine_chunks()))
+        state.load(history, known)
+        rows = [json.loads(text) for text in log["event"].to_pylist()]
+        log = asked_in_any_order(state, rows, np.random.default_rng(seed).permutation(len(rows)))
+        served, asked = np.array(log["features"].to_pylist()), parity.events_of(log, oracle.DATA)
+
+        def differing() -> int:
+            found, _ = parity.recomputed(features, history, asked, PositiveIntervals.of(known, "id"))
+            offline = np.stack([found[name] for name in features.names], axis=1)
+            return parity.compare(features.names, log["id"].to_pylist(), served, offline).differing
+
+        assert 5 < parity.late_rows(features, history, asked).sum() < 55
+        assert differing() == 0
+        monkeypatch.setattr(late, "is_late", lambda *_: np.zeros(log.num_rows, bool))
+        assert differing() > 0, "in training they see more"
+
+    def test_none_is_late_that_came_within_a_horizon(self) -> None:
+        history, log, _ = served_log(0, 30)
+        assert not parity.late_rows(SETS["aggregates"], history, parity.events_of(log, oracle.DATA)).any()
+
+
+def test_other_events_that_came_one_by_one_are_seen_and_ask_for_nothing() -> None:
+    history, log, labels = served_log(1, 30)
+    features, asked = SETS["aggregates"], parity.events_of(log, oracle.DATA)
+    whole, _ = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+    some, both = asked.slice(20), pa.concat_tables([asked, asked.slice(0, 0)])
+    found, _ = parity.recomputed(features, history, some, PositiveIntervals.of(labels, "id"), others=both)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, whole[name][20:])
+
+
+def test_an_event_of_the_history_that_is_asked_for_again_is_counted_once() -> None:
+    history, log, labels = served_log(2, 30)
+    features, asked = SETS["aggregates"], parity.events_of(log, oracle.DATA)
+    both = pa.concat_tables([history, asked.select(history.column_names).slice(0, 25)])
+    whole, _ = parity.recomputed(features, history, asked, PositiveIntervals.of(labels, "id"))
+    found, _ = parity.recomputed(features, both, asked, PositiveIntervals.of(labels, "id"))
+    np.testing.assert_equal(found, whole)
+
+
+def test_of_nothing_nothing_is_shown() -> None:
+    nothing = np.zeros((0, 2))
+    empty = parity.compare(NAMES, [], nothing, nothing.copy())
+    assert (empty.rows, empty.differing, empty.control) == (0, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "holds"),
+    [({}, True), ({"rows": 0}, False), ({"control": False}, False), ({"differing": 1}, False), ({"missing": 1}, False)],
+)
+def test_a_report_holds_that_compared_something_found_its_control_and_misses_nothing(
+    changed: dict[str, Any], holds: bool
+) -> None:
+    assert parity.holds({"rows": 3, "control": True, "differing": 0, "missing": 0} | changed) == holds
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 1), (2, 1)])

@@ -8,6 +8,8 @@ import pytest
 from tests.code.features.test_definitions import COLUMNS, DATA, defined, one, view
 from workbench.config import ColumnConfig, DataConfig, VersionsConfig, ViewConfig
 from workbench.errors import ConfigError
+from workbench.evaluation import protocol
+from workbench.features import reserved
 from workbench.features.kinds import KINDS
 
 ALL_COLUMNS = "id, at, card, shop, amount, rate, grade, note"
@@ -255,3 +257,22 @@ def test_all_faults_come_in_one_error() -> None:
         ".entity", ".delay:", ".windows:", ".a.column", ".a.nulls", ".a.where", ".b.kind",
         ".c.column", ".c.column", ".c.zone", ".c.last_hour",
     ]  # fmt: skip
+
+
+class TestReserved:
+    def test_one_fault_names_all_that_the_snapshot_has_columns_for(self) -> None:
+        names = ["score", "card", "label", "fine", "known_time", "part"]
+        (said,) = faults(view(*(one("column", "amount", name) for name in names)))
+        assert said.startswith("features: card, known_time, label, part, score cannot be the name of a feature: ")
+        assert "id, at, known_time, card, shop, label, label_known_time, part, place, draw, score." in said
+        assert said.endswith("Rename the feature, such as card_value.")
+
+    def test_a_name_counts_with_its_window_or_category(self) -> None:
+        row = view(one("one_hot", "grade", "label"), name="row")
+        assert "label_1d" in defined(counting(), view(one("count", name="label"), name="w", **CARD), row).names
+
+    def test_a_column_that_is_no_role_may_name_a_feature(self) -> None:
+        assert defined(view(one("column", "amount", "amount"))).names == ("amount",)
+
+    def test_all_that_a_stratified_snapshot_adds_is_reserved(self) -> None:
+        assert {protocol.PLACE, protocol.DRAW} <= set(reserved.ADDED)

@@ -16,7 +16,8 @@ from workbench.feedback.prediction_log import FEEDBACK, PREDICTIONS, TIME
 RECORD = {
     "request_id": "r", "id": "7", "event_time": 1, "received_at": 2, "arrival": 1, "as_of": 1,
     "entities": ["t-1", "t-2"], "event": "{}", "features": [1.5], "score": 0.25, "member_logits": [-1.0, 2.0],
-    "flagged": True, "model_version": "m", "feature_view_version": "f", "dimensions": "{}", "latency_us": 40,
+    "flagged": True, "model_version": "m", "feature_view_version": "f", "history": "v 1", "dimensions": "{}",
+    "latency_us": 40,
 }  # fmt: skip
 TOLD = {"id": "7", "label": 1, "scenario": None, "event_time": 1, "known_time": 2, "recorded_at": 3}
 

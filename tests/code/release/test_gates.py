@@ -55,15 +55,25 @@ def test_every_reason_comes_at_once() -> None:
     ]  # fmt: skip
 
 
-def parity(store: Store, key: str, view: str, differing: int) -> None:
-    store.stage("parity", key).commit({}, {}, {"feature_view_version": view, "differing": differing})
+def parity(store: Store, key: str, view: str, log: str = "payments-raw", **changed: Any) -> None:
+    figures = {"rows": 5, "cells": 10, "differing": 0, "control": True, "missing": 0}
+    store.stage("parity", key).commit({}, {}, {"log": log, "feature_view_version": view, **figures, **changed})
 
 
-def test_a_view_whose_newest_report_has_differences_may_not_go_live(store: Store) -> None:
-    parity(store, "b-first", "view", 0)
-    parity(store, "a-second", "view", 3)
-    with pytest.raises(GateRefused, match=r"feature view view served 3 numbers.*raise features\.version"):
-        gates.check_parity(store, "view")
-    gates.check_parity(store, "another")
-    parity(store, "c-third", "view", 0)
-    gates.check_parity(store, "view")
+@pytest.mark.parametrize("fault", [{"differing": 3}, {"rows": 0}, {"control": False}, {"missing": 1}])
+def test_a_view_whose_newest_report_does_not_hold_may_not_go_live(store: Store, fault: dict[str, Any]) -> None:
+    parity(store, "b-first", "view")
+    parity(store, "a-second", "view", **fault)
+    with pytest.raises(GateRefused, match=r"feature view view served \d numbers.*raise features\.version"):
+        gates.check_parity(store, "payments-raw", "view")
+    gates.check_parity(store, "payments-raw", "another")
+    parity(store, "c-third", "view")
+    gates.check_parity(store, "payments-raw", "view")
+
+
+def test_another_applications_or_data_sets_report_neither_bans_nor_clears_a_view(store: Store) -> None:
+    parity(store, "first", "view", differing=3)
+    parity(store, "second", "view", log="smoke-raw")
+    gates.check_parity(store, "smoke-raw", "view")
+    with pytest.raises(GateRefused):
+        gates.check_parity(store, "payments-raw", "view")

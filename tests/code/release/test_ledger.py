@@ -33,6 +33,35 @@ def test_releasing_what_is_live_writes_nothing(store: Store) -> None:
     assert [row["why"] for row in rows(store)] == ["first"]
 
 
+def test_of_a_version_that_is_withdrawn_the_one_before_it_is_live_again(store: Store) -> None:
+    for version in ("v1", "v2", "v3", "v2"):
+        ledger.release(store, "payments", version, f"try {version}")
+    for version, left in (("v2", "v3"), ("v1", "v3"), ("v3", None)):
+        ledger.withdraw(store, "payments", version, "it serves other numbers")
+        assert ledger.live(store, "payments") == left
+    assert len(rows(store)) == 7, "nothing that was written is gone"
+    ledger.release(store, "payments", "v2", "corrected")
+    assert ledger.live(store, "payments") == "v2"
+
+
+def test_withdrawing_what_is_not_released_writes_nothing(store: Store) -> None:
+    ledger.withdraw(store, "payments", "v1", "never there")
+    ledger.release(store, "payments", "v1", "first")
+    ledger.withdraw(store, "credit", "v1", "another application's")
+    for _ in range(2):
+        ledger.withdraw(store, "payments", "v1", "once")
+    assert [row["action"] for row in rows(store)] == ["promote", "withdraw"]
+
+
+def test_a_version_is_released_until_it_is_withdrawn_whatever_follows_it(store: Store) -> None:
+    assert not ledger.is_released(store, "payments", "v1")
+    for version in ("v1", "v2"):
+        ledger.release(store, "payments", version, "try")
+    assert ledger.is_released(store, "payments", "v1")
+    ledger.withdraw(store, "payments", "v1", "why")
+    assert not ledger.is_released(store, "payments", "v1")
+
+
 def test_each_application_has_its_own_live_version(store: Store) -> None:
     ledger.release(store, "payments", "v1", "first")
     ledger.release(store, "credit", "v2", "first")
