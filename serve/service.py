@@ -213,8 +213,13 @@ class Service:
         """A fault where an event lies far ahead of all that was seen: it would make the whole state look expired."""
         field, days, state = self.bundle.feature_set.event_time, self.settings.ahead_days, self.state
         newest_us = values[field] - round(days * DAY_US)
+        if newest_us <= state.clock:
+            return
         # a shared state's clock is as of the last look, which `len` is: only then it is told from another replica's
-        if newest_us > state.clock and len(state) and newest_us > state.clock:
+        if not len(state):  # the data's clock may be any, but the future's it is not
+            if newest_us > prediction_log.now_us():
+                yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after now, while no event is known"}
+        elif newest_us > state.clock:
             yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after the newest event"}
 
     def _faults(

@@ -500,8 +500,17 @@ class TestTheStreamsClock:
         score(service, 3, 24 * 5)
         assert len(service.state) == 2
 
-    def test_the_first_event_of_an_empty_state_may_have_any_time(self, given: Settings) -> None:
-        assert score(Service(dataclasses.replace(given, ahead_days=1.0)), 1, 24 * 365)["decision"] in ("flag", "pass")
+    def test_the_first_event_of_an_empty_state_may_have_any_time_of_the_past_but_not_of_the_far_future(
+        self, given: Settings
+    ) -> None:
+        service = Service(dataclasses.replace(given, ahead_days=2.0))
+        now = (dt.datetime.now(dt.UTC) - START) / dt.timedelta(hours=1)
+        for hours in (now + 49, 24 * 365 * 1000):
+            with pytest.raises(Refusal) as caught:
+                score(service, 1, hours)
+            assert [one["rule"] for one in caught.value.faults] == ["At most 2 days after now, while no event is known"]
+        for one, hours in ((service, -24 * 365 * 30), (Service(dataclasses.replace(given, application="b")), now + 47)):
+            assert score(one, 1, hours)["decision"] in ("flag", "pass")
 
 
 def test_of_two_labels_known_at_one_time_the_later_told_counts_after_a_restart_too(given: Settings) -> None:
