@@ -1,6 +1,7 @@
 """Answers in one shape for every route and status, none of which repeats what was sent."""
 
 import re
+import traceback
 from typing import Any
 
 import msgspec
@@ -48,6 +49,14 @@ def refusal(error: Refusal, request_id: str) -> Response:
     body = {"code": CODES[error.status], "message": error.message, "request_id": request_id, "faults": error.faults}
     headers = {**HEADERS, **error.headers, "x-request-id": request_id}
     return Response(encode({"error": body}), error.status, headers, JSON)
+
+
+def traced(error: BaseException) -> str:
+    """Where an error and its causes were raised, by kind, file and line; no messages, which may repeat a request."""
+    frames = [f"{one.filename}:{one.lineno} in {one.name}" for one in traceback.extract_tb(error.__traceback__)]
+    cause = error.__cause__ or error.__context__
+    said = f"{type(error).__name__} at {' > '.join(frames)}"
+    return f"{said}, after {traced(cause)}" if cause else said
 
 
 def invalid(error: msgspec.ValidationError) -> Refusal:

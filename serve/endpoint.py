@@ -54,7 +54,7 @@ class Endpoint:
             refusal = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
             return answers.refusal(refusal, request_id)
         except Exception as error:  # noqa: BLE001 - nothing of ours may leave as another shape, or with its details
-            log.error("request %s failed: %s", request_id, type(error).__name__)
+            log.error("request %s failed: %s", request_id, answers.traced(error))
             return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
 
     async def _answer(self, request: Request, request_id: str) -> Any:

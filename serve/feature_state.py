@@ -1,11 +1,13 @@
 """The feature state of an endpoint: where it lives, and what it begins with."""
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from serve import journal
 from workbench.data import labels, snapshots
 from workbench.data.versions import Versions
 from workbench.digest import digest
@@ -17,6 +19,8 @@ from workbench.governance import tokens
 if TYPE_CHECKING:
     from serve.service import Service
     from workbench.features.redis_state import RedisState
+
+log = logging.getLogger("ray.serve")
 
 
 def of(service: "Service") -> "OnlineState | RedisState":
@@ -30,6 +34,30 @@ def of(service: "Service") -> "OnlineState | RedisState":
     rows = (settings.log, settings.validated_key, settings.history_until_us)
     source = digest(settings.store, *rows, service.token("state", ""))
     return RedisState(feature_set, settings.redis_url, f"{settings.application}:{source}", looked_up)
+
+
+def settle(service: "Service") -> None:
+    """Take out of a shared state what could not be recorded: the last event of a replica that died meanwhile."""
+    state, settings = service.state, service.settings
+    if isinstance(state, OnlineState):
+        return  # it dies with its process
+    state.settle()
+    for replica in journal.dead(settings.folder):
+        if (taken := state.taken_last(replica)) is None:
+            continue
+        identity, call = taken
+        if _recorded(service, str(identity)):
+            state.forget_replica(replica)
+        elif state.take_back_of(replica, call):
+            log.warning("event %s of a replica that died was not recorded: it is taken out of the state", call)
+
+
+def _recorded(service: "Service", identity: str) -> bool:
+    """Whether the log has that event; what is moved meanwhile is found in the table."""
+    if journal.holds(service.settings.folder, "predictions", identity):
+        return True
+    table = prediction_log.predictions(service.store, service.settings.log)
+    return table.exists() and table.read(["id"], pc.field("id") == identity).num_rows > 0
 
 
 def fill(service: "Service", state: OnlineState) -> None:

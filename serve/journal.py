@@ -20,7 +20,13 @@ import msgspec
 
 from serve.answers import Refusal
 
-SEGMENT, UNREADABLE, NEW = ".jsonl", ".unreadable", ".new"
+SEGMENT, UNREADABLE, NEW, REPLICA = ".jsonl", ".unreadable", ".new", ".replica"
+
+
+class Identified(msgspec.Struct):
+    """What every record says."""
+
+    id: str
 
 
 class Journal:
@@ -74,16 +80,32 @@ class Journal:
     def _open(self) -> tuple[Path, int, int]:
         """A segment that has its lock before any other process can see it."""
         path = self.folder / f"{self.kind}-{time.time_ns():020d}-{secrets.token_hex(4)}{SEGMENT}"
-        new = path.with_suffix(NEW)
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        new.rename(path)
-        return path, file, 0
+        return path, _new(path), 0
 
 
 def unmoved(folder: Path) -> set[Path]:
     """The segments that hold a record, whoever writes them."""
     return {segment for segment in folder.glob(f"*{SEGMENT}") if _size(segment)}
+
+
+def live(folder: Path, replica: str) -> int:
+    """A lock that says that a replica lives, as long as this process does."""
+    return _new(folder / f"{replica}{REPLICA}")
+
+
+def dead(folder: Path) -> Iterator[str]:
+    """The replicas whose process has ended; each is forgotten after its turn."""
+    for mark in sorted(folder.glob(f"*{REPLICA}")):
+        with _locked(mark) as ours:
+            if ours:
+                yield mark.stem
+                mark.unlink()
+
+
+def holds(folder: Path, kind: str, identity: str) -> bool:
+    """Whether a record of that id is there and not moved yet."""
+    lines = (line for segment in folder.glob(f"{kind}-*") for line in _bytes(segment).splitlines(keepends=True))
+    return any(_id(line) == identity for line in lines if line.endswith(b"\n"))
 
 
 def set_aside(segment: Path) -> None:
@@ -103,6 +125,29 @@ def _locked(segment: Path) -> Iterator[bool]:
         yield _lock(file) and _size(segment) is not None  # it may have been moved while it was opened
     finally:
         os.close(file)
+
+
+def _new(path: Path) -> int:
+    """A new file that has its lock before any other process can see it."""
+    new = path.with_suffix(NEW)
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    new.rename(path)
+    return file
+
+
+def _bytes(segment: Path) -> bytes:
+    try:
+        return segment.read_bytes()
+    except FileNotFoundError:  # moved meanwhile: the table has it
+        return b""
+
+
+def _id(line: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(line, type=Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _lock(file: int) -> bool:

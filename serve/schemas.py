@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from workbench.config import ColumnConfig, DataConfig
+from workbench.data.contracts import LONGEST_TEXT, is_text
 from workbench.data.versions import asked_columns
 
 MICROSECONDS = 1_000_000
@@ -79,9 +80,9 @@ def _type(column: ColumnConfig) -> Any:
     if column.type == "timestamp":
         return Annotated[dt.datetime, msgspec.Meta(tz=True, description=column.description)]
     if column.type == "string":
-        if column.categories:
-            return Literal[tuple(column.categories)]  # type: ignore[return-value]
-        return Annotated[str, msgspec.Meta(max_length=200, description=column.description)]
+        if not is_text(column):
+            return Literal[tuple(column.categories or ())]  # type: ignore[return-value]
+        return Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT, description=column.description)]
     whole = column.type in ("integer", "money")
     limits: dict[str, Any] = {"description": column.description, **(INT64 if whole else FLOAT32)}
     if column.minimum is not None:

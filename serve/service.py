@@ -20,9 +20,10 @@ from serve.schemas import micros
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
-from workbench.errors import EnvironmentFault
+from workbench.errors import EnvironmentFault, StateUnavailable
 from workbench.features.definitions import known_time_column
 from workbench.features.earlier import NO_CORRECTIONS
+from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
@@ -79,16 +80,29 @@ class Service:
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
         self._compacting = threading.Lock()
+        self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.state = feature_state.of(self)
+        self.alive = None if isinstance(self.state, OnlineState) else journal.live(folder, self.state.replica)
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
+        feature_state.settle(self)
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
 
     def score(self, event: msgspec.Struct, request_id: str) -> dict[str, Any]:
-        """The decision on an event, after it was recorded."""
-        started, bundle = time.perf_counter_ns(), self.bundle
+        """The decision on an event, after it was recorded; one that cannot be recorded does not count."""
+        started = time.perf_counter_ns()
         values = self._values(event)
         self._check([*self._ahead(values, "$")])
+        try:
+            return self._scored(values, request_id, started)
+        except StateUnavailable:
+            raise  # it takes back itself what was taken in all the same, as soon as it can
+        except BaseException:
+            self.state.take_back()
+            raise
+
+    def _scored(self, values: dict[str, Any], request_id: str, started: int) -> dict[str, Any]:
+        bundle = self.bundle
         place, features = self.state.placed(values)
         score, member_logits = bundle.scorer.one(features)
         flagged = score >= bundle.threshold
@@ -150,9 +164,14 @@ class Service:
         return {"accepted": len(told), "in_feature_state": sum(self.state.correct(*one) for one in said)}
 
     def compact(self) -> int:
-        """Move what this replica and dead ones have recorded into the tables; returns the number of records."""
+        """Move what this replica and dead ones have recorded into the tables; returns the number of records.
+
+        A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
+        of what their records say, so that it does not matter which comes first.
+        """
         moved = 0
         with self._compacting:
+            told, self._failed = {str(error) for error in self._failed.values()}, {}
             for written, move in (
                 (self.predictions, self._move_predictions),
                 (self.feedback, self._move_feedback),
@@ -160,6 +179,8 @@ class Service:
             ):
                 written.close_segment()
                 moved += sum(self._moved(move, segment) for segment in written.released())
+        for message in sorted({str(error) for error in self._failed.values()} - told):  # once, not in every round
+            log.error("the journal keeps its records, the tables could not take them: %s", message)
         log.debug("%s: %d records moved", self.settings.application, moved)
         return moved
 
@@ -168,6 +189,8 @@ class Service:
         settings = self.settings
         waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
         while self.compact() or waiting & journal.unmoved(settings.folder):
+            for error in self._failed.values():
+                raise error
             if time.monotonic() > until:
                 raise EnvironmentFault(
                     f"{settings.folder} was not moved into the tables by the replicas. See their log."
@@ -180,7 +203,9 @@ class Service:
         except pa.ArrowException as error:
             log.error("%s cannot be read and is set aside: %s", segment, error)
             journal.set_aside(segment)
-            return 0
+        except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
+            self._failed[segment.name] = error
+        return 0
 
     def _check(self, faults: list[dict[str, str]]) -> None:
         if faults:
@@ -190,8 +215,13 @@ class Service:
         """A fault where an event lies far ahead of all that was seen: it would make the whole state look expired."""
         field, days, state = self.bundle.feature_set.event_time, self.settings.ahead_days, self.state
         newest_us = values[field] - round(days * DAY_US)
+        if newest_us <= state.clock:
+            return
         # a shared state's clock is as of the last look, which `len` is: only then it is told from another replica's
-        if newest_us > state.clock and len(state) and newest_us > state.clock:
+        if not len(state):  # the data's clock may be any, but the future's it is not
+            if newest_us > prediction_log.now_us():
+                yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after now, while no event is known"}
+        elif newest_us > state.clock:
             yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after the newest event"}
 
     def _faults(
@@ -230,10 +260,11 @@ class Service:
     def _compact_for_ever(self) -> None:
         while True:
             time.sleep(self.settings.compact_every_s)
-            try:
-                self.compact()
-            except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
-                log.error("the journal keeps its records, the tables could not take them: %s", error)
+            for act in (self.compact, lambda: feature_state.settle(self)):
+                try:
+                    act()
+                except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
+                    log.error("what is done every few seconds beside answering failed: %s", error)
 
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
         """The event with times as integers and entities as tokens."""

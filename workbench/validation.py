@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,6 +147,7 @@ def value_faults(cfg: Config) -> Iterator[str]:
     if (name := cfg.evaluate.published) not in (None, *published.tables()):
         yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
     yield from _decision_faults(cfg)
+    yield from _storage_faults(cfg)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", cfg.serve.application):
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from family_rules.faults(cfg.train)
@@ -177,6 +179,19 @@ def _decision_faults(cfg: Config) -> Iterator[str]:
         yield (
             f"register.threshold.amount={threshold.amount} is no money column of the data set. Use"
             f" {'one of ' + ', '.join(money) if money else 'null: it has none'}."
+        )
+
+
+def _storage_faults(cfg: Config) -> Iterator[str]:
+    """Secrets lie outside the store, which others may read, copy and back up."""
+    scheme, _, rest = cfg.storage.root.rpartition("://")
+    if scheme not in ("", "file"):
+        return
+    root, keys = (Path(one).expanduser().resolve() for one in (rest, cfg.keys.folder))
+    if keys.is_relative_to(root):
+        yield (
+            f"keys.folder={cfg.keys.folder} lies in storage.root={cfg.storage.root}, and keys must not lie in the"
+            " store. Use a folder outside it."
         )
 
 

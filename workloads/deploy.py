@@ -61,6 +61,8 @@ class Live:
             if time.monotonic() > until:
                 raise EnvironmentFault(f"{self.journal} was not moved into the tables in {timeout_s:g} s. See its log.")
             time.sleep(0.2)
+        for segment in sorted(self.journal.glob("*.unreadable")):
+            say(f"  {segment} cannot be read: its records are not in the tables. Look at it, then move it away.")
 
 
 def run(cfg: Config) -> Artifact:
@@ -206,7 +208,7 @@ def _check_version(cfg: Config, version: Artifact) -> None:
 def _unmoved(journal: Path) -> bool:
     """Whether the journal may hold a record; a file that vanishes meanwhile may have been closed only: look again."""
     try:
-        return any(segment.stat().st_size for segment in journal.glob("*"))
+        return any(segment.stat().st_size for segment in journal.glob("*.jsonl"))
     except FileNotFoundError:
         return True
 

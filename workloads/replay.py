@@ -48,6 +48,7 @@ class Outcome:
     latencies_ms: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     labels: int = 0
+    refused: str = ""  # why, by the first answer 422
 
 
 def key(cfg: Config) -> str:
@@ -193,7 +194,10 @@ async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], o
             return
         outcome.asked += 1
         async with session.post(url, data=body, headers={"x-request-id": f"{outcome.run}{outcome.asked}"}) as response:
-            await response.read()
+            answer = await response.read()
+        if response.status == 422 and not outcome.refused:
+            faults = json.loads(answer)["error"]["faults"]
+            outcome.refused = "; ".join(f"{one['field']}: {one['rule']}" for one in faults)
         outcome.latencies_ms.append((time.perf_counter() - started) * 1000)
         outcome.statuses[response.status] = outcome.statuses.get(response.status, 0) + 1
 
@@ -252,6 +256,12 @@ def _text(value: Any) -> str:
 
 def _check(cfg: Config, events: pa.Table, outcome: Outcome, seconds: float) -> None:
     good = outcome.statuses.get(200, 0)
+    if refused := outcome.statuses.get(422):
+        raise EnvironmentFault(
+            f"{refused:,} of {events.num_rows:,} events were refused with 422, the first by {outcome.refused}. The"
+            " endpoint's schema (/openapi.json) does not take them: hold the data to it by its contract (data.columns,"
+            " then validate again); where events lie far ahead of the others raise serve.ahead_days."
+        )
     if good != events.num_rows:
         raise EnvironmentFault(
             f"{good:,} of {events.num_rows:,} events were answered in {seconds:.0f} s (statuses {outcome.statuses});"

@@ -42,6 +42,8 @@ def contract(data: DataConfig) -> dict[str, Any]:
         "limit": data.bad_rows_limit,
         "columns": {name: {rule: getattr(column, rule) for rule in RULES} for name, column in columns},
     }
+    if any(contracts.is_text(column) for _, column in columns):
+        held_to["longest_text"] = contracts.LONGEST_TEXT
     return held_to | ({"versions": data.versions} if data.versions else {})
 
 

@@ -114,6 +114,16 @@ def test_the_store_and_the_keys_are_where_the_environment_says(monkeypatch: pyte
     assert (cfg.storage.root, cfg.keys.folder) == ("store", "~/.config/ray-ai-workbench")
 
 
+@pytest.mark.parametrize("keys", ["store", "store/keys", "other/../store/a/b", "link/keys"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_keys_do_not_lie_in_the_store(tmp_path: Path, keys: str, scheme: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with pytest.raises(ConfigError, match=r"keys.folder=.* lies in storage.root=.* Use a folder outside it"):
+        door.composed([f"storage.root={scheme}{tmp_path}/store", f"keys.folder={tmp_path}/{keys}"])
+    door.composed([f"storage.root={scheme}{tmp_path}/store", f"keys.folder={tmp_path}/store-keys"])
+    door.composed(["storage.root=s3://bucket/store", f"keys.folder={tmp_path}/{keys}"])
+
+
 FAULTS = {
     "data.source.kind=kafka": "data.source.kind=kafka is unknown. Use one of: benchmark, file.",
     "data.split.kind=random": "data.split.kind=random is unknown",

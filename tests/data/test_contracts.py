@@ -1,20 +1,23 @@
 """Every rule of the contract finds the rows that break it, in one file and across files, and no other row."""
 
+import contextlib
 import datetime as dt
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve import schemas
 from workbench.config import ColumnConfig, DataConfig
 from workbench.data import checks, contracts, snapshots
 from workbench.data.buckets import bucket_of
 from workbench.data.casting import ARROW_TYPES, UNFIT
-from workbench.data.contracts import Context, Violation
+from workbench.data.contracts import LONGEST_TEXT, Context, Violation
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
 
@@ -54,6 +57,20 @@ class TestOneFile:
         self, kind: str, values: list[Any], rules: dict[str, Any], expected: list[list[str]]
     ) -> None:
         assert reasons(kind, values, **rules) == expected
+
+    def test_a_text_is_as_long_as_the_endpoint_takes_it(self) -> None:
+        texts = ["x" * 200, "\N{GRINNING FACE}" * 200, "x" * 201, "\N{GRINNING FACE}" * 201]
+        told = reasons("string", texts, Context(longest_text=LONGEST_TEXT))
+        assert told == [[], [], *[["longer than 200 characters"]] * 2]
+        columns = {"id": ColumnConfig(type="integer"), "x": ColumnConfig(type="string")}
+        taken = msgspec.json.Decoder(
+            schemas.event_type(DataConfig(name="d", id="id", event_time=None, columns=columns))
+        )
+        for text, why in zip(texts, told, strict=True):
+            with pytest.raises(msgspec.ValidationError) if why else contextlib.nullcontext():
+                taken.decode(msgspec.json.encode({"id": 1, "x": text}))
+        category = reasons("string", ["y" * 300], Context(longest_text=LONGEST_TEXT), categories=["y" * 300])
+        assert category == [[]], "what is declared is no free text"
 
     def test_order_goes_on_from_the_files_before(self) -> None:
         assert reasons("integer", [2, 3, 4], Context(before={"c": 3}), ordered=True) == [["out of order"], [], []]
@@ -217,6 +234,12 @@ class TestAcrossFiles:
             ["name: not unique", "v: not finite"],
             [],
         ]
+
+    def test_a_text_that_the_endpoint_would_not_take_goes_to_quarantine(self, store: Store) -> None:
+        times = [dt.datetime(2020, 1, day, tzinfo=dt.UTC) for day in (1, 2)]
+        raw = snapshot(store, 100, id=[1, 2], name=["a" * 200, "b" * 201], at=times, v=[1.0, 2.0])
+        broken = [row[contracts.REASONS] for row in checks.checked(raw, CONTRACT).take_all()]
+        assert broken == [[], ["name: longer than 200 characters"]]
 
     def test_many_files_agree_with_a_plain_loop(self, store: Store) -> None:
         rng = np.random.default_rng(1)

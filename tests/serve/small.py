@@ -95,3 +95,5 @@ def die(service: Service) -> None:
     """What the kernel does with the files of a process that is killed."""
     for journal in (service.predictions, service.feedback, service.corrections):
         os.close(journal._file)
+    if service.alive is not None:
+        os.close(service.alive)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -330,13 +331,19 @@ async def test_a_fault_of_ours_shows_neither_its_words_nor_what_was_sent(
     refusing: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any) -> None:
-        raise RuntimeError(MARK)
+        try:
+            int(MARK)
+        except ValueError as error:
+            raise RuntimeError(MARK) from error
 
     monkeypatch.setattr(refusing.service, "score", fail)
     with caplog.at_level(logging.DEBUG):
         error = check_refusal(await call(refusing, "/v1/score", [json.dumps(EVENT).encode()]), 500)
     assert MARK not in caplog.text
     assert error["request_id"] in caplog.text
+    line = fail.__code__.co_firstlineno
+    for kind, number in (("RuntimeError", line + 4), ("ValueError", line + 2)):
+        assert re.search(rf"{kind} at .*{re.escape(__file__)}:{number} in fail", caplog.text), "where it happened"
 
 
 async def test_a_restart_goes_on_where_it_was(endpoint: Endpoint) -> None:

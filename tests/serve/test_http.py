@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from tests.serve.conftest import Live
 from tests.serve.small import API_KEY, EVENT
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
+from workloads import replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 JSON = {"content-type": "application/json"}
@@ -158,3 +160,10 @@ async def test_a_killed_replica_comes_back_with_all_that_it_answered(client: aio
         assert (await response.json())["score"] == before["score"]
     table = prediction_log.predictions(Store(live.settings.store), live.settings.log).read(["request_id"])
     assert sorted(table["request_id"].to_pylist()) == sorted(one["request_id"] for one in records)
+
+
+async def test_a_replay_keeps_why_the_endpoint_refused_an_event(client: aiohttp.ClientSession, live: Live) -> None:
+    outcome, bodies = replay.Outcome(), [json.dumps({**EVENT, "amount": amount}).encode() for amount in (-1, "x")]
+    async with aiohttp.ClientSession(headers=KEY) as session:
+        await replay._lane(session, f"http://127.0.0.1:{live.port}/v1/score", bodies, outcome, time.monotonic() + 60)
+    assert (outcome.statuses, outcome.refused) == ({422: 2}, "$.amount: Expected `int` >= 0")

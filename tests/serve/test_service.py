@@ -1,12 +1,16 @@
 """What is answered follows from the state, the state from the log, and the log holds no entity."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
+import logging
 import math
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +377,53 @@ print(on.features(service))
 """
 
 
+REFUSED = """
+import dataclasses, resource, sys
+from pathlib import Path
+from tests.serve import test_service as on
+from tests.serve.small import settings
+from serve.answers import Refusal
+from serve.service import Service
+from workbench.data.store import Store
+folder, url = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
+service = Service(dataclasses.replace(settings(Store(str(folder / "store")), folder), redis_url=url))
+on.score(service, 1, 0)
+service.compact()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+try:
+    on.score(service, 2, 24 * 300)
+except Refusal as error:
+    print(error.status)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+on.score(service, 3, 2)
+on.score(again := on.restarted(service), 4, 3)
+print([int(count) for _, count, _ in on.features(again)])
+"""
+
+
+def test_an_event_that_could_not_be_recorded_does_not_count_now_or_after_a_restart(tmp_path: Path) -> None:
+    assert refused_in(tmp_path) == ["503", "[1, 2, 3]"]
+
+
+def refused_in(folder: Path, *url: str) -> list[str]:
+    """What an endpoint says whose disk is full for one event, which is not sent again, and which then is restarted."""
+    command = [sys.executable, "-c", REFUSED, str(folder), *url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def test_an_event_whose_scoring_fails_does_not_count(service: Service) -> None:
+    whole = service.bundle
+    score(service, 1, 0)
+    service.bundle = dataclasses.replace(whole, threshold="none")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        score(service, 2, 1)
+    service.bundle = whole
+    score(service, 3, 2)
+    assert [count for _, count, _ in features(service)] == [1, 2]
+
+
 def test_no_decision_leaves_without_its_record(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -382,7 +433,44 @@ def test_no_decision_leaves_without_its_record(tmp_path: Path) -> None:
     assert json.loads(after) == [[100, 1, 0], [100, 2, 0]], "the refused label is not in the state"
 
 
+@contextlib.contextmanager
+def logged_by_serve(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """What Serve's logger says meanwhile, whether or not its records are propagated."""
+    logger = logging.getLogger("ray.serve")
+    logger.addHandler(caplog.handler)
+    try:
+        yield lambda: [one.getMessage() for one in {id(record): record for record in caplog.records}.values()]
+    finally:
+        logger.removeHandler(caplog.handler)
+
+
 class TestWhatCannotBeMoved:
+    def test_what_one_table_does_not_take_stays_and_stops_no_other_kind(
+        self, service: Service, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        table = prediction_log.predictions(service.store, service.settings.log)
+        table.append(pa.table({"model_version": [True]}), "other", 1)
+        score(service, 1, 0)
+        tell(service, 1, 1, hours=1)
+        correct = msgspec.json.Decoder(schemas.corrections_type(DATA))
+        said = {"corrections": [{"id": 1, "known_time": at(2), "event": None}]}
+        service.correct(correct.decode(json.dumps(said)).corrections)
+        with logged_by_serve(caplog) as said_of_it:
+            assert [service.compact() for _ in range(3)] == [2, 0, 0], "the label and the correction go on"
+        assert [path.name.partition("-")[0] for path in unmoved(service.settings.folder)] == ["predictions"]
+        (message,) = said_of_it()
+        assert "the tables could not take them" in message and "move the table away" in message
+        shutil.rmtree(table.uri)
+        assert service.compact() == 1, "and when the cause is gone it is moved"
+
+    def test_an_endpoint_does_not_start_from_a_log_that_lacks_what_was_recorded(self, service: Service) -> None:
+        score(service, 1, 0)
+        die(service)
+        table = prediction_log.predictions(service.store, service.settings.log)
+        table.append(pa.table({"model_version": [True]}), "other", 1)
+        with pytest.raises(StoreError, match="was written by another version"):
+            Service(service.settings)
+
     def test_a_segment_that_cannot_be_read_is_set_aside_and_stops_nothing(self, given: Settings) -> None:
         folder = given.folder
         folder.mkdir(parents=True)
@@ -412,8 +500,17 @@ class TestTheStreamsClock:
         score(service, 3, 24 * 5)
         assert len(service.state) == 2
 
-    def test_the_first_event_of_an_empty_state_may_have_any_time(self, given: Settings) -> None:
-        assert score(Service(dataclasses.replace(given, ahead_days=1.0)), 1, 24 * 365)["decision"] in ("flag", "pass")
+    def test_the_first_event_of_an_empty_state_may_have_any_time_of_the_past_but_not_of_the_far_future(
+        self, given: Settings
+    ) -> None:
+        service = Service(dataclasses.replace(given, ahead_days=2.0))
+        now = (dt.datetime.now(dt.UTC) - START) / dt.timedelta(hours=1)
+        for hours in (now + 49, 24 * 365 * 1000):
+            with pytest.raises(Refusal) as caught:
+                score(service, 1, hours)
+            assert [one["rule"] for one in caught.value.faults] == ["At most 2 days after now, while no event is known"]
+        for one, hours in ((service, -24 * 365 * 30), (Service(dataclasses.replace(given, application="b")), now + 47)):
+            assert score(one, 1, hours)["decision"] in ("flag", "pass")
 
 
 def test_of_two_labels_known_at_one_time_the_later_told_counts_after_a_restart_too(given: Settings) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import workbench.features
+from serve import feature_state
 from serve.endpoint import Endpoint
 from serve.schemas import micros
 from serve.service import Service, Settings
@@ -22,7 +23,7 @@ from tests.code.features.redis_server import Server, needs_redis
 from tests.serve import test_corrections
 from tests.serve.small import EVENT, FEATURES, die, settings
 from tests.serve.test_endpoint import LABEL, call
-from tests.serve.test_service import CUSTOMER, START, features, logged, restarted, score, tell
+from tests.serve.test_service import CUSTOMER, START, features, logged, refused_in, restarted, score, tell
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
 from workbench.features import parity
@@ -134,6 +135,65 @@ class TestReplicas:
         score(second, 1, 0)
         assert [(row["id"], row["arrival"], row["as_of"]) for row in logged(second)] == [("2", 2, 2), ("1", 1, 2)]
         assert computed_again(shared)[1] == 0
+
+
+class TestWhatIsNotRecorded:
+    """An event that Redis has taken in, and the log not, does not count."""
+
+    def test_an_event_that_the_disk_refuses_does_not_count(self, tmp_path: Path, server: Server) -> None:
+        assert refused_in(tmp_path, server.url) == ["503", "[1, 2, 3]"]
+
+    @pytest.mark.parametrize("who", ["the other one", "the next one"])
+    def test_an_event_of_a_replica_that_is_killed_before_its_record_is_taken_out_again(
+        self, shared: Settings, server: Server, who: str
+    ) -> None:
+        dying = Service(shared)
+        score(dying, 1, 0)
+        other = Service(shared)
+        dying.state.placed(placed(dying, 2, 1))
+        die(dying)
+        if who == "the other one":
+            feature_state.settle(other)
+        else:
+            other = Service(shared)
+        score(other, 3, 2)
+        assert [count for _, count, _ in features(other)] == [1, 2]
+        server.client.flushall()
+        score(again := Service(shared), 4, 3)
+        assert features(again)[-1] == [100, 3, 0], "and the log says the same"
+
+    @pytest.mark.parametrize("moved", [False, True], ids=["journal", "table"])
+    def test_an_event_that_is_recorded_stays_though_its_replica_has_died(self, shared: Settings, moved: bool) -> None:
+        dying, other = Service(shared), Service(shared)
+        score(dying, 1, 0)
+        if moved:
+            dying.compact()
+        die(dying)
+        feature_state.settle(other)
+        score(other, 2, 1)
+        assert features(other)[-1] == [100, 2, 0]
+        assert len(list(shared.folder.glob("*.replica"))) == 1, "the dead one is forgotten"
+
+    def test_a_replica_that_lives_is_not_meddled_with(self, shared: Settings) -> None:
+        one, other = Service(shared), Service(shared)
+        one.state.placed(placed(one, 1, 0))
+        feature_state.settle(other)
+        assert len(other.state) == 1
+
+    def test_an_event_that_was_asked_again_elsewhere_stays(self, shared: Settings) -> None:
+        dying, other = Service(shared), Service(shared)
+        dying.state.placed(placed(dying, 1, 0))
+        die(dying)
+        score(other, 1, 0)
+        feature_state.settle(other)
+        score(other, 2, 1)
+        assert features(other)[-1] == [100, 2, 0]
+
+
+def placed(service: Service, identity: int, hours: float) -> dict[str, Any]:
+    """An event as the state is given it."""
+    time = micros(START) + round(hours * 3_600_000_000)
+    return {"id": identity, "time": time, "customer": service.token("customer", CUSTOMER), "amount": 100}
 
 
 def asked_at_once(given: Settings, count: int) -> Settings:

@@ -50,6 +50,19 @@ def test_a_champion_whose_features_the_data_cannot_give_starts_nothing(store: St
         pytest.fail("it went live")
 
 
+def test_what_was_set_aside_is_told_and_waited_for_by_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "predictions-1.unreadable").write_text("no record\n")
+    endpoint = deploy.Live("http://127.0.0.1:1", "", tmp_path)
+    endpoint.drained(timeout_s=0)
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'predictions-1.unreadable'} cannot be read" in told.out + told.err
+    (tmp_path / "predictions-2.jsonl").write_text("{}\n")
+    with pytest.raises(EnvironmentFault, match="was not moved"):
+        endpoint.drained(timeout_s=0)
+
+
 def test_an_unknown_choice_of_version_is_refused(store: Store) -> None:
     with pytest.raises(ConfigError, match=r"serve.version=newest is unknown. Use one of: configured, champion"):
         door.composed(["serve.version=newest"])

@@ -162,5 +162,14 @@ def test_a_replay_that_was_not_answered_in_full_says_what_to_do(cfg: Config, sta
         replay._check(cfg, events(), outcome, 90.0)
 
 
+def test_a_replay_of_what_the_endpoint_does_not_take_says_why_and_not_that_time_was_short(cfg: Config) -> None:
+    outcome = replay.Outcome(statuses={200: 197, 422: 3}, refused="$.time: At most 30 days after the newest event")
+    with pytest.raises(
+        EnvironmentFault, match=r"3 of 200 events were refused with 422, the first by \$\.time: At"
+    ) as told:
+        replay._check(cfg, events(), outcome, 9.0)
+    assert "data.columns" in str(told.value) and "time_limit_s" not in str(told.value)
+
+
 def test_a_replay_that_was_answered_in_full_passes(cfg: Config) -> None:
     replay._check(cfg, events(), replay.Outcome(statuses={200: 200}), 1.0)

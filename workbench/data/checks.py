@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from workbench.data import distributed
 from workbench.data.buckets import bucket_of
 from workbench.data.casting import ARROW_TYPES
-from workbench.data.contracts import Context, Contract, comparable, with_reasons
+from workbench.data.contracts import LONGEST_TEXT, Context, Contract, comparable, with_reasons
 from workbench.data.store import Artifact
 from workbench.data.versions import Versions
 from workbench.errors import InputError, raise_all
@@ -28,9 +28,11 @@ def checked(raw: Artifact, contract: Contract, versions: Versions | None = None)
     repeated = {name: _repeated(raw, [name])[name] for name, column in contract.items() if column.unique}
     before = _greatest_before(raw, [name for name, column in contract.items() if column.ordered])
     twice = _repeated(raw, versions.keys) if versions else None
-    return distributed.map_files(
-        raw, lambda index, table: with_reasons(table, contract, Context(before[index], repeated, versions, twice))
-    )
+
+    def marked(index: int, table: pa.Table) -> pa.Table:
+        return with_reasons(table, contract, Context(before[index], repeated, versions, twice, LONGEST_TEXT))
+
+    return distributed.map_files(raw, marked)
 
 
 def counted(rows: "Dataset", versions: Versions) -> dict[str, int]:

@@ -1,10 +1,11 @@
 """The contract of a data set: what each column's values must be, as data, and which rows of a table break it.
 
 Rules per column (`ColumnConfig`): type, nulls, minimum, maximum, categories, unique, ordered; numbers must be finite,
-and an id is always unique. A row that breaks a rule goes to quarantine with the names of all rules that it breaks;
-nothing is repaired, nothing vanishes. A value that is not of its type came in as null with its text beside it (see
-`casting.py`): it breaks that rule and no other, and is shown as the file has it. Where rows are versions of facts, id
-and known time together are unique, and a deletion needs no other value. See `checks.py` for a whole snapshot.
+texts no longer than the endpoint takes them, and an id is always unique. A row that breaks a rule goes to quarantine
+with the names of all rules that it breaks; nothing is repaired, nothing vanishes. A value that is not of its type came
+in as null with its text beside it (see `casting.py`): it breaks that rule and no other, and is shown as the file has
+it. Where rows are versions of facts, id and known time together are unique, and a deletion needs no other value. See
+`checks.py` for a whole snapshot.
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from workbench.data.labels import TIME
 from workbench.data.versions import Versions
 
 REASONS = "__reasons"
+LONGEST_TEXT = 200  # characters, without declared categories: what a model is trained on, the endpoint takes too
 Mask = NDArray[np.bool_]
 Contract = Mapping[str, ColumnConfig]
 
@@ -33,13 +35,15 @@ Contract = Mapping[str, ColumnConfig]
 class Context:
     """What a file must know of the others: the greatest value before it (ordered) and the repeated values (unique).
 
-    Where rows are versions, `twice` holds id and known time of those that occur more than once.
+    `longest_text` is for rows that an endpoint will be asked. Where rows are versions, `twice` holds id and known time
+    of those that occur more than once.
     """
 
     before: Mapping[str, Any] = field(default_factory=dict)
     repeated: Mapping[str, pa.Array] = field(default_factory=dict)
     versions: Versions | None = None
     twice: pa.Table | None = None
+    longest_text: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def _broken(table: pa.Table, contract: Contract, context: Context) -> Iterator[t
             fits = pc.is_null(table[UNFIT + name].combine_chunks())
             yield f"{name}: not of type {column.type}", pc.invert(fits).to_numpy(zero_copy_only=False)
         needed = pc.and_(fits, lives) if versions and name not in versions.keys else fits
-        for rule, broken in _rules(values, column, needed):
+        for rule, broken in _rules(values, column, needed, context.longest_text):
             yield f"{name}: {rule}", pc.fill_null(broken, False).to_numpy(zero_copy_only=False)
         if (repeated := context.repeated.get(name)) is not None and len(repeated):
             yield f"{name}: not unique", pc.is_in(values, value_set=repeated).to_numpy(zero_copy_only=False)
@@ -181,7 +185,9 @@ def _twice(table: pa.Table, versions: Versions, twice: pa.Table) -> Mask:
     return found
 
 
-def _rules(values: pa.Array, column: ColumnConfig, needed: pa.Array | bool) -> Iterator[tuple[str, pa.Array]]:
+def _rules(
+    values: pa.Array, column: ColumnConfig, needed: pa.Array | bool, longest_text: int | None
+) -> Iterator[tuple[str, pa.Array]]:
     """`needed`: which rows must have a value, unless the column may be null."""
     if not column.nulls:
         yield "null", pc.and_(pc.is_null(values), needed)
@@ -194,6 +200,13 @@ def _rules(values: pa.Array, column: ColumnConfig, needed: pa.Array | bool) -> I
     if column.categories is not None:
         known = pc.is_in(values, value_set=pa.array(column.categories, pa.string()))
         yield "unknown category", pc.and_(pc.invert(known), pc.is_valid(values))
+    if longest_text is not None and is_text(column):
+        yield f"longer than {longest_text} characters", pc.greater(pc.utf8_length(values), longest_text)
+
+
+def is_text(column: ColumnConfig) -> bool:
+    """Whether its values may be any text, so that their length has to be bounded."""
+    return column.type == "string" and not column.categories
 
 
 def _out_of_order(values: pa.Array, before: Any) -> Mask:

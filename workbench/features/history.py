@@ -56,6 +56,17 @@ class History:
         for listed, value in zip(self.values, values, strict=True):
             listed.append(value)
 
+    def remove(self, time: int, identity: Any) -> bool:
+        """Take out the only version of an event again; True when nothing is left at all."""
+        row = place(self.time, self.ids, time, identity)
+        self.odd -= self.known[row] > time or self.until[row] < NEVER_US
+        for listed in (self.time, self.ids, self.known, self.until, *self.values):
+            del listed[row]
+        for running in self.sums:
+            value = running[row + 1] - running[row]
+            running[row + 1 :] = [total - value for total in running[row + 2 :]]
+        return not self.time
+
     def end(self, time: int, identity: Any, known: int, until: int) -> None:
         """A version is corrected or deleted at `until`."""
         row = place(self.time, self.ids, time, identity)

@@ -53,9 +53,14 @@ class OnlineState:
         self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
         self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
         self.arrivals = 0  # the number of the newest event
+        self._taken: tuple[Any, int] | None = (
+            None  # the event that was placed last, if it was new, and the clock before
+        )
 
     def __len__(self) -> int:
-        return len(self._events)
+        oldest = self.clock - self._memory_us
+        expired = itertools.takewhile(lambda identity: self._last(identity) < oldest, self._arrival)
+        return len(self._events) - sum(1 for _ in expired)
 
     def time_of(self, identity: Any) -> int | None:
         """When an event happened; None when it is unknown here."""
@@ -76,7 +81,7 @@ class OnlineState:
 
     def placed(self, event: Event, arrival: int | None = None) -> tuple[Place, list[float]]:
         """What `observe` gives, and its place. `arrival` is the number that the event got when it came first."""
-        names = self.feature_set
+        names, self._taken = self.feature_set, None
         time, identity = event[names.event_time], event[names.id]
         if late := time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
@@ -84,7 +89,9 @@ class OnlineState:
             self._forget(self._entities(event), at_least=1)
         vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
         if is_new := identity not in self._events:
+            clock = self.clock
             self._insert(event, time, identity)
+            self._taken = identity, clock
             self._number[identity] = arrival or self.arrivals + 1
             self.arrivals = max(self.arrivals, self._number[identity])
         found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
@@ -96,6 +103,21 @@ class OnlineState:
             if (history := found[self._earlier.plan]) is not None:
                 self._earlier.fill(vector, asker, history, partial(self._bases_of, self._earlier, late))
         return place, vector
+
+    def take_back(self) -> None:
+        """Be as before the last event was placed, if that was new: it is not recorded. Its number is not reused."""
+        if self._taken is None:
+            return
+        (identity, self.clock), self._taken = self._taken, None
+        time, _, entities = self._events.pop(identity)
+        for histories, value in zip(self._histories, entities, strict=True):
+            if value is not None and histories[value].remove(time, identity):
+                del histories[value]
+        self._arrival.pop()
+        for kept in (self._number, self._asked, self._bases):
+            kept.pop(identity, None)
+        if self._earlier:
+            self._outdate(entities, time)
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -165,6 +187,7 @@ class OnlineState:
     def _insert(self, event: Event, time: int, identity: Any) -> None:
         known = event.get(self.feature_set.known_time)
         known = time if known is None else known
+        self._expire()  # as of the events before: this one may be taken back, what it expires could not
         entities = self._keep(event, time, identity, known, NEVER_US)
         self._events[identity] = (time, known, entities)
         if self._earlier:
@@ -172,7 +195,6 @@ class OnlineState:
             self._outdate(entities, time)
         self._arrival.append(identity)
         self.clock = max(self.clock, time)
-        self._expire()
 
     def _keep(self, event: Event, time: int, identity: Any, known: int, until: int) -> Entities:
         """Add a version to the histories of its entities."""

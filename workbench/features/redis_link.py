@@ -35,7 +35,7 @@ class Link:
         self._keys = [self.key(name) for name in ("meta", "times", "events")]
         self._scripts = {
             text: self.redis.register_script(text)
-            for text in (scripts.OBSERVE, scripts.LOOK, scripts.SWAP, scripts.CLAIM, scripts.PUBLISH)
+            for text in (scripts.OBSERVE, scripts.TAKE_BACK, scripts.LOOK, scripts.SWAP, scripts.CLAIM, scripts.PUBLISH)
         }
 
     def key(self, name: str) -> bytes:

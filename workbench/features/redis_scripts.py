@@ -1,10 +1,11 @@
 """What Redis does in one act each. Times are whole microseconds, exact in Lua's numbers until the year 2255.
 
-A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark; arrivals: the number of
-the newest event), `events` (id -> record), `times` (ids by event time); per entity its versions by time, and under the
-same key with `+` those of them that a label called positive. Each script first compares the epoch: after a loss of the
-data none answers from the rest. None may run where memory is full (`#!lua` without flags), so that what is refused is
-refused whole.
+A view's keys: `meta` (epoch: which filling of the state this is; clock: the stream's watermark; arrivals: the number
+of the newest event; `taken:REPLICA`: the event that a replica took in last, behind the number of its call and the
+clock before: it can be taken back), `events` (id -> record), `times` (ids by event time); per entity its versions by
+time, and under the same key with `+` those of them that a label called positive. Each script first compares the epoch:
+after a loss of the data none answers from the rest. None may run where memory is full (`#!lua` without flags), so that
+what is refused is refused whole.
 """
 
 LOST = "LOST"
@@ -21,12 +22,14 @@ local function text(number) return string.format('%.0f', number) end
 """
 )
 
-# KEYS: meta, times, events, then the versions of each entity. ARGV: epoch, time, memory, id, record, prefix, then for
-# each entity: the version, the oldest and newest time to look at, and whether labels are looked at; then which KEYS has
-# the events that a sequence shows (0: there is none), how many, from and until when, the number of that entity and, for
-# all entities, how far back an event looks, its delay and whether it looks at labels. Clock, the event's number, the
-# newest number that it could see, and what was looked at: nothing where it is from before all memory. Of earlier events
-# come the record and what their other entities did, also of those that are tied with the last: ids are not compared.
+# KEYS: meta, times, events, then the versions of each entity. ARGV: epoch, time, memory, id, record, prefix, replica,
+# the number of its call, then for each entity: the version, the oldest and newest time to look at, and whether labels
+# are looked at; then which KEYS has the events that a sequence shows (0: there is none), how many, from and until when,
+# the number of that entity and, for all entities, how far back an event looks, its delay and whether it looks at
+# labels. Clock, the event's number, the newest number that it could see, and what was looked at: nothing where it is
+# from before all memory. What it expires goes by the clock before it, since it may be taken back. An event that is
+# asked again by anyone is nobody's to take back. Of earlier events come the record and what their other entities did,
+# also of those that are tied with the last: ids are not compared.
 OBSERVE = (
     _HEAD
     + """
@@ -42,19 +45,29 @@ local function trim(entities, oldest)
   end
 end
 
+local function release(id)
+  local fields = redis.call('HGETALL', KEYS[1])
+  for i = 1, #fields, 2 do
+    local call, other = fields[i + 1]:match('^(%d+) %-?%d+ (.*)$')
+    if other == id and not (fields[i] == ARGV[7] and call == ARGV[8]) then redis.call('HDEL', KEYS[1], fields[i]) end
+  end
+end
+
 local arrival
 local held = redis.call('HGET', KEYS[3], id)
 if held then
   arrival = cmsgpack.unpack(held)[1]
+  release(id)
 else
   newest = newest + 1
   arrival = newest
+  local taken = ARGV[8] .. ' ' .. text(clock) .. ' ' .. id
+  local oldest = '(' .. text(clock - memory)
   clock = math.max(clock, time)
-  redis.call('HSET', KEYS[1], 'clock', text(clock), 'arrivals', text(newest))
+  redis.call('HSET', KEYS[1], 'clock', text(clock), 'arrivals', text(newest), ARGV[7], taken)
   redis.call('HSET', KEYS[3], id, ARGV[5]:sub(1, 1) .. cmsgpack.pack(arrival) .. ARGV[5]:sub(3))
   redis.call('ZADD', KEYS[2], ARGV[2], id)
-  for i = 4, #KEYS do redis.call('ZADD', KEYS[i], ARGV[2], ARGV[4 * i - 9]) end
-  local oldest = '(' .. text(clock - memory)
+  for i = 4, #KEYS do redis.call('ZADD', KEYS[i], ARGV[2], ARGV[4 * i - 7]) end
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', oldest, 'LIMIT', 0, """
     + str(EXPIRED_AT_ONCE)
     + """)) do
@@ -72,11 +85,11 @@ local function look(key, oldest, newest)
   parts[#parts + 1] = struct.pack('>BI4', 0xdd, #found) .. table.concat(found)
 end
 for i = 4, #KEYS do
-  local oldest = text(math.max(tonumber(ARGV[4 * i - 8]), clock - memory))
-  look(KEYS[i], oldest, ARGV[4 * i - 7])
-  if ARGV[4 * i - 6] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 7]) end
+  local oldest = text(math.max(tonumber(ARGV[4 * i - 6]), clock - memory))
+  look(KEYS[i], oldest, ARGV[4 * i - 5])
+  if ARGV[4 * i - 4] == '1' then look(KEYS[i] .. '+', oldest, ARGV[4 * i - 5]) end
 end
-local from = 4 * #KEYS - 5
+local from = 4 * #KEYS - 3
 local shown, left, oldest = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
 local own = ARGV[from + 4]
 local function look_back(record)
@@ -110,6 +123,47 @@ if shown > 0 then
 end
 parts[1] = '\\148' .. cmsgpack.pack(clock, arrival, newest) .. struct.pack('>BI4', 0xdd, #parts - 1)
 return table.concat(parts)
+"""
+)
+
+# KEYS: meta, times, events. ARGV: epoch, prefix, replica, and the number of its call. Takes the event that the replica
+# took in last, if in that call, out of the state; of the clock, what the others have made of it stays.
+TAKE_BACK = (
+    _HEAD
+    + """
+local taken = redis.call('HGET', KEYS[1], ARGV[3])
+local call, before, id = (taken or ''):match('^(%d+) (%-?%d+) (.*)$')
+if call ~= ARGV[4] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[3])
+local held = redis.call('HGET', KEYS[3], id)
+if not held then return 0 end
+local record = cmsgpack.unpack(held)
+
+local function remove(entities, time)
+  for _, entity in pairs(entities) do
+    for _, key in ipairs({ARGV[2] .. entity, ARGV[2] .. entity .. '+'}) do
+      for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, text(time), text(time))) do
+        local begin = cmsgpack.unpack_one(member, member:byte() == 0xdc and 3 or 1)
+        local behind = cmsgpack.unpack_one(member, begin)
+        if member:sub(begin + 1, behind) == id then redis.call('ZREM', key, member) end
+      end
+    end
+  end
+end
+
+remove(record[4], record[2])
+for _, version in ipairs(record[6]) do remove(version[3], version[2]) end
+redis.call('HDEL', KEYS[3], id)
+redis.call('ZREM', KEYS[2], id)
+if clock == record[2] then
+  local newest = tonumber(before)
+  if tonumber(said[3]) > record[1] then
+    local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+    newest = math.max(newest, math.min(clock, tonumber(last or before)))
+  end
+  redis.call('HSET', KEYS[1], 'clock', text(newest))
+end
+return 1
 """
 )
 

@@ -8,7 +8,9 @@ and write only if nobody else has changed it meanwhile.
 An event reads every version of its entities within the longest window: hundreds are nothing, ten thousands too many.
 """
 
+import contextlib
 import itertools
+import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
@@ -17,7 +19,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from workbench.errors import InputError
+from workbench.errors import InputError, StateUnavailable
 from workbench.features import redis_scripts as scripts
 from workbench.features.definitions import FeatureSet
 from workbench.features.earlier import NO_CORRECTIONS, Bases, Earlier
@@ -47,6 +49,9 @@ class RedisState:
         shows = {self._earlier.plan: self._earlier.sequence.window} if self._earlier else {}
         self._layouts = [Layout(plan, shows.get(number)) for number, plan in enumerate(self._vector.plans)]
         self._link = Link(url, f"{name}:{feature_set.digest}")
+        self.replica = secrets.token_hex(8)  # its name among those who share the state
+        self._calls = itertools.count(1)
+        self._call, self._doubtful = 0, 0  # of `placed`: the last one, and one that may have to be taken back (0: none)
 
     def fill_once(self, fill: Callable[[OnlineState], None]) -> None:
         """Be one of those who share the state; the first of them fills it, in process, and writes it as a whole.
@@ -59,6 +64,7 @@ class RedisState:
             fill(filled)
             self._write(filled)
 
+        self._doubtful = 0
         self._link.fill_once(write)
 
     def __len__(self) -> int:
@@ -83,7 +89,7 @@ class RedisState:
 
     def placed(self, event: Event) -> tuple[Place, list[float]]:
         """What `observe` gives, and its place: read, insertion and number are one act."""
-        names, link = self.feature_set, self._link
+        self._call, names, link = next(self._calls), self.feature_set, self._link
         time, identity, known = event[names.event_time], event[names.id], event.get(names.known_time)
         known = time if known is None else known
         vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
@@ -94,13 +100,51 @@ class RedisState:
             version = layout.version(event, time, identity, known, 0, NEVER_US)
             looks += (version, time - layout.reach_us + 1, time - layout.delay_us, int(layout.labelled))
         record = Record(0, time, known, entities, kept=self._earlier.pack(event) if self._earlier else None)
-        said = (time, names.memory_us, encode(identity), encode(record), link.prefix)
+        said = (time, names.memory_us, encode(identity), encode(record), link.prefix, _taken(self.replica), self._call)
         looks += self._looks_back(entities, time)
-        answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
+        self.settle()
+        try:
+            answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
+        except StateUnavailable:
+            self._doubtful = self._call  # it may have been taken in all the same
+            raise
         self.clock, *place, found = decode(answer)
         if found is None:  # from before all memory
             return Place(*place), OnlineState(names, self._tables).observe(event)
         return Place(*place), self._answered(vector, event, Asker(time, identity, {}), entities, found)
+
+    def take_back(self) -> None:
+        """Be as before the last event was placed, if that was new: it is not recorded. Its number is not reused.
+
+        Where Redis is away it is made up for before the next event, by `settle`, or by who finds this replica dead.
+        """
+        self._doubtful = self._call
+        with contextlib.suppress(StateUnavailable):
+            self.settle()
+
+    def settle(self) -> None:
+        """Take back what could not be taken back when it had to be."""
+        if call := self._doubtful:
+            self.take_back_of(self.replica, call)
+            self._doubtful = 0
+
+    def taken_last(self, replica: str) -> tuple[Any, int] | None:
+        """The event that a replica took in last, and in which call; None where nothing is to be taken back of it."""
+        read = partial(self._link.redis.hget, self._link.key("meta"), _taken(replica))
+        said: Any = self._link.ask(read)
+        if said is None:
+            return None
+        call, _, identity = said.split(b" ", 2)
+        return decode(identity), int(call)
+
+    def take_back_of(self, replica: str, call: int) -> bool:
+        """Take out of the state what a replica took in, in that call, unless somebody has asked it again since."""
+        said = (self._link.prefix, _taken(replica), call)
+        return self._link.run(scripts.TAKE_BACK, (), *said) == 1
+
+    def forget_replica(self, replica: str) -> None:
+        """Forget what a replica took in last: it is recorded."""
+        self._link.ask(partial(self._link.redis.hdel, self._link.key("meta"), _taken(replica)))
 
     def label(self, identity: Any, positive: bool, known_time_us: int) -> bool:
         """Take in a label; False when the event is unknown here, or longer ago than what is remembered."""
@@ -266,6 +310,11 @@ def _record(filled: OnlineState, identity: Any) -> Record:
 
 def _named(entities: Iterable[Hashable]) -> Keys:
     return tuple(None if one is None else _key(number, one) for number, one in enumerate(entities))
+
+
+def _taken(replica: str) -> str:
+    """The field that says what a replica took in last."""
+    return f"taken:{replica}"
 
 
 def _key(number: int, entity: Hashable) -> str:

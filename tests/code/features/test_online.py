@@ -100,6 +100,51 @@ def corrected_in_halves(state: Any, seed: int) -> tuple[dict[int, dict[str, floa
     return answers(state, asking(rows, expected)), expected
 
 
+def interrupted(state: Any, events: pa.Table, said: pa.Table, seed: int) -> list[list[float]]:
+    """What a state answers to events and labels where others, some a year ahead, come in between and are taken back."""
+    random, rows, told, found = np.random.default_rng(seed), oracle.plain(events), oracle.plain(said), []
+    for number, at in enumerate(random.permutation(len(rows)), start=1):
+        for refused in random.choice(len(rows), 2):
+            time = rows[refused]["time"] + int(random.choice([0, oracle.DAY, 400 * oracle.DAY]))
+            state.observe({**rows[refused], "id": 10_000 + number, "time": time, "known_time": time})
+            state.take_back()
+        found.append(state.observe(rows[at]))
+        state.observe(rows[at])
+        state.take_back()  # what was there before stays
+        tell(state, [one for one in told if one["id"] == rows[at]["id"]])
+    return found
+
+
+def uninterrupted(features: FeatureSet, events: pa.Table, said: pa.Table, seed: int) -> tuple[Any, list[list[float]]]:
+    """The same where nothing comes in between."""
+    state, rows, told, found = OnlineState(features), oracle.plain(events), oracle.plain(said), []
+    random = np.random.default_rng(seed)
+    for at in random.permutation(len(rows)):
+        found.append(state.observe(rows[at]))
+        tell(state, [one for one in told if one["id"] == rows[at]["id"]])
+    return state, found
+
+
+class TestTakingBack:
+    @pytest.mark.parametrize("seed", range(12))
+    def test_what_is_taken_back_has_never_been_there(self, seed: int) -> None:
+        events, said = random_case(seed)
+        state = OnlineState(ALL)
+        found = interrupted(state, events, said, seed)
+        expected, answered = uninterrupted(ALL, events, said, seed)
+        assert found == answered
+        assert (state.clock, state._histories, state._labels) == (
+            expected.clock, expected._histories, expected._labels,
+        )  # fmt: skip
+        assert len(state) == len(expected) and list(state._arrival) == list(expected._arrival)
+
+    def test_its_number_is_not_given_again(self) -> None:
+        state = OnlineState(SMALL)
+        state.placed(event(1, 0))
+        state.take_back()
+        assert state.placed(event(2, 0))[0] == (2, 2)
+
+
 class TestBruteForce:
     @pytest.mark.parametrize("seed", range(40))
     def test_every_event_gets_its_numbers_whatever_the_order_of_events_and_labels(self, seed: int) -> None:

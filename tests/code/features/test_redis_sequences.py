@@ -8,7 +8,7 @@ import pytest
 
 from tests.code.features import oracle
 from tests.code.features.redis_server import Server, needs_redis
-from tests.code.features.test_online import answers, asking, event, random_case, tell
+from tests.code.features.test_online import answers, asking, event, interrupted, random_case, tell, uninterrupted
 from tests.code.features.test_redis_state import Turns, replica
 from tests.code.features.test_sequences import SETS, SMALL
 from workbench.errors import InputError
@@ -49,6 +49,14 @@ def test_in_a_long_stream_all_answers_are_those_of_the_state_in_process(server: 
             known = said["id"], said["label"] == 1, said["known_time"]
             assert shared.label(*known) == alone.label(*known)
     assert answers(shared, rows[-40:]) == answers(alone, rows[-40:])
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ["alone", "shared"])
+def test_what_is_taken_back_is_not_shown(server: Server, seed: int, kind: str) -> None:
+    features, (events, said) = SETS[0], random_case(seed, 30)
+    state = OnlineState(features) if kind == "alone" else replica(server, next(NAMES), features)
+    assert interrupted(state, events, said, seed) == uninterrupted(features, events, said, seed)[1]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -21,15 +21,21 @@ from tests.code.features.test_online import (
     corrected_in_halves,
     delivered,
     event,
+    interrupted,
     random_case,
     take_in,
     tell,
+    uninterrupted,
 )
+from workbench.errors import StateUnavailable
 from workbench.features import redis_link
 from workbench.features.definitions import DAY_US, FeatureSet
 from workbench.features.online import OnlineState
 from workbench.features.redis_state import RedisState
 
+BUSY = """local function now() local t = redis.call('TIME'); return t[1] + t[2] / 1e6 end
+local until_s = now() + 1.6
+while now() < until_s do end"""
 pytestmark = [needs_redis, pytest.mark.usefixtures("password")]
 NAMES = map("state{}".format, count())
 
@@ -175,6 +181,49 @@ class TestConcurrency:
         assert not [thread for thread in threading.enumerate() if thread.name == "filling" and thread.is_alive()]
 
 
+class TestTakingBack:
+    @pytest.mark.parametrize("seed", range(6))
+    def test_what_is_taken_back_has_never_been_there(self, server: Server, seed: int) -> None:
+        events, said = random_case(seed, 30)
+        state = replica(server, next(NAMES), ALL)
+        found = interrupted(state, events, said, seed)
+        expected, answered = uninterrupted(ALL, events, said, seed)
+        assert found == answered
+        assert (len(state), state.clock) == (len(expected), expected.clock)
+
+    def test_of_the_clock_what_others_have_made_of_it_stays(self, server: Server) -> None:
+        name = next(NAMES)
+        one, other = replica(server, name, SMALL), replica(server, name, SMALL, never)
+        other.observe(event(1, 0))
+        one.observe(event(2, 5))
+        other.observe(event(3, 3))
+        one.take_back()
+        assert (len(one), one.clock) == (2, 3 * DAY_US)
+        assert other.observe(event(4, 3.5))[SMALL.names.index("now_count_1d")] == 2
+
+    def test_an_event_that_another_replica_is_asked_again_is_no_longer_the_first_ones(self, server: Server) -> None:
+        name = next(NAMES)
+        one, other = replica(server, name, SMALL), replica(server, name, SMALL, never)
+        one.observe(event(1, 0))
+        other.observe(event(1, 0))
+        one.take_back()
+        assert one.observe(event(2, 0.5))[SMALL.names.index("now_count_1d")] == 2
+
+    def test_what_redis_took_in_without_an_answer_is_taken_back_before_the_next_event(self, server: Server) -> None:
+        state = replica(server, next(NAMES), SMALL)
+        state.observe(event(1, 0))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(server.client.eval, BUSY, 0)
+            time.sleep(0.2)
+            with pytest.raises(StateUnavailable, match="does not answer"):
+                state.observe(event(2, 0.25))
+        deadline = time.monotonic() + 10
+        while server.client.hlen(state._link.key("events")) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.client.hlen(state._link.key("events")) == 2, "it was taken in all the same"
+        assert state.observe(event(3, 0.5))[SMALL.names.index("now_count_1d")] == 2
+
+
 class TestMemory:
     def test_what_is_beyond_twice_the_horizon_is_forgotten_and_costs_nothing(self, server: Server) -> None:
         name = next(NAMES)
@@ -185,8 +234,9 @@ class TestMemory:
         assert len(state) == days + 1
         assert (state.time_of(40 - days - 2), state.time_of(39)) == (None, 39 * DAY_US)
         client, prefix = state._link.redis, state._link.prefix
-        assert client.hlen(prefix + b"events") == days + 1
-        assert len(list(client.scan_iter(prefix + b"0:*"))) == 2 * (days + 1)
+        kept = days + 2  # what an event expires goes with the next one: it might be taken back
+        assert client.hlen(prefix + b"events") == kept
+        assert len(list(client.scan_iter(prefix + b"0:*"))) == 2 * kept
 
     def test_a_moved_event_is_forgotten_with_its_last_place(self, server: Server) -> None:
         state = replica(server, next(NAMES), SMALL)
@@ -195,6 +245,7 @@ class TestMemory:
         state.observe(event(2, 12, customer=3))
         assert state._link.redis.exists(state._link.key("0:2"))
         state.observe(event(3, 14, customer=3))
+        state.observe(event(4, 14, customer=3))
         assert not state._link.redis.exists(state._link.key("0:2"))
 
     def test_an_event_from_before_all_memory_sees_itself_alone_and_leaves_no_trace(self, server: Server) -> None:
