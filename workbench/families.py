@@ -16,6 +16,7 @@ class FamilyConfig:
     alone: ClassVar[bool] = False  # one worker holds all rows: the library does not spread a fit
     encoded: ClassVar[bool] = False  # its inputs pass through `models/encoding.py`
     supervised: ClassVar[bool] = True  # it learns from the label; the others are in `unsupervised.py`
+    framework: ClassVar[str | None] = None  # torch | tensorflow: no process may load both
     sequences: ClassVar[bool] = False  # it also sees what earlier events of the entity were like
 
     @property
@@ -119,6 +120,7 @@ class NetworkConfig(SupervisedConfig):
     """Hyperparameters of a multilayer perceptron."""
 
     encoded: ClassVar[bool] = True
+    framework: ClassVar[str | None] = "tensorflow"
 
     epochs: int = 14  # upper bound; the best on validation is used
     hidden: list[int] = field(default_factory=lambda: [64, 32])  # units of each hidden layer

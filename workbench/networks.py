@@ -12,6 +12,8 @@ PRECISIONS = ("float32", "bf16")
 class TorchConfig(NetworkConfig):
     """How PyTorch trains a network."""
 
+    framework: ClassVar[str | None] = "torch"
+
     precision: str = "float32"  # float32 | bf16: what the forward pass computes in; bf16 pays on GPUs only
     accumulate: int = 1  # parts that a worker's batch is worked off in, where it does not fit into memory whole
     compile: bool = False  # the step is compiled once by torch.compile (half a minute): pays where epochs are minutes

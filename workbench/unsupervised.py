@@ -24,6 +24,8 @@ class UnsupervisedConfig(FamilyConfig):
 class AutoencoderConfig(UnsupervisedConfig):
     """Hyperparameters of an autoencoder in PyTorch: a row that it cannot draw again from a short code stands out."""
 
+    framework: ClassVar[str | None] = "torch"
+
     epochs: int = 10  # upper bound; the best on validation is used
     hidden: list[int] = field(default_factory=lambda: [64])  # units of each hidden layer before the code
     code: int = 4  # numbers that a row is squeezed into

@@ -58,7 +58,8 @@ def _fit_inputs(cfg: Config) -> dict[str, Any]:
         folds += [judged.folds, judged.fold]
     if judged.train_share != 1:
         folds += [judged.train_share]
-    return {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
+    found = {"families": families, "seeds": cfg.train.seeds, "folds": folds, "workers": cfg.scaling.workers}
+    return found | ({"device": "gpu"} if cfg.scaling.gpus_per_worker else {})
 
 
 def run(cfg: Config) -> Artifact:

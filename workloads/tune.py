@@ -29,13 +29,14 @@ from workbench.training import checks
 from workbench.training.fits import SCORED, Fit, Fitted
 from workbench.training.gather import gather
 from workbench.training.run import Trained, chosen
-from workbench.tuning import alone, auto, report, sweep, trial
+from workbench.tuning import alone, auto, report, room, sweep, trial
 from workbench.tuning.records import Record, Records, best, best_of_each, finished
 from workbench.tuning.space import Space, applied
 from workbench.validation import check_learning
 from workloads import door, evaluate, featurize, register, train
 
-VERSION = 1
+VERSION = 2
+BUDGETS = ("trials", "time_budget_s", "plateau_trials", "plateau_gain")
 
 
 def key(cfg: Config) -> str:
@@ -47,10 +48,21 @@ def key(cfg: Config) -> str:
 def inputs(cfg: Config) -> dict[str, Any]:
     """What a sweep depends on besides the features; what it runs on only decides how far it comes in its time."""
     searched = dataclasses.asdict(cfg.tune)
-    for one in ("concurrent", "cpus_per_trial", "challenge"):
+    for one in ("concurrent", "cpus_per_trial"):
         del searched[one]
-    return {"tune": searched, **{name: value for name, value in train.inputs(cfg).items() if name != "workers"},
-            "families": dataclasses.asdict(cfg.train)}  # fmt: skip
+    others = {name: value for name, value in train.inputs(cfg).items() if name not in ("workers", "device")}
+    return {"tune": searched, **others, "families": dataclasses.asdict(cfg.train)}
+
+
+def trials_key(cfg: Config) -> str:
+    """The name of the folder of trials: without how long to search, so that a longer sweep goes on from these.
+
+    How many trials a population has is what it is.
+    """
+    found, members = inputs(cfg), ("trials",) if cfg.tune.scheduler == "pbt" else ()
+    for one in {*BUDGETS} - {*members}:
+        del found["tune"][one]
+    return digest("trials", VERSION, featurize.key(cfg), found)
 
 
 def run(cfg: Config) -> Artifact:
@@ -62,8 +74,9 @@ def run(cfg: Config) -> Artifact:
     store, name = Store(cfg.storage.root), key(cfg)
     swept = store.find("sweeps", name)
     if swept is None:
-        features = featurize.run(cfg)
         cluster.up(cfg)
+        room.check(cfg.tune)
+        features = featurize.run(cfg)
         swept = _swept(cfg, space, features, name, began)
     return _challenger(cfg, swept) if cfg.tune.challenge else swept
 
@@ -73,7 +86,7 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     rows = gather(features, list(FeatureSet.of(cfg.features, cfg.data).names), cfg.data.id, chosen(folds.select))
     checks.check(rows, cfg.train)
     space = auto.fitting(cfg, space, min(one.rows for fold, one in rows.items() if not fold.endswith(SCORED)))
-    records = Records.of(features.store, name)
+    records = Records.of(features.store, trials_key(cfg))
     shared = trial.Shared(cfg, features.key, folds.select, rows, records, time.time())
     about = {"experiment": cfg.name, "families": list(space.families)}
     with tracking.open_run(cfg.tracker, name, "tune", about) as tracked:
@@ -145,12 +158,17 @@ def tuned(cfg: Config, swept: Artifact, families: list[str] | None = None) -> Co
         if hasattr(hyper, "rounds"):  # an upper bound, of which the trial chose
             hyper.rounds = one.steps
     cfg.train.families = families or list(found)
-    cfg.scaling = dataclasses.replace(cfg.scaling, workers=1)  # what a trial had: other sums, other trees
+    had = alone.scaling(cfg.tune)  # of more workers: other sums, other trees
+    kept = {name: getattr(cfg.scaling, name) for name in ("name", "max_failures", "ray_cpus")}
+    cfg.scaling = dataclasses.replace(had, **kept)
     return cfg
 
 
 def _challenger(cfg: Config, swept: Artifact) -> Artifact:
-    """The version made of the winners, registered beside the champion; its run is made of the sweep's own fits."""
+    """The version made of the winners, registered beside the champion; its run is made of the sweep's own fits.
+
+    Where a trial is a group of workers, `train` fits the winners as it always does: a process alone gives other sums.
+    """
     found, features = winners(swept), featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
@@ -158,9 +176,9 @@ def _challenger(cfg: Config, swept: Artifact) -> Artifact:
     labels = [
         featurize.table(features, [cfg.data.id, "label"], _labelled(one))["label"].to_numpy() for one in folds.select
     ]
-    members = auto.members(selected, labels, list(found))
+    members = auto.members(selected, labels, list(found), cfg.train.ensemble)
     cfg = tuned(cfg, swept, members)
-    if Store(cfg.storage.root).find("runs", train.key(cfg)) is None:
+    if cfg.tune.workers_per_trial == 1 and Store(cfg.storage.root).find("runs", train.key(cfg)) is None:
         say(f"  fit {', '.join(members)} on the training rows")
         names = list(FeatureSet.of(cfg.features, cfg.data).names)
         rows = gather(features, names, cfg.data.id, {one.name: one.train for one in folds.test})
@@ -185,7 +203,7 @@ def _selections(
     cfg: Config, swept: Artifact, found: dict[str, Record], folds: protocol.Protocol
 ) -> dict[str, dict[tuple[str, int], Fitted]]:
     """The scored fits of each winner, by fold and seed."""
-    records = Records.of(swept.store, swept.key)
+    records = Records.of(swept.store, trials_key(cfg))
     selected = {}
     for family, one in found.items():
         plan = trial.plan(cfg, one.values, folds.select)
@@ -202,8 +220,10 @@ def _fit_on(cfg: Config, family: str, winner: Record, rows: Any, folds: protocol
     hyper = getattr(cfg.train, family)
     seeds = cfg.train.seeds if hyper.by_chance else cfg.train.seeds[:1]
     fits = [Fit(fold.name, seed, selects=False) for fold in folds.test for seed in seeds]
-    work = ray.remote(max_calls=1, num_cpus=cfg.tune.cpus_per_trial)(auto.fit_on)
-    return work.remote(family, hyper, fits, rows, winner.steps)
+    having = alone.scaling(cfg.tune)
+    cpus, gpus = having.cpus_per_worker, having.gpus_per_worker
+    work = ray.remote(max_calls=1, num_cpus=cpus, num_gpus=gpus)(auto.fit_on)
+    return work.remote(family, hyper, fits, rows, winner.steps, having)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,24 @@ def test_a_command_in_a_readme_is_one_that_runs(readme: str, module: str, words:
         assert door.composed(own).name
 
 
+def groups() -> dict[str, set[str]]:
+    """The choices of each group as the table of the configuration says them."""
+    table = (ROOT / "conf" / "README.md").read_text().partition("| group | choices |")[2].partition("\n\n")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    return {
+        re.findall(r"`(\w+)`", one)[0]: set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", told)))
+        for _, one, told, *_ in rows
+    }
+
+
+def test_the_table_of_groups_names_every_choice_there_is() -> None:
+    there = {
+        path.name: {one.stem for one in path.glob("*.yaml")} for path in (ROOT / "conf").iterdir() if path.is_dir()
+    }
+    assert groups() == there
+    assert len(there) >= 7
+
+
 def test_every_verb_in_a_readme_is_in_the_makefile() -> None:
     said = {verb for path in READMES for verb in re.findall(r"\bmake ([a-z-]+)\b(?=[\s`#]|$)", path.read_text())}
     there = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

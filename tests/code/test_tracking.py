@@ -141,16 +141,19 @@ class Listening:
         self.logged: list[dict[str, Any]] = []
         self.summary: dict[str, Any] = {}
 
-    def log(self, metrics: dict[str, Any]) -> None:
-        self.logged.append(metrics)
+    def log(self, metrics: dict[str, Any], step: int) -> None:
+        self.logged.append({**metrics, "row": step})
 
 
 @pytest.mark.parametrize("value", ["customer 17", [1.0, 2.0], {"a": 1.0}, None])
 def test_a_metric_that_is_no_number_never_leaves(value: Any) -> None:
     listening = Listening()
-    with pytest.raises((TypeError, ValueError)):
-        tracking.WandbRun(listening).log(1, {"loss": value})
+    run = tracking.WandbRun(listening)
+    with pytest.raises((TypeError, ValueError), match=r"float\(\)|convert"):
+        run.log(1, {"loss": value})
     assert listening.logged == []
+    run.log(2, {"loss": 0.5})
+    assert listening.logged == [{"step": 2, "loss": 0.5, "row": 0}]
 
 
 def test_nested_figures_become_one_level() -> None:

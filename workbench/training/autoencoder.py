@@ -32,7 +32,7 @@ class Errors(nn.Module):
 def train(config: dict[str, Any]) -> dict[str, bytes] | None:
     """The worker's entry; `config` holds the fits and hyperparameters."""
     hyper: AutoencoderConfig = config["hyper"]
-    torch.set_num_threads(1)
+    torch.set_num_threads(config["threads"])
     with torch_loop.torch_group(config["gpu"]):
         return work_off(loop, model_file.to_onnx, config["fits"], hyper.epochs, config)
 

@@ -1,5 +1,8 @@
 """What a failed training means to the person who waits for it."""
 
+from ray.exceptions import RayError, RayTaskError
+from ray.train import TrainingFailedError
+
 from workbench import cluster
 from workbench.config import ScalingConfig
 from workbench.errors import EnvironmentFault, WorkbenchError
@@ -11,11 +14,11 @@ RESUME = "Run the command again: it goes on from the last checkpoint."
 
 def told(family: str, error: BaseException, scaling: ScalingConfig) -> WorkbenchError:
     """The error of ours that says what happened, and what helps."""
-    causes = [*(getattr(error, "worker_failures", None) or {}).values(), error]
+    causes = _causes(error)
     for one in causes:
         if ours := cluster.ours(one):
             return ours
-    texts = [f"{type(one).__name__} {one}" for one in causes]
+    texts = _texts(causes)
     line = _line(str(causes[0]))
     workers = f"scaling.workers={scaling.workers}"
     if any(mark in text for text in texts for mark in OUT_OF_MEMORY):
@@ -30,6 +33,25 @@ def told(family: str, error: BaseException, scaling: ScalingConfig) -> Workbench
             f" {RESUME}"
         )
     return EnvironmentFault(f"Training {family} failed: {line}. {RESUME}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    return [*(getattr(error, "worker_failures", None) or {}).values(), error]
+
+
+def _texts(causes: list[BaseException]) -> list[str]:
+    return [f"{type(one).__name__} {one}" for one in causes]
+
+
+def passing(error: BaseException) -> bool:
+    """Whether it may go better the next time: a lost object or process, a file that could not be read or written.
+
+    What we or a model's library refuse is refused again.
+    """
+    if isinstance(lost := error.__cause__, TrainingFailedError):
+        return any(mark in text for text in _texts(_causes(lost)) for mark in KILLED)
+    cause = getattr(error, "cause", None) if isinstance(error, RayTaskError) else error
+    return isinstance(cause, RayError | OSError | MemoryError) and cluster.ours(error) is None
 
 
 def _line(text: str) -> str:

@@ -27,7 +27,9 @@ def loop(
         max_samples=min(hyper.samples, len(x_NF)),
         max_features=hyper.max_features,
         random_state=fit.seed,
+        n_jobs=config["threads"],
     ).fit(x_NF)
+    forest.set_params(n_jobs=None)  # where it is scored has threads of its own
     fitted = Fitted(steps=[steps], model=model_file.to_bytes(forest))
     if scored is not None:
         fitted.judge(scored, model_file.log_odds(forest, scored.x_NF))

@@ -25,13 +25,13 @@ from workbench.training.workers import work_off
 
 def train(loop: Loop, to_onnx: Convert, config: dict[str, Any]) -> dict[str, bytes] | None:
     """What a worker gives: all fits of `loop`; `config` holds them, hyperparameters and the folds' encodings."""
-    config["strategy"] = group()
+    config["strategy"] = group(config["threads"])
     return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config)
 
 
-def group() -> Any:
+def group(threads: int = 1) -> Any:
     """The strategy of all workers together; TensorFlow reads who they are from the environment."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     task = {"type": "worker", "index": rank()}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers()}, "task": task})
     return tf.distribute.MultiWorkerMirroredStrategy()

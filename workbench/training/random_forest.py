@@ -27,7 +27,9 @@ def loop(
         max_features=hyper.max_features,
         class_weight={0: 1.0, 1: hyper.positive_weight},
         random_state=fit.seed,
+        n_jobs=config["threads"],
     ).fit(shard.x_NF, shard.y_N)
+    forest.set_params(n_jobs=None)  # threads that score add up the trees in the order in which they end
     fitted = Fitted(steps=[steps], model=model_file.to_bytes(forest))
     if scored is not None:
         fitted.judge(scored, model_file.log_odds(forest, scored.x_NF))

@@ -21,11 +21,11 @@ from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest, sha256
-from workbench.errors import Diverged, EnvironmentFault
+from workbench.errors import Diverged, InputError, raise_all
 from workbench.models import inputs
 from workbench.models.composition import NAME, Anomaly
 from workbench.progress import say
-from workbench.training import checks, failures, segments
+from workbench.training import checks, failures, room, segments
 from workbench.training.checkpoints import Shelf
 from workbench.training.encode import encoded, encoding_of, vocabularies_of
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, best_step
@@ -78,7 +78,7 @@ def train_each(
     Raises `EnvironmentFault` for workers without room and for a training that fails, `InputError` for a fold of one
     class.
     """
-    _check_room(scaling)
+    _check_room(scaling, cfg)
     trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
     rows = gather(features, names, order_by, chosen(folds))
     checks.check(rows, cfg)
@@ -132,13 +132,19 @@ def _scores(
     return found
 
 
-def _check_room(scaling: ScalingConfig) -> None:
-    for kind, (there, needed) in _resources(scaling).items():
-        if needed > there:
-            raise EnvironmentFault(
-                f"{_said(scaling)} need {needed:g} {kind}s, and the cluster has {there:g}."
-                " Use fewer workers, another scaling, or a larger cluster."
-            )
+def _check_room(scaling: ScalingConfig, cfg: TrainConfig) -> None:
+    """Raise `EnvironmentFault` where the group of a family, or of a feature's, would wait for room without end."""
+    for one in {repr(found): found for found in (_of(getattr(cfg, name), scaling) for name in _needed(cfg))}.values():
+        room.check(_said(one), _least(one), {"CPU": one.cpus_per_worker, "GPU": one.gpus_per_worker})
+
+
+def _needed(cfg: TrainConfig) -> list[str]:
+    return [*cfg.families, *anomaly_features(cfg)]
+
+
+def _of(hyper: Any, scaling: ScalingConfig) -> ScalingConfig:
+    """What a family is trained on: one worker where its library does not spread a fit."""
+    return dataclasses.replace(scaling, workers=1, min_workers=None) if hyper.alone else scaling
 
 
 def _said(scaling: ScalingConfig) -> str:
@@ -186,13 +192,14 @@ def train(
     """
     cluster.configure_data()
     hyper = getattr(cfg, family)
-    scaling = dataclasses.replace(scaling, workers=1, min_workers=None) if hyper.alone else scaling
+    scaling = _of(hyper, scaling)
     seeds = cfg.seeds if hyper.by_chance else cfg.seeds[:1]
     fits = [Fit(fold.name, seed, fold.score is not None) for fold in folds for seed in seeds]
     fits.sort(key=lambda fit: not fit.selects)
     share = hyper.negative_share if hyper.supervised else 1
     taken = {fold.name: thinned(rows[fold.name], share) for fold in folds}
     scored = {fold.name + SCORED: rows[fold.name + SCORED] for fold in folds if fold.score is not None}
+    _check_rows(family, taken, scaling)
     anomalies = (scores or {})[hyper.anomaly_feature] if hyper.supervised and hyper.anomaly_feature else {}
     config = config_of(hyper, fits, taken, scaling, anomalies)
     config["shelf"] = shelf = Shelf(store, f"{family}-{run_name}", _plan(config, taken | scored, scaling))
@@ -201,6 +208,20 @@ def train(
     if stopped := packed.get(DIVERGED):
         raise Diverged(f"Training {family} was stopped. {stopped.decode()}")
     return _trained(family, fits, packed, shelf)
+
+
+def _check_rows(family: str, rows: Mapping[str, Gathered], scaling: ScalingConfig) -> None:
+    """Raise `InputError` where a worker would have no row to train on."""
+    few = {name: one.rows for name, one in rows.items() if one.rows < scaling.workers}
+    raise_all(
+        InputError,
+        f"There are fewer rows than workers for {family}:",
+        [
+            f"{name} holds {count} rows to train on for scaling.workers={scaling.workers}. Use at most {count} workers,"
+            " or widen data.split."
+            for name, count in few.items()
+        ],
+    )
 
 
 def _trained(family: str, fits: Sequence[Fit], packed: Mapping[str, bytes], shelf: Shelf) -> Trained:
@@ -215,7 +236,8 @@ def _plan(config: Mapping[str, Any], rows: Mapping[str, Gathered], scaling: Scal
     """The digest of what the fits of a family depend on."""
     counts = {name: (one.rows, one.classes) for name, one in rows.items()}
     anomalies = {fold: sha256(one.onnx) for fold, one in config["anomalies"].items()}
-    return digest(VERSION, config["fits"], config["hyper"], counts, anomalies, scaling.workers)
+    device = ["gpu"] if config["gpu"] else []  # it sums in another order
+    return digest(VERSION, config["fits"], config["hyper"], counts, anomalies, scaling.workers, *device)
 
 
 def entry(family: str) -> Callable[[dict[str, Any]], Any]:

@@ -45,7 +45,7 @@ class Lookup(nn.Module):
 
 def train(loop: Loop, to_onnx: Convert, config: dict[str, Any]) -> dict[str, bytes] | None:
     """What a worker gives: all fits of `loop`; `config` holds them, hyperparameters and the folds' encodings."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(config["threads"])
     with torch_group(config["gpu"]):
         return work_off(loop, to_onnx, config["fits"], config["hyper"].epochs, config)
 

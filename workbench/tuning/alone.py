@@ -18,16 +18,22 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from workbench.config import ScalingConfig
 from workbench.models import inputs
-from workbench.models.composition import Convert
+from workbench.models.composition import Convert, Member
 from workbench.training import rendezvous, workers
 from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, average_precision
 from workbench.training.gather import Gathered
 from workbench.training.sampling import thinned
 from workbench.tuning import population
+from workbench.tuning.config import TuneConfig
 from workbench.tuning.lockstep import Lockstep, Side
 
 ALONE = ScalingConfig(name="trial", workers=1, cpus_per_worker=1.0)
+
+
+def scaling(told: TuneConfig) -> ScalingConfig:
+    """What a trial has: its own process with its CPUs and GPUs, or as many workers, each with so much."""
+    return ScalingConfig("trial", told.workers_per_trial, None, 2, told.cpus_per_trial, told.gpus_per_trial)
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,16 @@ def fit(
     judge: Judge,
     steps: int | None = None,
     start: population.Start | None = None,
+    having: ScalingConfig = ALONE,
 ) -> dict[str, Fitted]:
     """The fits by name. Those that select go on while `judge` says so, and hold the model of their best common step.
 
-    Fits that do not select run for `steps`.
+    Fits that do not select run for `steps`. All give what a worker group gives: members, and log-odds of the rows as
+    they are.
     """
     rendezvous.tell_alone()
     folds = {one.fold: thinned(rows[one.fold], hyper.negative_share if hyper.supervised else 1) for one in fits}
-    config = training.config_of(hyper, list(fits), folds, ALONE)
+    config = training.config_of(hyper, list(fits), folds, having)
     config["work_off"] = functools.partial(work_off, judge=judge, chosen=steps, start=start or population.Start())
     scored = {name: one for name, one in rows.items() if name.endswith(SCORED) and name.removesuffix(SCORED) in folds}
     asked = {name: Held(one.parts) for name, one in (folds | scored).items()}
@@ -131,8 +139,8 @@ def work_off(
     for one in fits:
         if not one.selects:
             shard = workers.rows_of(one.fold, config["names"])
-            fitted = done[one.name] = loop(shard, None, chosen or steps, one, config, None, lambda *_: None)
-            workers.finish(fitted, one, config, to_onnx)
+            done[one.name] = loop(shard, None, chosen or steps, one, config, None, lambda *_: None)
+        workers.finish(done[one.name], one, config, to_onnx)
     return done
 
 
@@ -171,13 +179,14 @@ def _model(side: Side) -> bytes:
 
 
 def scored_again(family: str, hyper: Any, fitted: Fitted, scored: Gathered) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [N] and log-odds [N] of scored rows by the file of a fit, read anew by its framework."""
+    """Labels [N] and log-odds [N] of scored rows by the file of a fit, read anew by its framework and corrected."""
     table = pa.concat_tables(list(Held(scored.parts).iter_batches()))
     table = table.select([*inputs.names_of(hyper, scored.names), "label"])
     *columns, label_N = (column.to_numpy().astype(np.float32) for column in table.columns)
     x_NF = np.ascontiguousarray(np.stack(columns, axis=1))
-    logits = importlib.import_module(f"workbench.models.{family}").logits
-    return label_N, np.asarray(logits(fitted.model, x_NF), np.float32)
+    member = Member.from_bytes(fitted.model)
+    own_N = np.asarray(importlib.import_module(f"workbench.models.{family}").logits(member.model, x_NF), np.float32)
+    return label_N, member.correction.applied(own_N).astype(np.float32)
 
 
 def rescored(family: str, hyper: Any, fits: Mapping[str, Fitted], rows: Mapping[str, Gathered]) -> float:

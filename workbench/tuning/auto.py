@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.config import Config
+from workbench.config import Config, ScalingConfig
+from workbench.decisions import EnsembleConfig
 from workbench.progress import say
 from workbench.training import ensemble
 from workbench.training.fits import Fit, Fitted
@@ -34,7 +35,10 @@ def fitting(cfg: Config, space: Space, rows: int) -> Space:
 
 
 def members(
-    selected: Mapping[str, Mapping[tuple[str, int], Fitted]], labels: Sequence[np.ndarray], families: Sequence[str]
+    selected: Mapping[str, Mapping[tuple[str, int], Fitted]],
+    labels: Sequence[np.ndarray],
+    families: Sequence[str],
+    cfg: EnsembleConfig,
 ) -> list[str]:
     """The families that pay in a stack on the selecting folds, in the order of `families`."""
     names = list(dict.fromkeys(fold for fold, _ in selected[families[0]]))
@@ -45,7 +49,7 @@ def members(
             for one in families
         ]
         folds.append((label_N, np.stack(logits, axis=1)))
-    weights = ensemble.weights(folds)
+    weights = ensemble.weights(folds, cfg)
     return [family for family, weight in zip(families, weights, strict=True) if weight > 0]
 
 
@@ -61,8 +65,8 @@ def upto(fitted: Fitted, step: int) -> Fitted:
 
 
 def fit_on(
-    family: str, hyper: Any, fits: list[Fit], rows: Mapping[str, Gathered], steps: int
+    family: str, hyper: Any, fits: list[Fit], rows: Mapping[str, Gathered], steps: int, having: ScalingConfig
 ) -> dict[tuple[str, int], Fitted]:
     """Fits without a choice, for so many steps, in the process at hand."""
-    found = alone.fit(family, hyper, fits, rows, lambda _: True, steps)
+    found = alone.fit(family, hyper, fits, rows, lambda _: True, steps, having=having)
     return {(one.fold, one.seed): found[one.name] for one in fits}

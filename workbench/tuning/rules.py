@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from workbench.decisions import GRID_MEMBERS
 from workbench.tuning.config import DIRECTIONS, TuneConfig
 from workbench.tuning.space import CHANGING, WORDS, Parameter, ordered
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.config import Config
 
 AT = "tune.space."
+ANOMALY = "anomaly_feature"
 FEWEST = 4  # trials of a population: its worst quarter goes on from its best quarter
 
 
@@ -23,11 +25,16 @@ def broken(cfg: "Config") -> Iterator[str]:
     from workbench.config import FAMILIES
 
     families = cfg.tune.families
+    if cfg.tune.challenge and cfg.train.ensemble.method == "grid" and len(families) > GRID_MEMBERS:
+        yield (
+            f"train.ensemble.method=grid tries every mixture, too many of tune.families={families}. Use greedy or"
+            f" stacked, or at most {GRID_MEMBERS} families."
+        )
     if not families or len(set(families)) < len(families) or not set(families) <= set(FAMILIES):
         yield f"tune.families={families} must name some of {', '.join(FAMILIES)}, each once."
     for family in set(families) & set(FAMILIES):
-        if anomaly := getattr(getattr(cfg.train, family), "anomaly_feature", None):
-            yield f"train.{family}.anomaly_feature={anomaly} is not known to trials. Set it to null, or use train."
+        if anomaly := getattr(getattr(cfg.train, family), ANOMALY, None):
+            yield f"train.{family}.{ANOMALY}={anomaly} is not known to trials. Set it to null, or use train."
     found = list(_leaves(cfg.tune.space))
     for key, leaf in found:
         yield from _leaf_faults(cfg, key, leaf)
@@ -36,6 +43,8 @@ def broken(cfg: "Config") -> Iterator[str]:
         yield from _when_faults(key, leaf, right)
     if len(right) == len(found):
         yield from _circle(cfg)
+        if set(families) <= set(FAMILIES):
+            yield from group_faults(cfg)
         if cfg.tune.scheduler == "pbt" and set(families) <= set(FAMILIES):
             yield from population_faults(cfg)
 
@@ -67,6 +76,24 @@ def population_faults(cfg: "Config") -> Iterator[str]:
         yield f"tune.workers_per_trial={tune.workers_per_trial} with tune.scheduler=pbt; a trial fits alone. Use 1."
     if tune.trials < FEWEST:
         yield f"tune.trials={tune.trials} is the population of tune.scheduler=pbt. Use {FEWEST} or more."
+
+
+def group_faults(cfg: "Config") -> Iterator[str]:
+    """What trials cannot be told that are fitted by a group of workers: it reports when it is through."""
+    tune, drawn = cfg.tune, {one.key: one for one in parameters(cfg)}
+    if (workers := tune.workers_per_trial) == 1:
+        return
+    stated = f"tune.workers_per_trial={workers}"
+    if tune.scheduler in ("asha", "median"):
+        yield f"tune.scheduler={tune.scheduler} with {stated}: a group is not stopped half way. Use none, or 1 worker."
+    boosted = [one for one in tune.families if hasattr(getattr(cfg.train, one), "rounds")]
+    if boosted and tune.patience is not None:
+        yield f"tune.patience={tune.patience} with {stated}: a group fits {', '.join(boosted)} to the end. Use null."
+    for family in tune.families:
+        key, hyper = f"train.{family}.batch_size", getattr(cfg.train, family)
+        sizes = drawn[key].some if key in drawn else (getattr(hyper, "batch_size", workers),)
+        if wrong := [str(size) for size in sizes if size % workers]:
+            yield f"{key} may be {', '.join(wrong)}, which {stated} do not divide. Use sizes that they do."
 
 
 def parameters(cfg: "Config") -> list[Parameter]:
@@ -105,6 +132,9 @@ def _leaf_faults(cfg: "Config", key: str, leaf: Any) -> Iterator[str]:
     if key not in known:
         near = difflib.get_close_matches(key, known, 3, 0.6) or ["train.FAMILY.KEY, of conf/README.md"]
         yield f"{AT}{key} is no key of a model. Did you mean {' or '.join(near)}?"
+        return
+    if key.endswith(f".{ANOMALY}"):
+        yield f"{AT}{key} is not known to trials, which fit one family each. Leave it out, or use train."
         return
     faults = list(_value_faults(key, leaf, known[key]) if "values" in leaf else _range_faults(key, leaf, known[key]))
     yield from faults or _limit_faults(cfg, key, leaf)
@@ -163,6 +193,7 @@ def _limit_faults(cfg: "Config", key: str, leaf: dict[str, Any]) -> Iterator[str
     for value in leaf.get("values") or [leaf["low"], leaf["high"]]:
         tried = copy.copy(cfg)
         tried.train = copy.copy(cfg.train)
+        tried.scaling = dataclasses.replace(cfg.scaling, workers=1, min_workers=None)  # trials have their own
         setattr(tried.train, family, dataclasses.replace(getattr(cfg.train, family), **{name: value}))
         for fault in validation.value_faults(tried):
             if fault.startswith(f"{key}="):

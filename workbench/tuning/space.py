@@ -78,6 +78,12 @@ class Parameter:
             return trial.suggest_int(self.key, int(self.low or 0), int(self.high or 0), step=step, log=self.log)
         return trial.suggest_float(self.key, self.low or 0.0, self.high or 0.0, step=self.step, log=self.log)
 
+    @property
+    def some(self) -> tuple[Any, ...]:
+        """All of its values, or of a range the ends and the number after the first."""
+        first, step = self.low or 0, self.step or 1
+        return self.values or tuple(dict.fromkeys((first, min(first + step, self.high or 0), self.high)))
+
     def raw(self, value: Any) -> Any:
         """A value as Optuna holds it: of `values`, which may be lists, their text."""
         return json.dumps(value) if self.values else value

@@ -15,7 +15,7 @@ from ray.tune import Callback
 from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workbench.tuning import population, trial
+from workbench.tuning import population, room, trial
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
 from workbench.tuning.search import FIRST, Ends, scheduler, searcher
 from workbench.tuning.space import FAMILY, Space
@@ -41,7 +41,7 @@ def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = N
 
     `began` is when the command did (monotonic): the time budget, less what earlier attempts took, counts from there.
     """
-    records, now = shared.records.all(), time.monotonic()
+    records, now = shared.records.all()[: cfg.tune.trials], time.monotonic()  # a longer sweep may have left more
     before_s = max((one.at_s for one in records), default=0.0)
     began = now if began is None else began
     shared = replace(shared, began=time.time() - (now - began) - before_s)
@@ -52,7 +52,7 @@ def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = N
     left = cfg.tune.trials - len(records)
     if left > 0 and not ends.stop_all():
         _tune(cfg, space, shared, ends, left)
-    found = shared.records.all()
+    found = shared.records.all()[: cfg.tune.trials]
     if best(found) is None:
         reasons = {one.why for one in found if one.status == FAILED} or {ends.why or "nothing was tried"}
         raise EnvironmentFault(
@@ -64,24 +64,23 @@ def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = N
 
 def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: int) -> None:
     told = cfg.tune
+    room.check(told)
     known = shared.records.all()
     work = tune.with_parameters(trial.run, shared=shared)
-    cpus = told.cpus_per_trial if told.workers_per_trial == 1 else 0.1  # its workers have their own
     if told.scheduler == "pbt":
         search, schedule = population.searcher(space, told, space.begin(cfg), trials), population.scheduler(space, told)
     else:
         search, schedule = searcher(space, told, space.begin(cfg), known), scheduler(told)
-    resources = {"cpu": cpus} | ({"gpu": told.gpus_per_trial} if told.gpus_per_trial else {})
     with _quiet():
         tune.Tuner(
-            tune.with_resources(work, resources),
+            tune.with_resources(work, room.resources(told)),
             param_space=dict.fromkeys(space.keys) if told.scheduler == "pbt" else None,
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=schedule,
                 num_samples=trials,
-                max_concurrent_trials=told.concurrent,
-                reuse_actors=not {"torch", "keras"} <= {one.split("_")[0] for one in told.families},
+                max_concurrent_trials=room.at_once(told),
+                reuse_actors=reusable(cfg),
             ),
             run_config=tune.RunConfig(
                 name=os.path.basename(shared.records.folder) + "-tune",  # noqa: PTH119 - a path of the store
@@ -93,6 +92,11 @@ def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: i
                 verbose=0,
             ),
         ).fit()
+
+
+def reusable(cfg: Config) -> bool:
+    """Whether one process may fit trial after trial: PyTorch and TensorFlow in the same one end it, see `native.py`."""
+    return not {"torch", "tensorflow"} <= {getattr(cfg.train, family).framework for family in cfg.tune.families}
 
 
 @contextlib.contextmanager
@@ -127,8 +131,9 @@ class Told(Callback):
         self._say(record)
 
     def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
-        """A trial failed; it has left a record, unless its process died."""
-        self._say(self.shared.records.find(_name(self.shared, trial.config)), trial.config)
+        """A trial failed; it has left a record, unless the fault was the machine's."""
+        why = " ".join(str(trial.get_error() or "its process died").split())[-200:]
+        self._say(self.shared.records.find(_name(self.shared, trial.config)), trial.config, why)
 
     def _stopped(self, values: dict[str, Any], result: dict[str, Any]) -> Record | None:
         if FIRST not in result:
@@ -139,10 +144,10 @@ class Told(Callback):
         self.shared.records.write(record, {})
         return record
 
-    def _say(self, record: Record | None, values: dict[str, Any] | None = None) -> None:
+    def _say(self, record: Record | None, values: dict[str, Any] | None = None, why: str = "") -> None:
         if record is None:
             if values:
-                say(f"  trial of {values[FAMILY]}: its process died; it will be tried again by the same command")
+                say(f"  trial of {values[FAMILY]} is not over: {why}; the same command tries it again")
             return
         self.count += 1
         if record.status == FINISHED and (best([*([self.best] if self.best else []), record]) is record):

@@ -15,6 +15,7 @@ from workbench.digest import digest
 from workbench.errors import EnvironmentFault
 from workbench.evaluation import metrics
 from workbench.models import inputs, scorer
+from workbench.training import failures
 from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, average_precision
 from workbench.training.gather import Gathered
@@ -24,7 +25,8 @@ from workbench.tuning.records import FAILED, FINISHED, Record, Records
 from workbench.tuning.search import FIRST, PROGRESS
 from workbench.tuning.space import FAMILY, Values, applied
 
-VERSION = 1
+VERSION = 2
+AGAIN = "-again"  # what the name of a fold ends with that is fitted to the step that was chosen
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def run(values: Values, shared: Shared) -> None:
     try:
         fits, steps = _fitted(values, shared, origin)
     except Exception as error:
+        if failures.passing(error):
+            raise  # Tune tries it again, and so does the next command
         why = " ".join(str(cluster.ours(error) or error).split())[-400:]
         shared.records.write(Record(name, values, FAILED, at_s=time.time() - shared.began, why=why), {})
         raise EnvironmentFault(f"Trial {name} of {values[FAMILY]} failed: {why}") from error
@@ -126,25 +130,23 @@ def _fitted(values: Values, shared: Shared, origin: population.Start) -> tuple[d
     cfg, family = applied(shared.cfg, values), values[FAMILY]
     fits = plan(cfg, values, shared.folds)
     if cfg.tune.workers_per_trial == 1:
-        judge = _judge(shared, values, origin)
-        found = alone.fit(family, getattr(cfg.train, family), fits, shared.rows, judge, start=origin)
+        judge, hyper, having = _judge(shared, values, origin), getattr(cfg.train, family), alone.scaling(cfg.tune)
+        found = alone.fit(family, hyper, fits, shared.rows, judge, start=origin, having=having)
         return found, _best_step(found)
-    scaling = dataclasses.replace(
-        cfg.scaling, workers=cfg.tune.workers_per_trial, cpus_per_worker=cfg.tune.cpus_per_trial
-    )
-    name = f"trial-{key(shared, values)}"
-    whole = training.train(family, shared.rows, shared.folds, cfg.train, scaling, shared.records.store, name)
-    return {one.name: _at(whole.fits[one.fold, one.seed], whole.steps) for one in fits}, whole.steps
+    return _by_workers(cfg, family, fits, shared, key(shared, values))
 
 
-def _at(fitted: Fitted, step: int) -> Fitted:
-    if fitted.steps[-1] != step:
-        raise EnvironmentFault(
-            f"The best step is {step}, and a group of workers keeps the model of step {fitted.steps[-1]} alone. Lower"
-            " rounds or epochs, or use tune.workers_per_trial=1."
-        )
-    fitted.logits_SN = fitted.logits_SN[-1:]
-    return fitted
+def _by_workers(cfg: Config, family: str, fits: list[Fit], shared: Shared, name: str) -> tuple[dict[str, Fitted], int]:
+    """The same by a group, which keeps the models of the last step: it fits once more, to the step that was chosen."""
+    folds = [*shared.folds, *(Fold(f"{one.name}{AGAIN}", one.train) for one in shared.folds)]
+    rows = {**shared.rows, **{f"{one.name}{AGAIN}": shared.rows[one.name] for one in shared.folds}}
+    having, store = alone.scaling(cfg.tune), shared.records.store
+    whole = training.train(family, rows, folds, cfg.train, having, store, f"trial-{name}")
+    found = {}
+    for one in fits:
+        scored, kept = whole.fits[one.fold, one.seed], whole.fits[f"{one.fold}{AGAIN}", one.seed]
+        found[one.name] = dataclasses.replace(scored, logits_SN=[scored.logits_at(whole.steps)], model=kept.model)
+    return found, whole.steps
 
 
 def _best_step(fits: Mapping[str, Fitted]) -> int:
@@ -176,11 +178,12 @@ def _latency_us(family: str, hyper: Any, fitted: Fitted, shared: Shared) -> floa
     """Median time of scoring one row the way the endpoint does."""
     import importlib
 
-    from workbench.models import graph
+    from workbench.models import composition, graph
 
     names = shared.rows[shared.folds[0].name].names
     width, places = len(names), inputs.places_of(hyper, names)
-    member = importlib.import_module(f"workbench.models.{family}").to_onnx(fitted.model, len(places))
+    convert = importlib.import_module(f"workbench.models.{family}").to_onnx
+    member = composition.Member.from_bytes(fitted.model).to_onnx(convert, len(places))
     member = graph.select_inputs(member, places, width)
     one = scorer.Scorer(graph.merge({family: member}, [1.0], 0.0, width))
     return float(np.median([_timed(lambda: one.one([0.0] * width)) for _ in range(300)]) * 1e6)

@@ -5,8 +5,8 @@ import ray.exceptions
 from ray.train import WorkerGroupError
 
 from workbench.config import ScalingConfig
-from workbench.errors import EnvironmentFault
-from workbench.training.failures import told
+from workbench.errors import Diverged, EnvironmentFault
+from workbench.training.failures import passing, told
 
 TWO = ScalingConfig(name="tests", workers=2)
 RAISED = (
@@ -49,3 +49,32 @@ def test_anything_else_is_told_by_its_last_words() -> None:
     said = str(told("xgboost", failed(ValueError("x " * 500 + "the end.")), TWO))
     assert said.endswith("the end. Run the command again: it goes on from the last checkpoint.")
     assert len(said) < 600
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ray.exceptions.ObjectLostError("ab", None, ""),
+        ray.exceptions.WorkerCrashedError(),
+        OSError("When reading information for key: AWS Error NETWORK_CONNECTION"),
+        MemoryError(),
+    ],
+)
+def test_what_the_machine_did_may_go_better_the_next_time(error: Exception) -> None:
+    assert passing(error)
+
+
+@pytest.mark.parametrize("error", [Diverged("The loss is nan."), ValueError("max_depth"), KeyError("select")])
+def test_what_we_or_a_library_refuse_is_refused_again(error: Exception) -> None:
+    assert not passing(error)
+    assert not passing(ray.exceptions.RayTaskError("encoding_of", "Traceback", error))
+
+
+@pytest.mark.parametrize(
+    ("cause", "may"),
+    [(ray.exceptions.ActorDiedError(), True), (RuntimeError("std::bad_alloc"), False), (ValueError("depth"), False)],
+)
+def test_workers_that_were_killed_may_live_the_next_time(cause: Exception, may: bool) -> None:
+    error = told("xgboost", failed(cause), TWO)
+    error.__cause__ = failed(cause)
+    assert passing(error) == may

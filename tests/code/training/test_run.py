@@ -21,7 +21,7 @@ from workbench.families import LightGBMConfig, NetworkConfig, XGBoostConfig
 from workbench.networks import TorchMLPConfig
 from workbench.training import run as training
 from workbench.training.fits import Fitted, Fold
-from workbench.training.gather import gather
+from workbench.training.gather import Gathered, gather
 from workbench.training.run import Trained
 from workbench.training.segments import attempts, repeated
 
@@ -267,3 +267,19 @@ def test_log_odds_of_a_fold_are_the_mean_of_the_asked_seeds_at_the_chosen_step()
     assert one.logits_N("a", [0, 1]).tolist() == [3, 3]
     assert one.logits_N("a", [0]).tolist() == [2, 2], "the model that is registered, where nothing is bagged"
     assert one.logits_N("b", [0, 1]).tolist() == [9, 9], "a family that chance does not matter to has one seed"
+
+
+def test_fewer_rows_than_workers_are_refused_before_any_worker_starts() -> None:
+    few = {"select": Gathered([], 3, 2), "test": Gathered([], 9, 2)}
+    folds, eight = [Fold("select", pc.scalar(True)), Fold("test", pc.scalar(True))], replace(TWO, workers=8)
+    with pytest.raises(InputError, match="fewer rows than workers for xgboost") as caught:
+        training.train("xgboost", few, folds, CFG, eight, Store("/nowhere"), "few")
+    assert str(caught.value).split("\n  - ")[1:] == [
+        "select holds 3 rows to train on for scaling.workers=8. Use at most 3 workers, or widen data.split."
+    ]
+
+
+def test_checkpoints_of_another_device_are_another_plans() -> None:
+    config = {"fits": [], "hyper": CFG.xgboost, "anomalies": {}}
+    plans = [training._plan(config | {"gpu": gpu}, {}, TWO) for gpu in (False, True)]
+    assert plans[0] != plans[1]

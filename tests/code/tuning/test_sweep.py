@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from tests.code.tuning import samples
 from workbench.config import ScalingConfig
 from workbench.data.store import Store
-from workbench.errors import EnvironmentFault
+from workbench.errors import Diverged, EnvironmentFault
+from workbench.families import XGBoostConfig
 from workbench.training import run as training
-from workbench.tuning import alone, sweep, trial
+from workbench.tuning import alone, population, room, sweep, trial
 from workbench.tuning.records import Records, best, best_of_each
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -123,3 +125,104 @@ def test_a_driver_that_is_killed_keeps_its_finished_trials_and_goes_on_to_the_la
     assert {one.name: one for one in after[: len(before)]} == before, "bit for bit, their times too"
     assert f"{len(before)} trials are there already" in again.stderr
     assert again.stderr.count("  trial ") == 6 - len(before)
+
+
+@pytest.mark.parametrize(
+    ("families", "may"),
+    [
+        (["lstm", "keras_mlp"], False),
+        (["autoencoder", "keras_wide_deep"], False),
+        (["lstm", "torch_mlp", "xgboost"], True),
+        (["keras_mlp", "keras_wide_deep"], True),
+    ],
+)
+def test_a_process_that_fits_trial_after_trial_never_loads_both_deep_learning_frameworks(
+    tmp_path: Path, families: list[str], may: bool
+) -> None:
+    assert sweep.reusable(samples.config(tmp_path, families=families)) == may
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(
+    ("tune", "said"),
+    [
+        ({"cpus_per_trial": 64}, "need 64 CPUs, and the cluster has 4."),
+        ({"gpus_per_trial": 64.0}, "need 64 GPUs, and the cluster has "),
+        ({"workers_per_trial": 16, "patience": None}, "need 16 CPUs, and the cluster has 4."),
+    ],
+)
+def test_a_sweep_of_which_no_trial_has_room_is_refused_and_does_not_wait(
+    tmp_path: Path, tune: dict[str, Any], said: str
+) -> None:
+    cfg = samples.config(tmp_path, **tune)
+    with pytest.raises(EnvironmentFault, match=said) as caught:
+        sweep.run(cfg, samples.space(cfg), samples.shared(cfg))
+    key, value = next(iter(tune.items()))
+    assert f"tune.{key}={value:g}" in str(caught.value)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_trials_by_workers_run_at_once_where_their_workers_have_room(tmp_path: Path) -> None:
+    def at_once(**tune: Any) -> int | None:
+        return room.at_once(samples.config(tmp_path, **{"concurrent": None, **tune}).tune)
+
+    assert at_once() is None, "Tune counts the CPUs of trials itself"
+    assert at_once(workers_per_trial=2) == 2
+    assert at_once(workers_per_trial=2, concurrent=1) == 1
+    assert at_once(workers_per_trial=3, cpus_per_trial=0.5) == 2
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_trial_that_the_machine_failed_is_tried_again_and_one_that_cannot_be_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, values = samples.shared(samples.config(tmp_path)), {"family": "xgboost"}
+
+    def failing(error: Exception) -> Any:
+        def fitted(*_: Any) -> Any:
+            raise error
+
+        return fitted
+
+    monkeypatch.setattr(population.Start, "given", population.Start)  # nothing to go on from
+    monkeypatch.setattr(trial, "_fitted", failing(OSError("connection reset")))
+    with pytest.raises(OSError, match="connection reset"):
+        trial.run(values, shared)
+    assert shared.records.all() == []
+    monkeypatch.setattr(trial, "_fitted", failing(Diverged("The loss is nan.")))
+    with pytest.raises(EnvironmentFault, match="The loss is nan"):
+        trial.run(values, shared)
+    assert [one.status for one in shared.records.all()] == ["failed"]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_longer_sweep_goes_on_and_a_shorter_one_has_its_own_trials_alone(tmp_path: Path) -> None:
+    cfg = samples.config(tmp_path, trials=2)
+    shared, space = samples.shared(cfg), samples.space(cfg)
+    short = sweep.run(cfg, space, shared)
+    cfg.tune.trials = 3
+    longer = sweep.run(cfg, space, shared)
+    assert longer.records[:2] == short.records
+    assert len(longer.records) == 3
+    cfg.tune.trials = 2
+    assert sweep.run(cfg, space, shared).records == short.records
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_trials_by_groups_of_workers_keep_the_model_of_the_best_step(tmp_path: Path) -> None:
+    cfg = samples.config(tmp_path, trials=2, workers_per_trial=2, cpus_per_trial=0.5, patience=None)
+    cfg.train.xgboost = XGBoostConfig(rounds=300, max_bin=64, learning_rate=0.3, positive_weight=20.0)
+    cfg.scaling.workers, cfg.scaling.min_workers = 4, 4
+    shared, space = samples.shared(cfg), samples.space(cfg)
+    done = sweep.run(cfg, space, shared).records
+    assert [one.status for one in done] == ["finished"] * 2, [one.why for one in done]
+    assert min(one.steps for one in done) < 300, "the best step is not the last one"
+    winner = best(done)
+    assert winner is not None
+    fits = shared.records.fits(winner, [one.name for one in trial.plan(cfg, winner.values, shared.folds)])
+    again = alone.rescored("xgboost", cfg.train.xgboost, fits, shared.rows)
+    assert again == winner.scores["average_precision"], "a gap of exactly 0"
+    for one in fits.values():
+        place = one.steps.index(winner.steps)
+        assert np.mean([one.average_precision[place] for one in fits.values()]) == pytest.approx(again, abs=1e-6)

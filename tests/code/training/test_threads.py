@@ -1,0 +1,72 @@
+"""A worker computes with the CPUs that it reserves; how many there are changes no forest."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+
+from tests.code.tuning import samples
+from workbench.families import RandomForestConfig
+from workbench.training import isolation_forest, random_forest
+from workbench.training import run as training
+from workbench.training.fits import Fit, Fitted, Rows
+from workbench.tuning import alone
+from workbench.unsupervised import IsolationForestConfig
+
+FORESTS = [
+    (random_forest, RandomForestConfig(trees=10), RandomForestClassifier),
+    (isolation_forest, IsolationForestConfig(trees=10), IsolationForest),
+]
+
+
+@pytest.mark.parametrize(("family", "hyper", "kind"), FORESTS)
+def test_a_forest_grows_in_the_workers_threads_and_is_the_same_forest(
+    family: Any, hyper: Any, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    x_NF = random.normal(size=(200, 3)).astype(np.float32)
+    rows, fit, seen = Rows(x_NF, (x_NF[:, 0] > 0).astype(np.float32)), Fit("select", 0, selects=True), []
+    whole = kind.fit
+    monkeypatch.setattr(kind, "fit", lambda forest, *data: seen.append(forest.n_jobs) or whole(forest, *data))
+
+    def fitted(threads: int) -> Fitted:
+        return family.loop(rows, rows, 10, fit, {"hyper": hyper, "threads": threads}, None, lambda *_: None)
+
+    one, four = fitted(1), fitted(4)
+    assert seen == [1, 4]
+    kept = family.model_file.from_bytes(four.model)
+    assert kept.n_jobs is None, "it is scored with whatever scores it"
+    np.testing.assert_array_equal(family.model_file.log_odds(kept, -x_NF), family.model_file.logits(one.model, -x_NF))
+    np.testing.assert_array_equal(one.logits_SN[0], four.logits_SN[0])
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_trial_computes_with_the_cpus_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = samples.config(tmp_path, cpus_per_trial=3.0)
+    shared, seen = samples.shared(cfg), []
+    whole = training.config_of
+    monkeypatch.setattr(training, "config_of", lambda *told: seen.append(found := whole(*told)) or found)
+    fits = [Fit("select-0", 0, selects=True)]
+    for having in (alone.ALONE, alone.scaling(cfg.tune)):
+        alone.fit("xgboost", cfg.train.xgboost, fits, shared.rows, lambda _: False, having=having)
+    assert [one["threads"] for one in seen] == [1, 3]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_networks_compute_with_the_threads_of_their_worker(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from workbench.training import autoencoder, rendezvous, torch_loop
+
+    assert "tensorflow" not in sys.modules
+    set_to: list[int] = []
+    rendezvous.tell_alone()
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    config = {"threads": threads, "gpu": False, "fits": [], "hyper": training.TrainConfig().autoencoder}
+    config["work_off"] = lambda *_: {}
+    torch_loop.train(autoencoder.loop, lambda *_: b"", config)
+    autoencoder.train(config)
+    assert set_to == [threads, threads]
