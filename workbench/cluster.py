@@ -126,6 +126,25 @@ def ours(error: BaseException) -> WorkbenchError | None:
     return getattr(errors, told[-1][0])(told[-1][1]) if told else None
 
 
+def lost(error: BaseException) -> EnvironmentFault | None:
+    """What it means where a process, memory or a disk of the cluster gave out, or a task met a fault of files."""
+    if "ray" not in sys.modules:
+        return None
+    from ray import exceptions
+
+    one = getattr(error, "cause", None) or error
+    line = " ".join(str(one).split())[:300].rstrip(".")
+    if isinstance(one, exceptions.OutOfDiskError):
+        return EnvironmentFault(f"The disk that Ray spills to is full ({line}). Free space, or set RAY_TMPDIR.")
+    if isinstance(one, exceptions.OutOfMemoryError | MemoryError):
+        return EnvironmentFault(f"The cluster ran out of memory ({line}). Use more machines, or fewer rows or workers.")
+    if isinstance(one, exceptions.RayError) and not isinstance(one, exceptions.RayTaskError):
+        return EnvironmentFault(f"A process of the cluster was lost ({line}). Run the same command again.")
+    if isinstance(one, OSError) and one is not error:
+        return EnvironmentFault(f"{one}. Check the disk, the path and its permissions on every node.")
+    return None
+
+
 def configure_data() -> None:
     """Quiet, repeatable Ray Data in this process; every process that plans a dataset needs it."""
     from ray.data import DataContext

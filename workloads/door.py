@@ -57,8 +57,8 @@ def guarded(work: Callable[[], None]) -> int:
         print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
         return 130
     except Exception as error:  # noqa: BLE001 - Python would end with 1, the code of a gate that looked and said no
-        if ours := cluster.ours(error):
-            return _told(ours)
+        if told := cluster.ours(error) or cluster.lost(error):
+            return _told(told)
         traceback.print_exc()
         print("\nerror: this is a mistake of the workbench, not yours. Please report it.", file=sys.stderr)
         return OUR_MISTAKE
@@ -125,6 +125,8 @@ def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> No
         print(OmegaConf.to_yaml(OmegaConf.structured(cfg)))
         return
     output = _checked_output(cfg.output.json)
+    if cfg.tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
+        raise ConfigError("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
     with cluster.session():
         artifact = run(cfg)
     print(artifact.uri)

@@ -113,28 +113,32 @@ def _performance(cfg: Config, store: Store, log: pa.Table, clock: dt.datetime) -
     label_N, score_N = matured["label"].to_numpy(), matured["score"].to_numpy()
     if len(np.unique(label_N)) < 2:
         return figures | {"judged": 0}
-    cards = pc.list_element(matured["entities"], 0).to_numpy(zero_copy_only=False) if _card(cfg) else None
+    place = _card(cfg)
+    cards = None if place is None else pc.list_element(matured["entities"], place).to_numpy(zero_copy_only=False)
     found = metrics.figures(label_N, score_N, micros(matured["event_time"]), cards)
     ends = metrics.intervals([(label_N, score_N)], cfg.evaluate.bootstrap_samples)["average_precision"]
     return {**figures, "judged": matured.num_rows, **found, "interval": list(ends)}
 
 
-def _card(cfg: Config) -> bool:
-    return bool(cfg.data.entities) and cfg.data.split.exclude_known == cfg.data.entities[0]
+def _card(cfg: Config) -> int | None:
+    """Which of the logged entities is the one whose known positives are left out; None: none is."""
+    column = cfg.data.split.exclude_known
+    return cfg.data.entities.index(column) if column in cfg.data.entities else None
 
 
 def _without_known(cfg: Config, rows: pa.Table) -> pa.Table:
     """Leave out customers who were known to be defrauded, as the evaluation does."""
-    if not _card(cfg) or rows.num_rows == 0:
+    place = _card(cfg)
+    if place is None or rows.num_rows == 0:
         return rows
     events = replay.events_of(cfg)
     first, _ = replay.span(cfg, events)
     before = dt.timedelta(cfg.data.split.train_days + cfg.data.split.delay_days)
     start = (first - before).replace(hour=0, minute=0, second=0)
     seen = replay.positives_by_day(cfg, start, first)
-    key, entity = Keys(cfg.keys.folder).pseudonym(), cfg.data.entities[0]
+    key, entity = Keys(cfg.keys.folder).pseudonym(), cfg.data.entities[place]
     known_from = {token(key, entity, value): day for value, day in seen.items()}
-    tokens = pc.list_element(rows["entities"], 0).to_pylist()
+    tokens = pc.list_element(rows["entities"], place).to_pylist()
     kept = [
         known_from.get(one, dt.datetime.max.replace(tzinfo=dt.UTC)) > at
         for one, at in zip(tokens, rows["event_time"].to_pylist(), strict=True)

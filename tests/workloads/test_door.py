@@ -47,6 +47,30 @@ def test_a_fault_has_its_exit_code(error: BaseException, code: int, capsys: pyte
     assert ("Traceback" in said) == (code == door.OUR_MISTAKE), "only our own mistakes show where they were made"
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ray.exceptions.OutOfDiskError("Local disk is full"), "disk that Ray spills to is full"),
+        (ray.exceptions.OutOfMemoryError("killed"), "ran out of memory"),
+        (ray.exceptions.WorkerCrashedError(), "process of the cluster was lost"),
+        (ray.exceptions.RayTaskError("read", "...", OSError(28, "No space left on device")), "No space left on device"),
+    ],
+)
+def test_a_cluster_that_gives_out_is_one_sentence(
+    error: BaseException, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door.guarded(raising(error)) == 3
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_tracker_without_its_key_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="WANDB_API_KEY"):
+        door._run_step(lambda _: pytest.fail("it has begun"), ["tracker=wandb"])
+
+
 def test_work_that_ends_well_gives_0() -> None:
     assert door.guarded(lambda: None) == 0
 
