@@ -15,6 +15,8 @@ import pytest
 
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
+from workbench.data.store import Store
+from workbench.release import ledger
 
 STEPS = (
     "ingest", "validate", "featurize", "leakcheck", "train", "evaluate", "register",
@@ -29,6 +31,9 @@ def test_the_loop_closes_with_figures_and_a_report(first: CompletedProcess[str],
     assert set(made["figures"]) == {"xgboost", "torch_mlp", "keras_mlp", "ensemble"}
     assert made["figures"]["ensemble"]["average_precision"] > 0.2, "far above the share of frauds"
     assert re.search(r"parity +61,170 served numbers computed again, 0 differ", first.stdout), first.stdout
+    store = Store(str(folder / "workbench_store"))
+    (version,) = store.keys("models")
+    assert ledger.live(store, "smoke") == version, "it is the champion once its parity holds"
     report = Path(made["uri"]) / "report.html"
     assert "<svg" in report.read_text()
     fetched = [mark for mark in ('src="http', ' href="http', "url(http", "@import") if mark in report.read_text()]

@@ -31,7 +31,9 @@ def watermarks(feature_set: FeatureSet, facts: pa.Table, count: int) -> Ints:
 
 
 def is_late(feature_set: FeatureSet, facts: pa.Table, watermark_N: Ints) -> NDArray[np.bool_]:
-    """[N] which of the first rows came later than a horizon."""
+    """[N] which of the first rows came later than a horizon; none where no feature looks back."""
+    if not feature_set.entities:
+        return np.zeros(len(watermark_N), bool)
     return micros(facts[feature_set.event_time])[: len(watermark_N)] < watermark_N - feature_set.horizon_us
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import ColumnConfig, DataConfig, SourceConfig
+from workbench.data.casting import column_as
 from workbench.data.formats import BY_SUFFIX, READERS, read_csv, read_jsonl, read_parquet
 
 patient = settings(deadline=None)  # a busy machine is no failure
@@ -85,7 +86,7 @@ class TestJsonLines:
         table = jsonl(
             '{"n": 3.0, "b": true, "v": 3.0}\n{"n": 2.5, "b": 1e999, "v": "x"}\n', n="integer", b="integer", v="number"
         )
-        assert table.to_pydict() == {"n": ["3", "2.5"], "b": ["1", "Infinity"], "v": ["3.0", "x"]}
+        assert table.to_pydict() == {"n": ["3", "2.5"], "b": ["1", "1E+999"], "v": ["3.0", "x"]}
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -97,6 +98,23 @@ class TestJsonLines:
 
     def test_blank_lines_are_no_rows(self) -> None:
         assert jsonl('\n{"v": 1}\n\n  \n{"v": 2}', v="integer").to_pydict() == {"v": [1, 2]}
+
+    @pytest.mark.parametrize("other", ["3.0", "3", "true", "null", '"3"', "9007199254740995.0", "12345678901234567890"])
+    def test_a_large_whole_number_is_what_the_file_says_whatever_another_row_says(self, other: str) -> None:
+        table = jsonl(f'{{"v": 9007199254740993}}\n{{"v": {other}}}\n', v="integer")
+        typed, unfit = column_as(table["v"].combine_chunks(), ColumnConfig("integer"))
+        expected = {"true": 1, "null": None, "9007199254740995.0": 9007199254740995, "12345678901234567890": None}
+        assert typed.to_pylist() == [9007199254740993, expected.get(other, 3)]
+        assert (unfit is None) == (len(other) < 20)
+
+    def test_a_text_is_a_number_of_any_length_as_the_file_has_it(self) -> None:
+        table = jsonl('{"t": 0.12345678901234567890123}\n{"t": 1.50}\n{"t": "x"}\n', t="string")
+        assert table["t"].to_pylist() == ["0.12345678901234567890123", "1.5", "x"]
+
+    def test_small_whole_numbers_and_large_fractions_stay_numbers(self) -> None:
+        table = jsonl('{"v": 7, "w": 1e300}\n{"v": 3.0, "w": 2}\n', v="integer", w="number")
+        assert table.to_pydict() == {"v": [7.0, 3.0], "w": [1e300, 2.0]}
+        assert table.schema.types == [pa.float64()] * 2
 
     @patient
     @given(

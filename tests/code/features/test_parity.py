@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.code.features import oracle
+from workbench.config import FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.features import late, parity
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
@@ -135,6 +136,15 @@ class TestLate:
     def test_none_is_late_that_came_within_a_horizon(self) -> None:
         history, log, _ = served_log(0, 30)
         assert not parity.late_rows(SETS["aggregates"], history, parity.events_of(log, oracle.DATA)).any()
+
+
+def test_no_event_is_late_where_no_feature_looks_back() -> None:
+    _, log, _ = served_log(0, 0)
+    asked = parity.events_of(log.take(np.arange(len(log))[::-1]), oracle.DATA)
+    backwards = asked.set_column(asked.column_names.index("arrival"), "arrival", pa.array(range(len(log))))
+    row = FeaturesConfig(views=[ViewConfig("row", features=[FeatureConfig("amount", "column", "amount")])])
+    nothing = asked.drop_columns(parity.NUMBERS).slice(0, 0)
+    assert not parity.late_rows(FeatureSet.of(row, oracle.DATA), nothing, backwards).any()
 
 
 def test_other_events_that_came_one_by_one_are_seen_and_ask_for_nothing() -> None:
