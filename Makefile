@@ -40,5 +40,8 @@ serve: setup ## start the champion and stay up until Ctrl-C
 bench: setup ## our figures beside a peer's (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
-clean: ## remove the store and everything that is made again
+HELD = find .workbench/journal -type f ! -empty ! -name '*.new' 2>/dev/null
+
+clean: ## remove the store with its tables, offline runs and caches; not while the journal holds records
+	@test -z "$$($(HELD))" || { $(HELD); echo "These hold what an endpoint acknowledged and no table has yet. Run make serve once, which moves them (of *.unreadable see serve/README.md), or remove .workbench/journal yourself."; exit 1; }
 	rm -rf store .workbench build .mypy_cache .ruff_cache *.egg-info

@@ -16,6 +16,7 @@ from serve.answers import Refusal
 from serve.service import Service, Settings
 from workbench.digest import digest
 from workbench.errors import StateUnavailable
+from workbench.governance.keys import proof
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LENGTH = re.compile(r"[0-9]{1,15}")
@@ -102,8 +103,9 @@ class Endpoint:
     def _health(self, *_: Any) -> Any:
         return {"status": "ok"}
 
-    def _ready(self, *_: Any) -> Any:
+    def _ready(self, _: bytes, request_id: str) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
+        ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], request_id)
         return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
 
     def _describe(self, *_: Any) -> Any:

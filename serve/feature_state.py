@@ -81,26 +81,43 @@ def _load_history(service: "Service", state: OnlineState, until_us: int) -> None
 
 
 def _replay_log(service: "Service", state: OnlineState) -> None:
-    """What was asked, each event with its corrections before the next one may make it forgotten; then the labels."""
+    """What was asked, each event with its corrections before the next one may make it forgotten; then the labels.
+
+    What lies before all that the state remembers at the end is not read: a start does not grow with the log.
+    """
     corrections = _corrections(service)
     for identity in [one for one in corrections if state.time_of(one) is not None]:  # of history
         _correct(state, identity, corrections.pop(identity))
     table = prediction_log.predictions(service.store, service.settings.log)
     if not table.exists():
         return
+    newest_us = table.greatest("event_time").cast(pa.int64()).as_py() or 0
+    since_us = max(state.clock, newest_us) - state.feature_set.memory_us
+    moved = [identity for identity, said in corrections.items() if _moved(state, said, since_us)]
+    recent = pc.field("event_time") >= pa.scalar(since_us, pa.int64()).cast(labels.TIME)
     order = ["arrival", "as_of", "received_at"]
-    seen = table.read(["event", *order]).sort_by([(name, "ascending") for name in order])
+    seen = table.read(["event", *order], recent | pc.field("id").isin(pa.array(map(str, moved), pa.string())))
+    seen = seen.sort_by([(name, "ascending") for name in order])
     for text, arrival in zip(seen["event"].to_pylist(), seen["arrival"].to_pylist(), strict=True):
         event = json.loads(text)
         state.placed(event, arrival)
         _correct(state, event[service.settings.data.id], corrections.pop(event[service.settings.data.id], []))
-    told = labels.read(service.store, service.settings.raw_key, channel="feedback")
+    state.arrivals = max(state.arrivals, table.greatest("arrival").as_py() or 0)
+    ledger, known_as = labels.ledger(service.store, service.settings.raw_key), pc.field(service.settings.data.id)
+    recent |= pc.field("event_time").is_null()  # told before its event was asked, or after it was forgotten
+    told = ledger.read(rows=(pc.field("channel") == "feedback") & (recent | known_as.isin(moved) if moved else recent))
     told = told.sort_by([("known_time", "ascending"), ("recorded_at", "ascending")])
     known = told["known_time"].cast(pa.int64()).to_pylist()
     for identity, label, at in zip(
         told[service.settings.data.id].to_pylist(), told["label"].to_pylist(), known, strict=True
     ):
         state.label(identity, bool(label), at)
+
+
+def _moved(state: OnlineState, said: list[tuple[str | None, int]], since_us: int) -> bool:
+    """Whether a later version of an event happens so late that the event is remembered for it."""
+    times = (json.loads(event)[state.feature_set.event_time] for event, _ in said if event is not None)
+    return any(time >= since_us for time in times)
 
 
 def _corrections(service: "Service") -> dict[Any, list[tuple[str | None, int]]]:

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import secrets
 import socket
 import time
 import urllib.request
@@ -29,7 +30,7 @@ from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
-from workbench.governance.keys import Keys, api_key_digest
+from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
@@ -259,13 +260,19 @@ def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
 
 
 def answers(url: str, settings: "Settings") -> bool:
-    """Whether what answers there is this very endpoint: the same version, store, data and history."""
+    """Whether what answers there is this very endpoint: the same version, store, data and history.
+
+    It has to prove that it was given the API key's digest, so that nobody else at that port is sent the key.
+    """
+    nonce, mine = secrets.token_hex(16), digest(settings)
+    asked = urllib.request.Request(f"{url}/readyz", headers={"x-request-id": nonce})  # noqa: S310
     try:
-        with DIRECT.open(f"{url}/readyz", timeout=2) as response:
+        with DIRECT.open(asked, timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
         return False
-    return bool(said.get("settings") == digest(settings))
+    expected = {"settings": mine, "proof": proof(settings.api_key_digest, mine, nonce)}
+    return isinstance(said, dict) and expected.items() <= said.items()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from workbench.data import labels
 from workbench.data.store import Store
 from workbench.digest import digest
 from workbench.feedback import prediction_log
+from workbench.governance.keys import proof
 
 MARK = "SECRET"  # what is sent where it is wrong, and must not come back
 LABEL = {"id": 1, "label": 1, "known_time": "2018-08-15T10:00:00Z"}
@@ -359,4 +360,6 @@ async def test_readiness_names_the_version_and_counts_the_events(endpoint: Endpo
     await send(endpoint, "/v1/score", EVENT)
     ready = {"status": "ready", "application": "small", "model_version": "v1", "events_in_state": 1}
     ready["settings"] = digest(endpoint.settings)
-    assert (await send(endpoint, "/readyz", method="GET"))[:2] == (200, ready)
+    response = await call(endpoint, "/readyz", [], "GET")
+    given, nonce = endpoint.settings.api_key_digest, response.headers["x-request-id"]
+    assert json.loads(response.body) == {**ready, "proof": proof(given, ready["settings"], nonce)}

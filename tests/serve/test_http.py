@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -19,7 +20,8 @@ from tests.serve.conftest import Live
 from tests.serve.small import API_KEY, EVENT
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
-from workloads import replay
+from workbench.governance.keys import api_key_digest
+from workloads import deploy, replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 JSON = {"content-type": "application/json"}
@@ -167,3 +169,12 @@ async def test_a_replay_keeps_why_the_endpoint_refused_an_event(client: aiohttp.
     async with aiohttp.ClientSession(headers=KEY) as session:
         await replay._lane(session, f"http://127.0.0.1:{live.port}/v1/score", bodies, outcome, time.monotonic() + 60)
     assert (outcome.statuses, outcome.refused) == ({422: 2}, "$.amount: Expected `int` >= 0")
+
+
+async def test_it_proves_to_a_step_that_it_is_the_endpoint_that_was_deployed(
+    client: aiohttp.ClientSession, live: Live
+) -> None:
+    url = f"http://127.0.0.1:{live.port}"
+    assert await asyncio.to_thread(deploy.answers, url, live.settings)
+    other = dataclasses.replace(live.settings, api_key_digest=api_key_digest("another"))
+    assert not await asyncio.to_thread(deploy.answers, url, other)

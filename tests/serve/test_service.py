@@ -251,6 +251,21 @@ class TestRestarts:
             sizes.append((len(again.state), len(logged(again))))
         assert sizes == [(30, 30)] * 3
 
+    def test_a_start_reads_no_more_of_the_log_than_is_remembered(self, service: Service) -> None:
+        score(service, 0, 0)
+        tell(service, 0, 1, hours=1)
+        service.compact()
+        (old,) = Path(prediction_log.predictions(service.store, service.settings.log).uri).glob("*.parquet")
+        for identity, day in enumerate((30, 31, 34), start=1):
+            score(service, identity, 24 * day)
+        score(service, 9, 2)  # from before all memory, and the last that came
+        service.compact()
+        old.write_bytes(b"is not read")
+        again = restarted(service)
+        assert (len(again.state), again.state.arrivals) == (3, service.state.arrivals)
+        score(again, 10, 24 * 34 + 1)
+        assert json.loads(next(iter(again.predictions._path.read_bytes().splitlines())))["features"] == [100, 4, 0]
+
     def test_the_numbers_of_events_outlive_a_restart(self, service: Service) -> None:
         score(service, 1, 0)
         lost = {"id": 2, "time": schemas.micros(START), "customer": "c", "amount": 1}

@@ -15,6 +15,7 @@ from tests.serve import small
 from workbench.data.store import Store
 from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, StoreError
+from workbench.governance.keys import proof
 from workbench.release import ledger
 from workloads import deploy, door
 
@@ -104,7 +105,9 @@ def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"settings": digest(settings)}).encode())
+            said = {"settings": digest(settings)}
+            said["proof"] = proof(settings.api_key_digest, said["settings"], self.headers["x-request-id"])
+            self.wfile.write(json.dumps(said).encode())
 
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -112,3 +115,25 @@ def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
     with HTTPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert deploy.answers(f"http://127.0.0.1:{server.server_port}", settings)
+
+
+@pytest.mark.parametrize("copied", [{}, {"proof": "of another nonce"}, {"proof": None}, None])
+def test_who_only_repeats_what_readyz_says_is_not_taken_for_the_endpoint_and_sent_no_key(
+    store: Store, tmp_path: Path, copied: dict[str, str] | None
+) -> None:
+    settings, keys = small.settings(store, tmp_path), list[str | None]()
+    if copied and copied["proof"]:
+        copied = {"proof": proof(settings.api_key_digest, digest(settings), "another")}
+
+    class Copying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.append(self.headers.get("authorization"))
+            self.send_response(200)
+            self.end_headers()
+            said = [] if copied is None else {"status": "ready", "settings": digest(settings), **copied}
+            self.wfile.write(json.dumps(said).encode())
+
+    with HTTPServer(("127.0.0.1", 0), Copying) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert not deploy.answers(f"http://127.0.0.1:{server.server_port}", settings)
+    assert keys == [None]

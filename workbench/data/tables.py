@@ -66,6 +66,12 @@ class Table:
         # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
         return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
 
+    def greatest(self, name: str) -> pa.Scalar:
+        """The greatest value of a column, by the statistics of the files; a time may lack what is below a ms."""
+        files = pa.table(DeltaTable(self.uri, storage_options=_storage_options()).get_add_actions(flatten=True))
+        tops = files[f"max.{name}"] if f"max.{name}" in files.column_names else None
+        return pc.max(self.read([name])[name] if tops is None or tops.null_count else tops)
+
     def _fault(self, error: Exception) -> WorkbenchError:
         """What an append that failed says: whose fault it is depends on what deltalake raised."""
         faults = OSError | DeltaError  # a value that does not cast comes as a bare Exception

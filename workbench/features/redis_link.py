@@ -1,5 +1,6 @@
 """The way to one Redis: its scripts, the names of a view's keys, and every fault of it in the words of this project."""
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -18,6 +19,7 @@ from workbench.features import redis_scripts as scripts
 PASSWORD = "WORKBENCH_REDIS_PASSWORD"  # noqa: S105 - the name of the variable
 FILLING, RENEW_S, DEAD_MS = b"filling:", 5.0, 30_000  # who fills says every 5 s that it lives
 TIMEOUT_S = 1.0
+TOGETHER = 8000  # arguments of commands that are sent at once
 OLDEST = 7  # the first version whose scripts are refused whole where memory is full
 
 
@@ -35,7 +37,10 @@ class Link:
         self._keys = [self.key(name) for name in ("meta", "times", "events")]
         self._scripts = {
             text: self.redis.register_script(text)
-            for text in (scripts.OBSERVE, scripts.TAKE_BACK, scripts.LOOK, scripts.SWAP, scripts.CLAIM, scripts.PUBLISH)
+            for text in (
+                *(scripts.OBSERVE, scripts.TAKE_BACK, scripts.LOOK, scripts.SWAP),
+                *(scripts.CLAIM, scripts.RENEW, scripts.WRITE, scripts.PUBLISH),
+            )
         }
 
     def key(self, name: str) -> bytes:
@@ -45,6 +50,17 @@ class Link:
     def run(self, script: str, keys: Iterable[bytes], *arguments: Any) -> Any:
         """What a script answers in the name of the state as it was filled."""
         return self.ask(lambda: self._scripts[script]([*self._keys, *keys], [self.epoch, *arguments]))
+
+    def write(self, commands: Iterable[list[Any]]) -> None:
+        """Send many commands, [name, key, ...] each, in the name of the state as it is filled."""
+        pipe, waiting = self.redis.pipeline(transaction=False), 0
+        for name, key, *rest in commands:
+            self._scripts[scripts.WRITE]([*self._keys, key], [self.epoch, name, *rest], client=pipe)
+            waiting += len(rest)
+            if waiting > TOGETHER:
+                self.ask(lambda: _sent(pipe))
+                waiting = 0
+        self.ask(lambda: _sent(pipe))
 
     def ask(self, question: Callable[[], Any]) -> Any:
         """What Redis answers; raises `StateUnavailable` where it does not."""
@@ -68,28 +84,35 @@ class Link:
 
     def _fill(self, fill: Callable[[], None]) -> None:
         done = threading.Event()
-        threading.Thread(target=self._renew, args=(done,), name="filling", daemon=True).start()
+        renewing = threading.Thread(target=self._renew, args=(done,), name="filling", daemon=True)
+        renewing.start()
         try:
-            self.ask(self._wipe)
+            self._wipe()
             fill()
             published = secrets.token_hex(8).encode()
             self.run(scripts.PUBLISH, (), published)
             self.epoch = published
         finally:
             done.set()
+            renewing.join()
 
     def _renew(self, done: threading.Event) -> None:
         while not done.wait(RENEW_S):
-            try:
-                self.redis.pexpire(self._keys[0], DEAD_MS)
-            except redis.RedisError:
-                continue  # whoever fills meets the same fault, and says so
+            with contextlib.suppress(StateUnavailable):  # whoever fills meets the same fault, and says so
+                self.run(scripts.RENEW, (), DEAD_MS)
 
     def _wipe(self) -> None:
         """Remove what an earlier filling left."""
-        for some in _batches(self.redis.scan_iter(match=self.prefix + b"*", count=1000), 1000):
-            if rest := [key for key in some if key != self._keys[0]]:
-                self.redis.unlink(*rest)
+        scan = self.redis.scan_iter(match=self.prefix + b"*", count=1000)
+        left = self.ask(lambda: [key for key in scan if key != self._keys[0]])
+        self.write(["UNLINK", *some] for some in _batches(left, 1000))
+
+
+def _sent(pipe: Any) -> None:
+    """Send what waits; raises the first refusal in Redis' own words, to which the pipe would add the command."""
+    for answer in pipe.execute(raise_on_error=False):
+        if isinstance(answer, redis.RedisError):
+            raise answer
 
 
 def check(url: str) -> None:

@@ -202,6 +202,23 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return ARGV[1]
 """
 
+# KEYS: meta. ARGV: epoch, and for how many ms whoever fills may be silent from now on.
+RENEW = (
+    _HEAD
+    + """
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+)
+
+# KEYS: meta, times, events, and the key that is written. ARGV: epoch, a command, and what follows the key. Whoever
+# filled too slowly, and was taken for dead, must not write into what another one has filled meanwhile.
+WRITE = (
+    _HEAD
+    + """
+return redis.call(ARGV[2], KEYS[4], unpack(ARGV, 3))
+"""
+)
+
 # KEYS: meta. ARGV: epoch, and the one by which the filled state is known.
 PUBLISH = (
     _HEAD

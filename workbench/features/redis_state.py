@@ -35,7 +35,7 @@ Keys = tuple[str | None, ...]  # of the entities of an event; None for one that 
 Said = dict[Any, Any]  # id -> its labels
 Histories = list[History | None]  # one per plan
 Change = tuple[str, int | str, bytes]  # key, score (none: remove), member
-TOGETHER = 2000  # commands that are sent at once when a history is loaded
+TOGETHER = 2000  # members of one command when a history is loaded
 
 
 class RedisState:
@@ -188,12 +188,7 @@ class RedisState:
         self._write(loaded)
 
     def _write(self, filled: OnlineState) -> None:
-        pipe = self._link.redis.pipeline(transaction=False)
-        for number, command in enumerate(self._commands(filled), start=1):
-            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-            if number % TOGETHER == 0:
-                self._link.ask(pipe.execute)
-        self._link.ask(pipe.execute)
+        self._link.write(self._commands(filled))
         self.clock = filled.clock
 
     def _keys(self, event: Event) -> Keys:
@@ -293,11 +288,11 @@ class RedisState:
                     marks = zip(history.positive_time, history.positive_ids, strict=True)
                     members = (encode((time, identity, labels[identity])) for time, identity in marks)
                     yield from _added(key(name + "+"), history.positive_time, members)
-        for identity in filled._events:
-            record = _record(filled, identity)
-            if record.last >= oldest:
-                yield ["HSET", key("events"), encode(identity), encode(record)]
-                yield ["ZADD", key("times"), record.last, encode(identity)]
+        records = ((encode(identity), _record(filled, identity)) for identity in filled._events)
+        kept = ((identity, record) for identity, record in records if record.last >= oldest)
+        while some := list(itertools.islice(kept, TOGETHER)):
+            yield ["HSET", key("events"), *itertools.chain(*((identity, encode(record)) for identity, record in some))]
+            yield ["ZADD", key("times"), *itertools.chain(*((record.last, identity) for identity, record in some))]
         yield ["HSET", key("meta"), "clock", filled.clock, "arrivals", filled.arrivals]
 
 

@@ -89,3 +89,8 @@ def token(key: bytes, domain: str, value: object) -> str:
 def api_key_digest(api_key: str) -> str:
     """What the endpoint is given to recognise a key by. A 256-bit random key needs no slow hash."""
     return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def proof(api_key_digest: str, settings: str, nonce: str) -> str:
+    """What only an endpoint that was given that digest can answer to a nonce: the key may be sent to it."""
+    return hmac.new(api_key_digest.encode(), f"readyz:{settings}:{nonce}".encode(), hashlib.sha256).hexdigest()

@@ -17,6 +17,13 @@ from workbench.errors import EnvironmentFault, StoreError, WorkbenchError
 ROWS = pa.table({"id": [1, 2], "name": pa.array(["a", "b"], pa.large_string())})
 
 
+def test_the_greatest_value_is_found_where_a_file_knows_it_and_where_it_does_not(store: Store) -> None:
+    table = Table(store, "labels/x")
+    for number, values in enumerate(([3, 7], [5, None], [None])):
+        table.append(pa.table({"id": pa.array(values, pa.int64())}), "ingest", number + 1)
+        assert table.greatest("id").as_py() == 7
+
+
 def test_a_repeated_transaction_changes_nothing(store: Store) -> None:
     table = Table(store, "labels/x")
     assert [table.append(ROWS, "ingest", 1), table.append(ROWS, "ingest", 1)] == [True, False]

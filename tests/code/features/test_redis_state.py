@@ -181,6 +181,40 @@ class TestConcurrency:
         assert not [thread for thread in threading.enumerate() if thread.name == "filling" and thread.is_alive()]
 
 
+class TestAFillerThatStalls:
+    """Silent for longer than is waited: it is taken for dead, and another one has filled and published the state."""
+
+    def stalled(self, server: Server, name: str, then: Callable[[RedisState], None]) -> RedisState:
+        """The other one, whose state was there when the first came back and did something."""
+        slow, others = RedisState(SMALL, server.url, name), []
+
+        def fill(fresh: OnlineState) -> None:
+            fresh.observe(event(7, 9))
+            server.client.delete(slow._link.key("meta"))  # as Redis does when the time is up
+            others.append(replica(server, name, SMALL, lambda fresh: fresh.observe(event(1, 0)) and None))
+            then(slow)
+
+        with pytest.raises(StateUnavailable, match="has lost the feature state"):
+            slow.fill_once(fill)
+        return others[0]
+
+    def test_it_does_not_write_into_what_the_other_has_published(self, server: Server) -> None:
+        other = self.stalled(server, next(NAMES), lambda _: None)
+        assert (len(other), other.clock, other.time_of(7)) == (1, 0, None)
+
+    def test_it_does_not_wipe_it(self, server: Server) -> None:
+        def wipe(slow: RedisState) -> None:
+            slow._link._wipe()
+
+        other = self.stalled(server, next(NAMES), wipe)
+        assert len(other) == 1
+
+    def test_its_signs_of_life_do_not_let_it_expire(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(redis_link, "RENEW_S", 0.02)
+        other = self.stalled(server, next(NAMES), lambda _: time.sleep(0.3))
+        assert server.client.pttl(other._link.key("meta")) == -1
+
+
 class TestTakingBack:
     @pytest.mark.parametrize("seed", range(6))
     def test_what_is_taken_back_has_never_been_there(self, server: Server, seed: int) -> None:
