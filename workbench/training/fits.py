@@ -50,8 +50,8 @@ class Fitted:
 
     steps: list[int] = field(default_factory=list)  # rounds or epochs at which the fit was scored
     average_precision: list[float] = field(default_factory=list)  # on the fold's scored rows, at each of the steps
-    train_loss: list[float] = field(default_factory=list)  # mean loss of training rows, at each of the steps: of all
-    # rows for XGBoost, of the first worker's shard for LightGBM, of its batches of the epoch for networks
+    train_loss: list[float] = field(default_factory=list)  # mean loss of the training rows, at each of the steps; a
+    # network's is of its epoch's batches. Of several workers XGBoost's is over all rows, others' over the first shard
     logits_SN: list[Floats] = field(default_factory=list)  # log-odds of the scored rows, at each of the steps
     model: bytes = b""  # the framework's own file
     onnx: bytes = b""  # the same as a graph, of fits that do not select
