@@ -316,7 +316,7 @@ class ScalingConfig:
     workers: int = 2  # training workers
     min_workers: int | None = None  # go on with so few when nodes are lost, grow again when they are back; null: never
     max_failures: int = 2  # deaths of workers that a training survives, from its last checkpoint each time
-    cpus_per_worker: float = 0.5  # logical CPUs of each worker
+    cpus_per_worker: float = 0.5  # logical CPUs of each worker; each whole one is a thread
     gpus_per_worker: float = 0.0  # GPUs of each worker
     ray_cpus: int | None = None  # logical CPUs of a Ray that we start ourselves; the machine's when null
 

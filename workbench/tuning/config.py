@@ -19,8 +19,8 @@ class TuneConfig:
     time_budget_s: float | None = None  # seconds of the whole command, whatever it does at the end; null: no bound
     seed: int = 0  # of what is drawn
     concurrent: int | None = None  # trials at once; null: as many as there is room for
-    cpus_per_trial: float = 1.0  # logical CPUs of a trial
-    gpus_per_trial: float = 0.0  # GPUs of a trial
+    cpus_per_trial: float = 1.0  # logical CPUs of a trial, or of each of its workers; each whole one is a thread
+    gpus_per_trial: float = 0.0  # GPUs of a trial, or of each of its workers
     workers_per_trial: int = 1  # 1: a trial fits in its own process; more: through a trainer of so many workers
     patience: int | None = 100  # boosted: rounds without a gain after which a fit ends; null: it goes on to its last
     grace_percent: int = 10  # asha, median: no trial ends before this percentage of its own rounds or epochs

@@ -1,5 +1,6 @@
 """A worker computes with the CPUs that it reserves; how many there are changes no forest."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,6 @@ def test_networks_compute_with_the_threads_of_their_worker(threads: int, monkeyp
 
     from workbench.training import autoencoder, rendezvous, torch_loop
 
-    assert "tensorflow" not in sys.modules
     set_to: list[int] = []
     rendezvous.tell_alone()
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
@@ -70,3 +70,20 @@ def test_networks_compute_with_the_threads_of_their_worker(threads: int, monkeyp
     torch_loop.train(autoencoder.loop, lambda *_: b"", config)
     autoencoder.train(config)
     assert set_to == [threads, threads]
+
+
+KERAS = """
+import tensorflow as tf
+from workbench.families import NetworkConfig
+from workbench.training import keras_loop, rendezvous
+rendezvous.rank = keras_loop.rank = lambda: 0
+rendezvous.tell_alone()
+keras_loop.train(None, None, {"threads": 3, "fits": [], "hyper": NetworkConfig(), "work_off": lambda *_: {}})
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+
+
+@pytest.mark.slow
+def test_keras_computes_with_the_threads_of_its_worker_in_a_process_without_pytorch() -> None:
+    done = subprocess.run([sys.executable, "-c", KERAS], capture_output=True, text=True, check=False)
+    assert done.stdout.split()[-1:] == ["3"], done.stderr[-2000:]

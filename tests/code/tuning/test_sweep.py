@@ -1,5 +1,6 @@
 """Real sweeps on few rows: what is kept is what was scored, and what was finished is not fitted again."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from workbench.families import XGBoostConfig
 from workbench.training import run as training
 from workbench.tuning import alone, population, room, sweep, trial
 from workbench.tuning.records import Records, best, best_of_each
+from workbench.tuning.space import applied
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -210,18 +212,22 @@ def test_a_longer_sweep_goes_on_and_a_shorter_one_has_its_own_trials_alone(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_trials_by_groups_of_workers_keep_the_model_of_the_best_step(tmp_path: Path) -> None:
-    cfg = samples.config(tmp_path, trials=2, workers_per_trial=2, cpus_per_trial=0.5, patience=None)
+@pytest.mark.parametrize("family", ["xgboost", "torch_mlp"])
+def test_trials_by_groups_of_workers_keep_the_model_of_the_best_step(tmp_path: Path, family: str) -> None:
+    told = {"trials": 2, "workers_per_trial": 2, "cpus_per_trial": 0.5, "patience": None}
+    cfg = samples.config(tmp_path, families=[family], **told)
     cfg.train.xgboost = XGBoostConfig(rounds=300, max_bin=64, learning_rate=0.3, positive_weight=20.0)
+    cfg.train.torch_mlp = dataclasses.replace(cfg.train.torch_mlp, epochs=12, learning_rate=0.05, loss="focal")
     cfg.scaling.workers, cfg.scaling.min_workers = 4, 4
     shared, space = samples.shared(cfg), samples.space(cfg)
     done = sweep.run(cfg, space, shared).records
     assert [one.status for one in done] == ["finished"] * 2, [one.why for one in done]
-    assert min(one.steps for one in done) < 300, "the best step is not the last one"
+    last = {"xgboost": 300, "torch_mlp": 12}[family]
+    assert min(one.steps for one in done) < last, "the best step is not the last one"
     winner = best(done)
     assert winner is not None
     fits = shared.records.fits(winner, [one.name for one in trial.plan(cfg, winner.values, shared.folds)])
-    again = alone.rescored("xgboost", cfg.train.xgboost, fits, shared.rows)
+    again = alone.rescored(family, getattr(applied(cfg, winner.values).train, family), fits, shared.rows)
     assert again == winner.scores["average_precision"], "a gap of exactly 0"
     for one in fits.values():
         place = one.steps.index(winner.steps)
