@@ -44,10 +44,8 @@ def members(
     names = list(dict.fromkeys(fold for fold, _ in selected[families[0]]))
     folds = []
     for name, label_N in zip(names, labels, strict=True):
-        logits = [
-            np.mean([fit.logits_SN[-1] for (fold, _), fit in selected[one].items() if fold == name], axis=0)
-            for one in families
-        ]
+        found = [[fit.logits_SN[-1] for (fold, _), fit in selected[one].items() if fold == name] for one in families]
+        logits = [np.mean(seeds if cfg.bagged else seeds[:1], axis=0) for seeds in found]
         folds.append((label_N, np.stack(logits, axis=1)))
     weights = ensemble.weights(folds, cfg)
     return [family for family, weight in zip(families, weights, strict=True) if weight > 0]
