@@ -45,7 +45,8 @@ def key(cfg: Config) -> str:
 def _keys(cfg: Config) -> list[str]:
     """The names of all reports of the log as it is: one that refused is no answer to the next who asks."""
     store = Store(cfg.storage.root)
-    seen = prediction_log.predictions(store, log_name(cfg)).version()
+    log = prediction_log.predictions(store, log_name(cfg))
+    seen = log.read(["id"], rows=_mine(cfg, register.key(cfg))).num_rows if log.exists() else 0
     names: list[str] = []
     while not names or ((made := store.find("parity", names[-1])) and not parity.holds(made.figures)):
         names.append(digest("parity", VERSION, label.key(cfg), seen, len(names)))

@@ -23,10 +23,6 @@ class Table:
         """Whether anything was ever appended."""
         return DeltaTable.is_deltatable(self.uri, storage_options=_storage_options())
 
-    def version(self) -> int:
-        """How often anything was appended: the number of its newest commit; -1 while there is no table."""
-        return DeltaTable(self.uri, storage_options=_storage_options()).version() if self.exists() else -1
-
     def append(self, rows: pa.Table, app_id: str, version: int, widen: bool = False) -> bool:
         """Append `rows` as transaction `version` of `app_id`; False when that transaction is in the table already.
 
