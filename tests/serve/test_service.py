@@ -266,6 +266,16 @@ class TestRestarts:
         score(again, 10, 24 * 34 + 1)
         assert json.loads(next(iter(again.predictions._path.read_bytes().splitlines())))["features"] == [100, 4, 0]
 
+    def test_numbers_go_on_where_the_history_has_left_the_log_behind(self, service: Service) -> None:
+        score(service, 1, 0)
+        time = pa.array([START + dt.timedelta(days=100)], labels.TIME)
+        row = {"id": [0], "time": time, "known_time": time, "customer": [CUSTOMER], "amount": [1]}
+        snapshots.write(service.store, "validated", "clean", pa.table(row), parents={}, config={})
+        until = round(START.timestamp() * 1e6) + 101 * 86_400_000_000
+        die(service)
+        again = Service(dataclasses.replace(service.settings, validated_key="clean", history_until_us=until))
+        assert (len(again.state), again.state.arrivals) == (1, 1)
+
     def test_the_numbers_of_events_outlive_a_restart(self, service: Service) -> None:
         score(service, 1, 0)
         lost = {"id": 2, "time": schemas.micros(START), "customer": "c", "amount": 1}

@@ -207,7 +207,7 @@ class TestAFillerThatStalls:
             slow._link._wipe()
 
         other = self.stalled(server, next(NAMES), wipe)
-        assert len(other) == 1
+        assert (len(other), other.time_of(1)) == (1, 0)
 
     def test_its_signs_of_life_do_not_let_it_expire(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(redis_link, "RENEW_S", 0.02)
