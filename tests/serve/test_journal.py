@@ -32,7 +32,7 @@ def record(number: int, **changed: Any) -> dict[str, Any]:
     """A prediction, as the service writes it."""
     return {
         "request_id": f"r{number}", "id": str(number), "event_time": number * SECOND, "received_at": number,
-        "arrival": number, "as_of": number,
+        "arrival": number, "as_of": number, "history": "h1",
         "entities": ["a" * 32], "event": "{}", "features": [1.0, 2.5], "score": 0.25, "member_logits": [-1.0],
         "flagged": False, "model_version": "v1", "feature_view_version": "f1", "dimensions": "{}",
         "latency_us": 7, **changed,
