@@ -10,7 +10,7 @@ import pytest
 from tests.loop import commands
 from tests.loop.commands import ROOT
 
-FAMILIES = ("xgboost", "torch_mlp")
+FAMILIES = ("torch_mlp",)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 on, and nothing is lost or counted twice."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,10 @@ def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert [(row["case"], row["ours"], row["peer"]) for row in rows] == [
-        ("in process, of 45,000 numbers", 0, 1),
-        ("two replicas, Redis, of 45,000 numbers", 0, 1),
-    ]
+    assert [(row["ours"], row["peer"]) for row in rows] == [(0, 1)] * 2
+    told = [re.fullmatch(r"(.*), of ([\d,]+) numbers", row["case"]) for row in rows]
+    assert [one[1] for one in told if one] == ["in process", "two replicas, Redis"]
+    for one in told:  # an event that was recorded, not answered and sent again was served twice
+        assert one
+        assert 45_000 <= int(one[2].replace(",", "")) < 45_600
     assert done.stderr.count("3,000 rows in") == 2
