@@ -96,7 +96,7 @@ def measured(case: str, cfg: Config, count: int) -> Row:
         seconds = time.monotonic() - started
         endpoint.drained()
     found = parity.of_log(cfg)
-    say(f"  {case}: {found.rows:,} rows in {seconds:.0f} s, {sent.again:,} requests sent again after the kill,")
+    say(f"  {case}: {found.events:,} events in {seconds:.0f} s, {sent.again:,} requests sent again after the kill,")
     say(f"  {found.overtaken:,} rows overtaken; {found.differing:,} of {found.cells:,} numbers differ")
     if found.events != count or not found.control:
         raise GateRefused(f"{case}: {found.events:,} of {count:,} events were compared, control {found.control}.")

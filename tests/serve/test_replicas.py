@@ -31,4 +31,4 @@ def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Pa
     for one in told:  # an event that was recorded, not answered and sent again was served twice
         assert one
         assert 45_000 <= int(one[2].replace(",", "")) < 45_600
-    assert done.stderr.count("3,000 rows in") == 2
+    assert done.stderr.count("3,000 events in") == 2
