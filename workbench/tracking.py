@@ -89,14 +89,19 @@ class WandbRun:
         self._run.log_artifact(record)
 
 
+def check(tracker: TrackerConfig) -> None:
+    """Raise `EnvironmentFault` where a run could not be told to W&B."""
+    if tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
+        raise EnvironmentFault("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
+
+
 @contextlib.contextmanager
 def open_run(tracker: TrackerConfig, run_id: str, job_type: str, config: Mapping[str, Any]) -> Iterator[Run]:
     """A run named `run_id` (the digest of what it does), closed at the end, marked failed when the block fails."""
     if tracker.mode == "disabled":
         yield NullRun()
         return
-    if tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
-        raise EnvironmentFault("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
+    check(tracker)
     run = _started(tracker, run_id, job_type, config)
     try:
         yield WandbRun(run)

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from workbench import cluster
+from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data.store import Artifact
 from workbench.errors import ConfigError, EnvironmentFault, WorkbenchError
@@ -125,8 +125,7 @@ def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> No
         print(OmegaConf.to_yaml(OmegaConf.structured(cfg)))
         return
     output = _checked_output(cfg.output.json)
-    if cfg.tracker.mode == "wandb" and not os.environ.get("WANDB_API_KEY"):
-        raise ConfigError("tracker=wandb needs WANDB_API_KEY in the environment. Set it, or use tracker=offline.")
+    tracking.check(cfg.tracker)
     with cluster.session():
         artifact = run(cfg)
     print(artifact.uri)

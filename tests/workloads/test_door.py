@@ -67,7 +67,7 @@ def test_a_cluster_that_gives_out_is_one_sentence(
 
 def test_a_tracker_without_its_key_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    with pytest.raises(ConfigError, match="WANDB_API_KEY"):
+    with pytest.raises(EnvironmentFault, match="WANDB_API_KEY"):
         door._run_step(lambda _: pytest.fail("it has begun"), ["tracker=wandb"])
 
 

@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -29,6 +31,21 @@ NESTED = {
         },
     }
 }
+
+
+README = Path(door.__file__).with_name("README.md")
+COMMANDS = re.findall(r"python -m workloads\.tune ([^#\n]+?) *(?:#.*)?$", README.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_sweep_that_the_readme_shows_has_a_space_that_is_right(command: str) -> None:
+    assert Space.of(door.composed(command.split())).parameters
+
+
+def test_the_readme_shows_every_kind_of_sweep() -> None:
+    assert {"scheduler=asha", "scheduler=pbt", "tune=auto"} <= set(
+        re.findall(r"scheduler=\w+|tune=auto", str(COMMANDS))
+    )
 
 
 @pytest.fixture(scope="module")
