@@ -4,7 +4,7 @@ Both make a model for each of the published test weeks. Ours selects as it alway
 on the test fold's training rows; AutoGluon (`best_quality`, told the metric) is given those rows and divides them as it
 sees fit. The seconds are those of our whole command, and AutoGluon's `time_limit`.
 
-    python -m benchmarks.autogluon --python /path/to/a/python/with/autogluon.tabular [--budget 180] [--history 21]
+    python -m benchmarks.automl_peers --python /path/to/a/python/with/autogluon.tabular [--budget 180] [--history 21]
         [--starts 2018-07-25 2018-08-01] [--json FILE] [KEY=VALUE ...]
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks import autogluon_peer, table
+from benchmarks import automl_autogluon, table
 from benchmarks.table import Row
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
@@ -89,7 +89,7 @@ def peer(words: list[str], python: str, budget_s: float, folder: Path) -> float:
     judged = featurize.table(features, columns, fold.score & known)
     pq.write_table(judged.drop_columns(["label"]), folder / "judged.parquet")
     answer = folder / "scores.parquet"
-    _run([python, autogluon_peer.__file__, str(folder / "train.parquet"), str(folder / "judged.parquet"),
+    _run([python, automl_autogluon.__file__, str(folder / "train.parquet"), str(folder / "judged.parquet"),
           str(answer), str(budget_s), str(folder / "models")])  # fmt: skip
     score_N = np.asarray(pq.read_table(answer)["score"])
     return average_precision(judged["label"].to_numpy(), score_N)
