@@ -12,6 +12,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, StoreError, WorkbenchError
 
+# Appends do not conflict, but one that creates the table, or widens it, does with every append beside it, and so may
+# each of them in turn: an append is tried once for each writer that a table may get at its birth.
+CREATORS = 16
+
 
 class Table:
     """One Delta table under `<root>/tables/<name>`."""
@@ -30,7 +34,7 @@ class Table:
         `widen`: columns that the table has not yet are added to it, null in the rows before.
         """
         self.store.begin()
-        for again in (True, False):  # appends do not conflict, but two that create the table do, once
+        for again in reversed(range(CREATORS)):
             if self._applied(app_id) >= version:
                 return False
             try:
