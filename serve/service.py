@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import feature_state, journal
+from serve import cores, feature_state, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
 from serve.journal import Journal
@@ -58,7 +58,9 @@ class Settings:
     redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
     max_batch_body_bytes: int = 2_097_152
+    journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
     log_requests: bool = False
+    cores: tuple[int, ...] = ()  # that replicas are pinned to, one each
 
     @property
     def log(self) -> str:
@@ -92,8 +94,11 @@ class Service:
         self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._core = cores.pin(folder, settings.cores)
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
+        self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
         self.answered = Answered(folder, self.store, settings.log)
         self.on_decision: Callable[[str, str], None] = lambda *_: None  # told version and decision of each
         self.alone = threading.Lock()  # held by whoever asks or changes the state: the loop, or a thread beside it
@@ -118,6 +123,12 @@ class Service:
         self.check([*self.ahead(question.values, "$")])
         return question
 
+    def check_room(self) -> None:
+        """Raise `Refusal` 503 before a record would have to be dropped: the tables are too far behind."""
+        if self.full:
+            wait_s = str(max(1, round(self.settings.compact_every_s)))
+            raise Refusal(503, "The journal is full: its records wait for the tables.", retry_after=wait_s)
+
     def question(self, event: msgspec.Struct, request_id: str) -> Question:
         """The same, unchecked."""
         started = time.perf_counter_ns()
@@ -132,6 +143,7 @@ class Service:
         """
         if not again and (known := self.answered.recent(asked.identity)):
             return known.to(asked.text)
+        self.check_room()
         with self.alone:
             placed = self.state.placed if again else self.state.taken
             return self._recorded(asked, placed)
@@ -206,6 +218,7 @@ class Service:
 
     def learn(self, told: list[Any]) -> dict[str, int]:
         """Take in late labels: recorded first, then seen by the features that use them."""
+        self.check_room()
         now, id_column = prediction_log.now_us(), self.settings.data.id
         records = []
         with self.alone:
@@ -222,6 +235,7 @@ class Service:
         """Take in what is known later of events, or that they are deleted: recorded first, then seen by features."""
         if self.bundle.feature_set.sequence:
             raise Refusal(422, NO_CORRECTIONS)
+        self.check_room()
         said = [self._version(one) for one in told]
         now, records = prediction_log.now_us(), []
         with self.alone:
@@ -253,6 +267,7 @@ class Service:
                 moved += sum(self._moved(move, segment) for segment in written.released())
         for message in sorted({str(error) for error in self._failed.values()} - told):  # once, not in every round
             log.error("the journal keeps its records, the tables could not take them: %s", message)
+        self.full = sum(journal.backlog(self.settings.folder).values()) >= self.settings.journal_limit_bytes
         log.debug("%s: %d records moved", self.settings.application, moved)
         return moved
 

@@ -19,6 +19,7 @@ from workbench.families import (
     XGBoostConfig,
 )
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.running import RunningConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
@@ -263,6 +264,7 @@ class ServeConfig:
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
+    running: RunningConfig = field(default_factory=RunningConfig)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench import family_rules, network_rules, scaling
+from workbench import family_rules, network_rules, running, scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.decisions import GRID_MEMBERS
@@ -62,7 +62,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
+            "serve.compact_every_s", "serve.ahead_days",
+            *(f"serve.running.{key}" for key in ("drain_s", "max_batch_body_bytes", "journal_limit_bytes")),
+            *(f"serve.running.autoscaling.{key}" for key in ("replicas", "target_requests")),
+            "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
@@ -73,7 +76,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
-            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
+            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "serve.running.retry_after_s",
+            "serve.running.autoscaling.up_after_s", "serve.running.autoscaling.down_after_s", "monitor.drift_floor",
             "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
             "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
         ),
@@ -203,6 +207,7 @@ def _folds(cfg: Config) -> int:
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:
+    yield from running.faults(serve.running, serve.replicas, serve.state)
     if serve.replicas > 1 and serve.state == "memory":
         yield (
             f"serve.replicas={serve.replicas}: with serve.state=memory the feature state lives in one process. Use"

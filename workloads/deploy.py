@@ -99,20 +99,20 @@ def release(cfg: Config, version: Artifact) -> None:
 def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block."""
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
-    url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
-    endpoint = Live(url, keys.api(), settings.folder)
-    if answers(url, settings):
+    url, given = url_of(cfg), settings_of(cfg, version)
+    endpoint = Live(url, keys.api(), given.folder)
+    if answers(url, given):
         yield endpoint
         return
-    _check_version(cfg, version)
+    check_version(cfg, version)
     check_ports(cfg)
     _check_state(cfg)
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
     cluster.up(cfg)
     try:
-        _start(cfg, settings)
-        _wait_ready(url, settings)
+        _start(cfg, given)
+        _wait_ready(url, given)
         yield endpoint
     finally:
         _stop(cfg.serve.application)
@@ -123,6 +123,7 @@ def _start(cfg: Config, settings: "Settings") -> None:
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
+    from serve import app
     from serve.endpoint import Endpoint
 
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
@@ -135,20 +136,17 @@ def _start(cfg: Config, settings: "Settings") -> None:
         raise EnvironmentFault(
             f"Ray Serve did not start: {said} See its logs, then run the same command again."
         ) from error
-    deployment = serve.deployment(
-        Endpoint,
-        name="endpoint",
-        num_replicas=cfg.serve.replicas,
-        max_ongoing_requests=cfg.serve.max_ongoing_requests,
-        max_queued_requests=cfg.serve.max_queued_requests,
-        ray_actor_options={"num_cpus": cfg.serve.cpus_per_replica},
-        graceful_shutdown_timeout_s=10,
-        logging_config={"log_level": "ERROR", "enable_access_log": False},
-    )
-    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
+    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
+    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix=cfg.serve.running.route_prefix)
 
 
-def _settings(cfg: Config, version: Artifact) -> "Settings":
+def url_of(cfg: Config) -> str:
+    """Where the endpoint's routes begin."""
+    return f"http://{cfg.serve.host}:{cfg.serve.port}{cfg.serve.running.route_prefix.rstrip('/')}"
+
+
+def settings_of(cfg: Config, version: Artifact) -> "Settings":
+    """What each replica is given."""
     from serve.service import Settings
 
     keys = Keys(cfg.keys.folder)
@@ -169,6 +167,10 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         ahead_days=cfg.serve.ahead_days,
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
+        max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
+        journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
+        log_requests=cfg.serve.running.log_requests,
+        cores=tuple(cfg.serve.running.cores),
     )
 
 
@@ -189,7 +191,7 @@ def _stop(application: str) -> None:
         serve.shutdown()
 
 
-def _check_version(cfg: Config, version: Artifact) -> None:
+def check_version(cfg: Config, version: Artifact) -> None:
     """Refuse here what a replica would refuse, or could not score: then nothing is started."""
     about, files = verified_files(version, Keys(cfg.keys.folder).verifying())
     names = FeatureSet.from_json(json.loads(files["features.json"]))
