@@ -1,5 +1,6 @@
 """The endpoint's description as OpenAPI 3.1, made from the same types that check the requests."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -83,12 +84,21 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": f"{application}: scoring", "version": "1"},
-        "paths": {**_posts(data, of), **_gets(application, of)},
+        "paths": _named({**_posts(data, of), **_gets(application, of)}),
         "components": {
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "API key: wb_..."}},
         },
     }
+
+
+def _named(paths: dict[str, Any]) -> dict[str, Any]:
+    """The routes with a name each, as generated clients call them: score, score_batch, decisions, ..."""
+    for path, verbs in paths.items():
+        words = re.findall(r"[a-z]+", path.removeprefix("/v1").removesuffix(".json").removesuffix("/{id}"))
+        for one in verbs.values():
+            one["operationId"] = "_".join(words)
+    return paths
 
 
 def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:

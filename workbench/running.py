@@ -19,12 +19,8 @@ class RunningConfig:
     """How the endpoint runs."""
 
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
-    route_prefix: str = (
-        "/"  # where its routes begin: several applications on one cluster need one each, such as /credit
-    )
-    cores: list[int] = field(
-        default_factory=list
-    )  # each replica of a machine is pinned to one of these; empty: to none
+    route_prefix: str = "/"  # where its routes begin; applications on one cluster need one each, such as /credit
+    cores: list[int] = field(default_factory=list)  # each replica of a machine is pinned to one; empty: to none
     drain_s: float = 10.0  # a replica that is stopped may take so long to answer what it has
     retry_after_s: float = 1.0  # what a refusal for too many requests says
     max_batch_body_bytes: int = 2_097_152  # largest body of /v1/score:batch; a larger one is refused with 413

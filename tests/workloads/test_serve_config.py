@@ -42,7 +42,7 @@ def test_rays_own_schema_takes_it_and_the_settings_come_back(
     assert deployment.max_queued_requests == cfg.serve.max_queued_requests
     assert deployment.backpressure_config.model_dump() == {"status_code": 503, "retry_after_s": 1.0}
     assert deployment.graceful_shutdown_timeout_s == cfg.serve.running.drain_s
-    assert deployment.logging_config["encoding"] == LoggingConfig(encoding="JSON").encoding
+    assert deployment.logging_config.encoding == LoggingConfig(encoding="JSON").encoding
     settings = msgspec.convert(application.args["settings"], Settings, strict=False)
     assert settings == deploy.settings_of(cfg, version)
     assert application.import_path == "serve.app:build"
