@@ -1,7 +1,6 @@
 """The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
 
-import hashlib
-import hmac
+import asyncio
 import logging
 import re
 import uuid
@@ -12,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve import answers, openapi, schemas
+from serve.access import Access
 from serve.answers import Refusal
+from serve.principals import Asked
 from serve.service import Service, Settings
-from workbench.digest import digest
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
@@ -28,6 +28,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.access = Access(settings)
         self.service = Service(settings)
         self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
@@ -46,34 +47,32 @@ class Endpoint:
         """The answer to any request; every fault has the one shape of errors."""
         said = request.headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
+        asked = Asked(request_id)
         try:
-            return answers.answer(await self._answer(request, request_id), request_id)
+            return answers.answer(await self._answer(request, asked), request_id)
         except Refusal as error:
-            return answers.refusal(error, request_id)
+            refused = error
         except StateUnavailable as error:
             log.error("request %s: %s", request_id, error)
-            refusal = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
-            return answers.refusal(refusal, request_id)
+            refused = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
         except Exception as error:  # noqa: BLE001 - nothing of ours may leave as another shape, or with its details
             log.error("request %s failed: %s", request_id, answers.traced(error))
-            return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
+            refused = Refusal(500, "The request failed here; it was not your fault.")
+        self.access.refusals.note(asked, refused)
+        return answers.refusal(refused, request_id)
 
-    async def _answer(self, request: Request, request_id: str) -> Any:
-        method, handler = self._routes.get(request.scope["path"], (None, None))
+    async def _answer(self, request: Request, asked: Asked) -> Any:
+        path = request.scope["path"]
+        method, handler = self._routes.get(path, (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
+        asked.route = f"{method} {path}"
+        self.access.admit(asked, request.headers.get("authorization"))
         if method == "GET":
-            return handler(b"", request_id)
-        self._check_key(request)
-        return handler(await self._body(request), request_id)
-
-    def _check_key(self, request: Request) -> None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        found = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(found, self.settings.api_key_digest):
-            raise Refusal(401, "Send the API key as `Authorization: Bearer wb_...`.", www_authenticate="Bearer")
+            return handler(b"", asked.request_id)
+        return handler(await self._body(request), asked.request_id)
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
@@ -84,12 +83,11 @@ class Endpoint:
             raise Refusal(400, "The content-length is no number of bytes.")
         if int(length) > limit:
             raise Refusal(413, f"The body may have {limit} bytes.")
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise Refusal(413, f"The body may have {limit} bytes.")
-        return bytes(body)
+        try:
+            async with asyncio.timeout(self.settings.access.body_timeout_s):
+                return await _within(request, limit)
+        except TimeoutError:
+            raise Refusal(408, "The body came too slowly.", connection="close") from None
 
     def _score(self, body: bytes, request_id: str) -> Any:
         return self.service.score(_decoded(self._event, body), request_id)
@@ -104,12 +102,22 @@ class Endpoint:
         return {"status": "ok"}
 
     def _ready(self, _: bytes, request_id: str) -> Any:
-        ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
-        ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], request_id)
+        ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
+        ready["proof"] = proof(self.access.default_digest, ready["settings"], request_id)
         return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
 
     def _describe(self, *_: Any) -> Any:
         return self._openapi
+
+
+async def _within(request: Request, limit: int) -> bytes:
+    """The whole body; never more of it in memory than its limit and one part."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise Refusal(413, f"The body may have {limit} bytes.")
+    return bytes(body)
 
 
 def _decoded(decoder: msgspec.json.Decoder, body: bytes) -> Any:

@@ -79,7 +79,7 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
 
 
 def _post(summary: str, schema: Any, request: Any, response: Any) -> dict[str, Any]:
-    refusals = {str(status): _error(status) for status in (400, 401, 405, 413, 415, 422, 500, 503)}
+    refusals = {str(status): _error(status) for status in (400, 401, 403, 405, 408, 413, 415, 422, 429, 500, 503)}
     return {
         "summary": summary,
         "security": [{"key": []}],

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from workbench.features.online import OnlineState
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
+from workbench.governance.settings import AccessConfig
 from workbench.models.bundle import Bundle, open_bundle
 
 DAY_US = 86_400_000_000
@@ -54,6 +55,12 @@ class Settings:
     ahead_days: float  # how far an event may lie ahead of the newest one
     redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
+    access: AccessConfig = field(default_factory=AccessConfig)  # who may ask what; nobody anything, unless it is said
+
+    @property
+    def identity(self) -> str:
+        """What tells this endpoint from another; the default key may be exchanged while it lives."""
+        return digest(replace(self, api_key_digest=""))
 
     @property
     def log(self) -> str:

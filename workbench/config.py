@@ -18,6 +18,7 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.governance.settings import AccessConfig, KeysConfig
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
@@ -263,6 +264,7 @@ class ServeConfig:
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
+    access: AccessConfig = field(default_factory=AccessConfig)
 
 
 @dataclass
@@ -333,13 +335,6 @@ class StorageConfig:
     """Where everything that is kept lies."""
 
     root: str = "store"  # local path or s3:// URI
-
-
-@dataclass
-class KeysConfig:
-    """Where secrets lie; never inside the store."""
-
-    folder: str = "~/.config/ray-ai-workbench"  # signing, pseudonym and API key, mode 0600, made at first use
 
 
 @dataclass

@@ -16,6 +16,7 @@ from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
+from workbench.governance import access_rules
 from workbench.tuning import rules as tuning
 
 CHOICES = {
@@ -152,6 +153,7 @@ def value_faults(cfg: Config) -> Iterator[str]:
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from family_rules.faults(cfg.train)
     yield from _serve_faults(cfg.serve)
+    yield from access_rules.faults(cfg.serve.access, cfg.keys)
     yield from scaling.faults(
         cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
     )

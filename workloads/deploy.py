@@ -25,11 +25,11 @@ from workbench import cluster
 from workbench.config import Config
 from workbench.data import dimensions
 from workbench.data.store import Artifact, Store
-from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
+from workbench.governance.api_keys import Register
 from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
@@ -107,6 +107,7 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     _check_version(cfg, version)
     check_ports(cfg)
     _check_state(cfg)
+    Register(cfg.keys.folder).read()
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
     cluster.up(cfg)
@@ -169,6 +170,7 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         ahead_days=cfg.serve.ahead_days,
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
+        access=cfg.serve.access,
     )
 
 
@@ -264,7 +266,7 @@ def answers(url: str, settings: "Settings") -> bool:
 
     It has to prove that it was given the API key's digest, so that nobody else at that port is sent the key.
     """
-    nonce, mine = secrets.token_hex(16), digest(settings)
+    nonce, mine = secrets.token_hex(16), settings.identity
     asked = urllib.request.Request(f"{url}/readyz", headers={"x-request-id": nonce})  # noqa: S310
     try:
         with DIRECT.open(asked, timeout=2) as response:
