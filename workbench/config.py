@@ -19,6 +19,7 @@ from workbench.families import (
     XGBoostConfig,
 )
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.release.settings import GuardrailsConfig, ReleaseConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
@@ -263,6 +264,7 @@ class ServeConfig:
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
 
 
 @dataclass
@@ -362,6 +364,7 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    release: ReleaseConfig = field(default_factory=ReleaseConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     leakcheck: LeakcheckConfig = field(default_factory=LeakcheckConfig)
