@@ -14,7 +14,6 @@ from starlette.responses import Response
 from serve import answers, openapi, schemas
 from serve.answers import Refusal
 from serve.service import Service, Settings
-from workbench.digest import digest
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
@@ -104,9 +103,11 @@ class Endpoint:
         return {"status": "ok"}
 
     def _ready(self, _: bytes, request_id: str) -> Any:
-        ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
+        ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
         ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], request_id)
-        return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
+        models = self.service.models
+        live = {"model_version": models.champion.version, "release_step": models.step}
+        return {**ready, **live, "events_in_state": len(self.service.state)}
 
     def _describe(self, *_: Any) -> Any:
         return self._openapi

@@ -95,6 +95,20 @@ class Table:
         # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
         return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
 
+    def read_new(
+        self, seen: frozenset[str], columns: Sequence[str], rows: pc.Expression
+    ) -> tuple[pa.Table, frozenset[str]]:
+        """The chosen rows of files that were not there before, and all files that are there now."""
+        found: pds.FileSystemDataset = DeltaTable(self.uri, storage_options=_storage_options()).to_pyarrow_dataset()
+        files = {one.path: one for one in found.get_fragments()}
+        fresh = [one for path, one in files.items() if path not in seen]
+        new = pds.FileSystemDataset(fresh, found.schema, found.format, found.filesystem)
+        return plain_strings(new.to_table(columns=list(columns), filter=rows, use_threads=False)), frozenset(files)
+
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return [one.name for one in DeltaTable(self.uri, storage_options=_storage_options()).schema().fields]
+
     def greatest(self, name: str) -> pa.Scalar:
         """The greatest value of a column, by the statistics of the files; a time may lack what is below a ms."""
         files = pa.table(DeltaTable(self.uri, storage_options=_storage_options()).get_add_actions(flatten=True))

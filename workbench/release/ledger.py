@@ -116,6 +116,12 @@ def withdraw(store: Store, application: str, version: str, why: str) -> None:
     _unless(store, Act(version, "withdraw", why), application, lambda now: now.alias(version) in unknown)
 
 
+def refuse(store: Store, application: str, version: str, why: str) -> None:
+    """Write down that an endpoint could not take a version; nothing where it is nothing, or refused already."""
+    unknown = (None, "challenger")
+    _unless(store, Act(version, "refuse", why, "endpoint"), application, lambda now: now.alias(version) in unknown)
+
+
 def is_released(store: Store, application: str, version: str) -> bool:
     """Whether a version was promoted and not withdrawn since, be it live or followed by another."""
     return version in live_releases(store, application).promoted

@@ -28,6 +28,7 @@ class Canary:
     percent: int
     steps: tuple[int, ...] = ()  # the shares that follow by themselves, ascending
     since_us: int = 0  # decisions from then on are its evidence
+    had: int = 1  # shares since then, this one included
 
     @property
     def next_percent(self) -> int | None:
@@ -49,6 +50,11 @@ class Releases:
     def champion(self) -> str | None:
         """The version that answers; None before the first release."""
         return self.promoted[-1] if self.promoted else None
+
+    def __str__(self) -> str:
+        canary = f", canary {self.canary.version} for {self.canary.percent} %" if self.canary else ""
+        shadows = f", shadows {', '.join(self.shadows)}" if self.shadows else ""
+        return f"champion {self.champion}{canary}{shadows}"
 
     def alias(self, version: str) -> str | None:
         """What a version is now: champion | canary | shadow | released (before) | challenger; None: nothing."""
@@ -87,7 +93,9 @@ def after(before: Releases, row: dict[str, Any]) -> Releases:
     settled = replace(changed, step=before.step + 1)
     if settled.champion == before.champion or settled.canary is None:
         return settled
-    return replace(settled, canary=replace(settled.canary, since_us=_us(row)))  # it is compared with another one now
+    return replace(
+        settled, canary=replace(settled.canary, since_us=_us(row), had=1)
+    )  # it is compared with another one now
 
 
 def _challenged(live: Releases, version: str, _: dict[str, Any]) -> Releases:
@@ -100,15 +108,16 @@ def _shadowed(live: Releases, version: str, _: dict[str, Any]) -> Releases:
 
 
 def _canaried(live: Releases, version: str, row: dict[str, Any]) -> Releases:
-    since = live.canary.since_us if live.canary and live.canary.version == version else _us(row)
-    canary = Canary(version, int(row["canary_percent"]), tuple(row.get("canary_steps") or ()), since)
+    same = live.canary if live.canary and live.canary.version == version else Canary(version, 0, (), _us(row), 0)
+    steps = tuple(row.get("canary_steps") or ())
+    canary = replace(same, percent=int(row["canary_percent"]), steps=steps, had=same.had + 1)
     return replace(_without(live, version), canary=canary)
 
 
 def _advanced(live: Releases, version: str, row: dict[str, Any]) -> Releases:
     if live.canary is None or live.canary.version != version:
         return live
-    return replace(live, canary=replace(live.canary, percent=int(row["canary_percent"])))
+    return replace(live, canary=replace(live.canary, percent=int(row["canary_percent"]), had=live.canary.had + 1))
 
 
 def _promoted(live: Releases, version: str, _: dict[str, Any]) -> Releases:
