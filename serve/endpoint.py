@@ -104,7 +104,9 @@ class Endpoint:
     def _ready(self, _: bytes, request_id: str) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
         ready["proof"] = proof(self.access.default_digest, ready["settings"], request_id)
-        return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
+        models = self.service.models
+        live = {"model_version": models.champion.version, "release_step": models.step}
+        return {**ready, **live, "events_in_state": len(self.service.state)}
 
     def _describe(self, *_: Any) -> Any:
         return self._openapi

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +14,12 @@ import msgspec
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import feature_state, journal
+from serve import feature_state, follow, journal
 from serve.answers import Refusal
 from serve.journal import Journal
+from serve.models import Models
 from serve.schemas import micros
+from serve.shadows import Shadows
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
@@ -28,9 +31,11 @@ from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
 from workbench.governance.settings import AccessConfig
-from workbench.models.bundle import Bundle, open_bundle
+from workbench.models.bundle import Bundle
+from workbench.release.settings import GuardrailsConfig
 
 DAY_US = 86_400_000_000
+RECENT = 64  # events that a new version must score before it is taken
 DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
 log = logging.getLogger("ray.serve")
 
@@ -55,12 +60,14 @@ class Settings:
     ahead_days: float  # how far an event may lie ahead of the newest one
     redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
+    follows: bool = False  # whether it serves what the release ledger says, as that changes, and not `version` alone
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
     access: AccessConfig = field(default_factory=AccessConfig)  # who may ask what; nobody anything, unless it is said
 
     @property
     def identity(self) -> str:
-        """What tells this endpoint from another; the default key may be exchanged while it lives."""
-        return digest(replace(self, api_key_digest=""))
+        """The name of an endpoint, whatever version it serves, and whichever default key it has by now."""
+        return digest(replace(self, version="", follows=False, api_key_digest=""))
 
     @property
     def log(self) -> str:
@@ -74,18 +81,23 @@ class Settings:
 
 
 class Service:
-    """One loaded model version with its feature state and journal."""
+    """The models that are live, with their feature state and journal."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.store = settings, Store(settings.store)
-        public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
-        self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), public_key)
+        self.public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
+        self.models = Models(follow.first(self.store, settings, self.public_key))
+        self.recent: deque[list[float]] = deque(maxlen=RECENT)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
+        self.shadows = Shadows(
+            Journal(folder, "shadows"), lambda: self.models.shadows, settings.guardrails.shadow_queue
+        )
+        self._customer = next(iter(settings.data.entities), settings.data.id)
         self._compacting = threading.Lock()
         self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.state = feature_state.of(self)
@@ -93,7 +105,17 @@ class Service:
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
         feature_state.settle(self)
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
+        self.follower = follow.Follower(self)
+        if settings.follows:
+            self.follower.follow()
+            self.follower.start()
+            self.shadows.start()
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The champion."""
+        return self.models.champion
 
     def score(self, event: msgspec.Struct, request_id: str) -> dict[str, Any]:
         """The decision on an event, after it was recorded; one that cannot be recorded does not count."""
@@ -109,11 +131,9 @@ class Service:
             raise
 
     def _scored(self, values: dict[str, Any], request_id: str, started: int) -> dict[str, Any]:
-        bundle = self.bundle
+        models, names = self.models, self.state.feature_set
         place, features = self.state.placed(values)
-        score, member_logits = bundle.scorer.one(features)
-        flagged = score >= bundle.threshold
-        names = bundle.feature_set
+        bundle, score, member_logits, flagged, beside = models.decide(values[self._customer], features)
         record = {
             "request_id": request_id,
             "id": str(values[names.id]),
@@ -131,8 +151,12 @@ class Service:
             "history": self._history,
             "dimensions": self._dimensions,
             "latency_us": (time.perf_counter_ns() - started) // 1000,
+            **beside,
         }
         self.predictions.append([record])
+        self.recent.append(features)
+        if models.shadows:
+            self.shadows.put(request_id, record["id"], record["event_time"], features)
         return {
             "request_id": request_id,
             "score": score,
@@ -183,6 +207,7 @@ class Service:
                 (self.predictions, self._move_predictions),
                 (self.feedback, self._move_feedback),
                 (self.corrections, self._move_corrections),
+                (self.shadows.journal, self._move_shadows),
             ):
                 written.close_segment()
                 moved += sum(self._moved(move, segment) for segment in written.released())
@@ -256,6 +281,9 @@ class Service:
     def _move_predictions(self, segment: Path) -> int:
         return prediction_log.move_predictions(self.store, self.settings.log, segment)
 
+    def _move_shadows(self, segment: Path) -> int:
+        return prediction_log.move_shadows(self.store, self.settings.log, segment)
+
     def _move_corrections(self, segment: Path) -> int:
         return prediction_log.move_corrections(self.store, self.settings.log, segment)
 
@@ -267,7 +295,8 @@ class Service:
     def _compact_for_ever(self) -> None:
         while True:
             time.sleep(self.settings.compact_every_s)
-            for act in (self.compact, lambda: feature_state.settle(self)):
+            judge = [self.follower.judge] if self.settings.follows else []
+            for act in (self.compact, lambda: feature_state.settle(self), *judge):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises

@@ -20,6 +20,7 @@ from workbench.families import (
 )
 from workbench.governance.settings import AccessConfig, KeysConfig
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.release.settings import GuardrailsConfig, ReleaseConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
@@ -265,6 +266,7 @@ class ServeConfig:
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
     access: AccessConfig = field(default_factory=AccessConfig)
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
 
 
 @dataclass
@@ -357,6 +359,7 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    release: ReleaseConfig = field(default_factory=ReleaseConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     leakcheck: LeakcheckConfig = field(default_factory=LeakcheckConfig)

@@ -17,6 +17,7 @@ from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
 from workbench.governance import access_rules
+from workbench.release.settings import ACTIONS
 from workbench.tuning import rules as tuning
 
 CHOICES = {
@@ -34,6 +35,7 @@ CHOICES = {
     "tune.scheduler": ("none", "asha", "median", "pbt"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
+    "release.action": (None, *ACTIONS),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
 TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is every address
@@ -63,7 +65,9 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
+            "serve.compact_every_s", "serve.ahead_days", "serve.guardrails.score_ms",
+            "serve.guardrails.latency_factor", "serve.guardrails.pairs_per_step", "serve.guardrails.shadow_queue",
+            "replay.days", "replay.connections", "replay.time_limit_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
@@ -74,7 +78,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
-            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
+            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica",
+            "serve.guardrails.latency_slack_ms", "serve.guardrails.faults", "monitor.drift_floor",
             "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
             "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
         ),
@@ -93,6 +98,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.lightgbm.learning_rate", "train.lightgbm.bagging_fraction", "train.lightgbm.feature_fraction",
             "train.random_forest.max_features",
         ),
+    ),
+    (
+        "greater than 0 and less than 1", lambda value: 0 < value < 1,
+        tuple(f"serve.guardrails.{key}" for key in ("alpha", "disagreement", "shift", "shifted_share", "slow_share")),
     ),
     ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),

@@ -1,13 +1,14 @@
-"""Put a model version behind an authenticated HTTP endpoint on Ray Serve.
+"""Put a model version behind an authenticated HTTP endpoint on Ray Serve; release another there, or take it back.
 
 Reads:  model version (the configured one, or the release ledger's champion); validated snapshot, label ledger and
         prediction log (the feature state); dimension snapshots
-Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
+Writes: release ledger; while it lives, the endpoint writes prediction log, label ledger and release ledger
 Run:    python -m workloads.deploy serve.stay_up=true serve.version=champion
 """
 
 import contextlib
 import datetime as dt
+import functools
 import io
 import json
 import logging
@@ -19,7 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench import cluster
 from workbench.config import Config
@@ -34,7 +35,7 @@ from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, register, validate
+from workloads import door, ingest, register, releasing, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -67,10 +68,17 @@ class Live:
 
 
 def run(cfg: Config) -> Artifact:
-    """The version that is live; with serve.stay_up it stays live until interrupted."""
+    """The version that is live, or was acted on; with serve.stay_up it stays live until interrupted."""
+    if cfg.release.action is not None:
+        version, followed = releasing.run(cfg, functools.partial(_says, cfg))
+        if followed or not cfg.serve.stay_up:
+            return version
+        cfg.serve.version = "champion"
     version = chosen(cfg)
-    with live(cfg, version) as endpoint:
-        release(cfg, version)
+    _check_champion(cfg, version)
+    with live(cfg, version, follows=True) as endpoint:
+        if ledger.live(version.store, cfg.serve.application) is None:
+            release(cfg, version)
         keys = Keys(cfg.keys.folder)
         say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
         if cfg.serve.stay_up:
@@ -90,16 +98,35 @@ def chosen(cfg: Config) -> Artifact:
     return register.run(cfg)
 
 
+def _says(cfg: Config, champion: str) -> dict[str, Any] | None:
+    """What the endpoint of this config says of itself; None where it does not answer."""
+    return ready(url_of(cfg), settings_of(cfg, Store(cfg.storage.root).get("models", champion)))
+
+
+def _check_champion(cfg: Config, version: Artifact) -> None:
+    """Raise `ConfigError` where another version is the champion: who serves one beside it says how, and why."""
+    champion = ledger.live(version.store, cfg.serve.application)
+    if champion not in (None, version.key):
+        raise ConfigError(
+            f"{champion} is the champion of {cfg.serve.application}; this config's model is {version.key}. Use"
+            " serve.version=champion, or release.version=configured with release.action=shadow, canary or promote and"
+            " release.reason."
+        )
+
+
 def release(cfg: Config, version: Artifact) -> None:
     """Write down that a version which answers is the champion."""
     ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
 
 
 @contextlib.contextmanager
-def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
-    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block."""
+def live(cfg: Config, version: Artifact | None = None, follows: bool = False) -> Iterator[Live]:
+    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block.
+
+    `follows`: it serves what the release ledger says, as that changes.
+    """
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
-    url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
+    url, settings = url_of(cfg), settings_of(cfg, version, follows)
     endpoint = Live(url, keys.api(), settings.folder)
     if answers(url, settings):
         yield endpoint
@@ -149,7 +176,13 @@ def _start(cfg: Config, settings: "Settings") -> None:
     serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
 
 
-def _settings(cfg: Config, version: Artifact) -> "Settings":
+def url_of(cfg: Config) -> str:
+    """Where the endpoint listens."""
+    return f"http://{cfg.serve.host}:{cfg.serve.port}"
+
+
+def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
+    """What a replica is given."""
     from serve.service import Settings
 
     keys = Keys(cfg.keys.folder)
@@ -171,6 +204,8 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
         access=cfg.serve.access,
+        follows=follows,
+        guardrails=cfg.serve.guardrails,
     )
 
 
@@ -262,7 +297,13 @@ def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
 
 
 def answers(url: str, settings: "Settings") -> bool:
-    """Whether what answers there is this very endpoint: the same version, store, data and history.
+    """Whether what answers there is this very endpoint, of the same store, data and history, with this champion."""
+    said = ready(url, settings)
+    return said is not None and said.get("model_version") == settings.version
+
+
+def ready(url: str, settings: "Settings") -> dict[str, Any] | None:
+    """What this very endpoint says of itself, whatever version it serves; None where it does not answer there.
 
     It has to prove that it was given the API key's digest, so that nobody else at that port is sent the key.
     """
@@ -272,9 +313,9 @@ def answers(url: str, settings: "Settings") -> bool:
         with DIRECT.open(asked, timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
-        return False
+        return None
     expected = {"settings": mine, "proof": proof(settings.api_key_digest, mine, nonce)}
-    return isinstance(said, dict) and expected.items() <= said.items()
+    return said if isinstance(said, dict) and expected.items() <= said.items() else None
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            said = {"settings": settings.identity}
+            said = {"settings": settings.identity, "model_version": "v1"}
             said["proof"] = proof(settings.api_key_digest, said["settings"], self.headers["x-request-id"])
             self.wfile.write(json.dumps(said).encode())
 

@@ -128,7 +128,7 @@ class TestServing:
         assert served == np.stack([found[name] for name in NAMES], axis=1).tolist()
 
     def test_the_settings_of_an_endpoint_name_the_tables(self, cfg: Config, service: Service, store: Store) -> None:
-        given = deploy._settings(cfg, store.get("models", "v1"))
+        given = deploy.settings_of(cfg, store.get("models", "v1"))
         assert given.dimensions == dimensions.keys(cfg.features.tables)
 
     def test_a_version_whose_tables_are_not_configured_is_refused(
