@@ -22,6 +22,7 @@ CODES = {
     404: "no_such_route",
     405: "method_not_allowed",
     408: "too_slow",
+    409: "conflict",
     413: "too_large",
     415: "not_json_content",
     422: "invalid",

@@ -1,16 +1,17 @@
 """The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
 
 import asyncio
+import inspect
 import logging
 import re
 import uuid
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from serve import answers, openapi, schemas
+from serve import admin, answers, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
 from serve.principals import Asked
@@ -33,11 +34,13 @@ class Endpoint:
         self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
         self._corrections = msgspec.json.Decoder(schemas.corrections_type(settings.data))
+        self._release = msgspec.json.Decoder(admin.Release)
         self._openapi = openapi.document(settings.application, settings.data)
         self._routes = {
             "/v1/score": ("POST", self._score),
             "/v1/feedback": ("POST", self._feedback),
             "/v1/corrections": ("POST", self._correct),
+            "/v1/admin/releases": ("POST", self._released),
             "/healthz": ("GET", self._health),
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
@@ -70,9 +73,8 @@ class Endpoint:
             raise Refusal(405, f"Use {method}.", allow=str(method))
         asked.route = f"{method} {path}"
         self.access.admit(asked, request.headers.get("authorization"))
-        if method == "GET":
-            return handler(b"", asked.request_id)
-        return handler(await self._body(request), asked.request_id)
+        said = handler(b"" if method == "GET" else await self._body(request), asked)
+        return await said if inspect.isawaitable(said) else said
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
@@ -88,22 +90,28 @@ class Endpoint:
                 return await _within(request, limit)
         except TimeoutError:
             raise Refusal(408, "The body came too slowly.", connection="close") from None
+        except ClientDisconnect:
+            raise Refusal(400, "The body was cut off.") from None
 
-    def _score(self, body: bytes, request_id: str) -> Any:
-        return self.service.score(_decoded(self._event, body), request_id)
+    def _score(self, body: bytes, asked: Asked) -> Any:
+        return self.service.score(_decoded(self._event, body), asked.request_id)
 
-    def _feedback(self, body: bytes, _: str) -> Any:
+    def _released(self, body: bytes, asked: Asked) -> Any:
+        wanted = _decoded(self._release, body)
+        return asyncio.to_thread(admin.released, self.settings, self.access.audit, asked, wanted)
+
+    def _feedback(self, body: bytes, _: Asked) -> Any:
         return self.service.learn(_decoded(self._labels, body).labels)
 
-    def _correct(self, body: bytes, _: str) -> Any:
+    def _correct(self, body: bytes, _: Asked) -> Any:
         return self.service.correct(_decoded(self._corrections, body).corrections)
 
     def _health(self, *_: Any) -> Any:
         return {"status": "ok"}
 
-    def _ready(self, _: bytes, request_id: str) -> Any:
+    def _ready(self, _: bytes, asked: Asked) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
-        ready["proof"] = proof(self.access.default_digest, ready["settings"], request_id)
+        ready["proof"] = proof(self.access.default_digest, ready["settings"], asked.request_id)
         models = self.service.models
         live = {"model_version": models.champion.version, "release_step": models.step}
         return {**ready, **live, "events_in_state": len(self.service.state)}

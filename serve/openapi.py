@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from serve import schemas
+from serve import admin, schemas
 from serve.answers import CODES
 from workbench.config import DataConfig
 
@@ -46,8 +46,8 @@ READY_EXAMPLE = {
 
 def document(application: str, data: DataConfig) -> dict[str, Any]:
     """The whole description."""
-    kinds = [schemas.event_type(data), schemas.feedback_type(data), schemas.corrections_type(data)]
-    (event, feedback, corrections), components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
+    kinds = [schemas.event_type(data), schemas.feedback_type(data), schemas.corrections_type(data), admin.Release]
+    (event, feedback, corrections, release), components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     told = {data.id: schemas.example(data).get(data.id, "1"), "label": 1, "known_time": "2018-08-22T00:00:00Z"}
     paths = {
         "/v1/score": {"post": _post("Score one event", event, schemas.example(data), DECISION_EXAMPLE)},
@@ -64,6 +64,9 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
                 {"accepted": 2, "in_feature_state": 2},
             )
         },
+        "/v1/admin/releases": {
+            "post": _post("Release a version, or take it back", release, admin.EXAMPLE, admin.ANSWER_EXAMPLE, 409)
+        },
         "/healthz": {"get": _get("The process lives", {"status": "ok"})},
         "/readyz": {"get": _get("A model version is live", {**READY_EXAMPLE, "application": application})},
         "/openapi.json": {"get": _get("This document", {"openapi": "3.1.0"})},
@@ -79,8 +82,10 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
     }
 
 
-def _post(summary: str, schema: Any, request: Any, response: Any) -> dict[str, Any]:
-    refusals = {str(status): _error(status) for status in (400, 401, 403, 405, 408, 413, 415, 422, 429, 500, 503)}
+def _post(summary: str, schema: Any, request: Any, response: Any, *more: int) -> dict[str, Any]:
+    refusals = {
+        str(status): _error(status) for status in sorted((*more, 400, 401, 403, 405, 408, 413, 415, 422, 429, 500, 503))
+    }
     return {
         "summary": summary,
         "security": [{"key": []}],

@@ -26,6 +26,7 @@ ROUTES = {
     "/v1/score": "POST",
     "/v1/feedback": "POST",
     "/v1/corrections": "POST",
+    "/v1/admin/releases": "POST",
     "/healthz": "GET",
     "/readyz": "GET",
     "/openapi.json": "GET",
