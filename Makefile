@@ -40,7 +40,7 @@ serve: setup ## start the champion and stay up until Ctrl-C
 bench: setup ## our figures beside a peer's (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
-HELD = find .workbench/journal -type f ! -empty ! -name '*.new' 2>/dev/null
+HELD = find .workbench/journal -type f ! -empty ! -name '*.new' ! -name '*.audit' 2>/dev/null
 
 clean: ## remove the store with its tables, offline runs and caches; not while the journal holds records
 	@test -z "$$($(HELD))" || { $(HELD); echo "These hold what an endpoint acknowledged and no table has yet. Run make serve once, which moves them (of *.unreadable see serve/README.md), or remove .workbench/journal yourself."; exit 1; }

@@ -96,7 +96,19 @@ class Models(msgspec.Struct, forbid_unknown_fields=True):
     """What is live."""
 
     application: str
+    canary_percent: int | None
     models: list[Model]
+
+
+class Released(msgspec.Struct, forbid_unknown_fields=True):
+    """What is live after an act on a version."""
+
+    request_id: str
+    step: int
+    champion: str | None
+    canary: str | None
+    canary_percent: int | None
+    shadows: list[str]
 
 
 class ToldLabel(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,12 +18,15 @@ JSON = "application/json"
 CODES = {
     400: "not_json",
     401: "no_valid_key",
+    403: "not_allowed",
     404: "no_such_route",
     405: "method_not_allowed",
+    408: "too_slow",
     409: "conflict",
     413: "too_large",
     415: "not_json_content",
     422: "invalid",
+    429: "too_many_requests",
     500: "internal",
     503: "not_ready",
 }

@@ -70,9 +70,9 @@ def _part(service: Service, part: list[Question]) -> list[dict[str, Any] | None]
 
 def _records(service: Service, questions: list[Question], found: list[Any]) -> Iterator[dict[str, Any]]:
     if questions:
-        scores = service.bundle.scorer.many([features for _, features in found])
-        for question, (place, features), score in zip(questions, found, scores, strict=True):
-            yield service.record(question, place, features, *score)
+        decided = service.models.decide_all(list(map(service.customer, questions)), [row for _, row in found])
+        for question, (place, features), one in zip(questions, found, decided, strict=True):
+            yield service.record(question, place, features, one)
 
 
 def _recent(service: Service, question: Question) -> dict[str, Any] | None:

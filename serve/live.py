@@ -13,9 +13,15 @@ from workbench.release import ledger
 def models(service: Service) -> dict[str, Any]:
     """The models of this replica by their aliases. This reads the release ledger."""
     since = _since(service)
-    live = {"champion": service.bundle}
-    listed = [{"alias": alias, **_about(bundle), "since": since.get(bundle.version)} for alias, bundle in live.items()]
-    return {"application": service.settings.application, "models": listed}
+    live, canary = service.models, service.models.canary
+    named = [
+        ("champion", live.champion),
+        *([("canary", canary)] if canary else []),
+        *(("shadow", one) for one in live.shadows),
+    ]
+    listed = [{"alias": alias, **_about(bundle), "since": since.get(bundle.version)} for alias, bundle in named]
+    percent = live.percent if canary else None
+    return {"application": service.settings.application, "canary_percent": percent, "models": listed}
 
 
 def _about(bundle: Bundle) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from serve import admin, schemas
 from serve import answer_types as answered
-from serve import schemas
 from serve.answers import CODES
 from workbench.config import DataConfig
 
 TEMPLATE = "#/components/schemas/{name}"
-KEYED, BODY = (401, 405, 500, 503), (400, 413, 415, 422)  # what is refused of every route with a key; of a body
+KEYED = (401, 403, 405, 429, 500, 503)  # what is refused of every route with a key
+BODY = (400, 408, 413, 415, 422)  # and of a body
 DECISION_EXAMPLE = {
     "request_id": "3f6c0a52c1d94b0f8a4e",
     "score": 0.0132,
@@ -48,6 +49,7 @@ READY_EXAMPLE = {
     "settings": "0b5c9a7f1e24d683",
     "proof": "5f0c1e6a9d3b7c82e4a1f6b09d2c7e35a8b4d1f0c6e92a7b3d5f8e1c0a4b6d97",
     "model_version": "9c1d0a5b7e3f2d48",
+    "release_step": 7,
     "events_in_state": 292160,
 }
 EXPLAINED_EXAMPLE = {
@@ -106,7 +108,8 @@ def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     event = schemas.event_type(data)
     asked = [event, schemas.batch_type(event), schemas.feedback_type(data), schemas.corrections_type(data)]
     decided = [answered.Decision, answered.NoDecision, answered.Decisions, answered.Explained]
-    kinds = [*asked, *decided, answered.Taken, answered.Models, answered.Found, answered.Error]
+    others = [answered.Taken, answered.Models, answered.Found, answered.Released, answered.Error]
+    kinds = [*asked, admin.Release, *decided, *others]
     references, components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     of = {kind.__name__: reference for kind, reference in zip(kinds, references, strict=True)}
     each = components["Decisions"]["properties"]["results"]
@@ -142,6 +145,16 @@ def _posts(data: DataConfig, of: dict[str, Any]) -> dict[str, Any]:
                 counts[1],
             )
         },
+        "/v1/admin/releases": {
+            "post": _post(
+                "Release a version, or take it back",
+                of["Release"],
+                admin.EXAMPLE,
+                of["Released"],
+                admin.ANSWER_EXAMPLE,
+                (409,),
+            )
+        },
     }
 
 
@@ -154,7 +167,7 @@ def _changed(data: DataConfig, event: dict[str, Any]) -> dict[str, Any]:
 def _gets(application: str, of: dict[str, Any]) -> dict[str, Any]:
     found = _get("What was decided on an event", of["Found"], FOUND_EXAMPLE, (*KEYED, 404))
     metrics = _get("Metrics for Prometheus", None, METRICS_EXAMPLE, KEYED)
-    models = {"application": application, "models": [MODEL_EXAMPLE]}
+    models = {"application": application, "canary_percent": None, "models": [MODEL_EXAMPLE]}
     ready = {**READY_EXAMPLE, "application": application}
     return {
         "/v1/models": {"get": _keyed(_get("Which models are live", of["Models"], models, KEYED))},

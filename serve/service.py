@@ -4,8 +4,9 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +14,13 @@ import msgspec
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import cores, feature_state, journal
+from serve import cores, feature_state, follow, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
 from serve.journal import Journal
+from serve.models import Decided, Models
 from serve.schemas import micros
+from serve.shadows import Shadows
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
@@ -29,10 +32,13 @@ from workbench.features.vector import Place
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
-from workbench.models.bundle import Bundle, open_bundle
+from workbench.governance.settings import AccessConfig
+from workbench.models.bundle import Bundle
+from workbench.release.settings import GuardrailsConfig
 
 DAY_US = 86_400_000_000
 PATIENCE_S = 2.0  # that a repeated event waits for the record of whoever is answering it
+RECENT = 64  # events that a new version must score before it is taken
 DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
 log = logging.getLogger("ray.serve")
 
@@ -61,6 +67,14 @@ class Settings:
     journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
     log_requests: bool = False
     cores: tuple[int, ...] = ()  # that replicas are pinned to, one each
+    follows: bool = False  # whether it serves what the release ledger says, as that changes, and not `version` alone
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)  # who may ask what; nobody anything, unless it is said
+
+    @property
+    def identity(self) -> str:
+        """The name of an endpoint, whatever version it serves, and whichever default key it has by now."""
+        return digest(replace(self, version="", follows=False, api_key_digest=""))
 
     @property
     def log(self) -> str:
@@ -84,12 +98,13 @@ class Question(NamedTuple):
 
 
 class Service:
-    """One loaded model version with its feature state and journal."""
+    """The models that are live, with their feature state and journal."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.store = settings, Store(settings.store)
         self.public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
-        self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), self.public_key)
+        self.models = Models(follow.first(self.store, settings, self.public_key))
+        self.recent: deque[list[float]] = deque(maxlen=RECENT)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
@@ -102,6 +117,10 @@ class Service:
         self.answered = Answered(folder, self.store, settings.log)
         self.on_decision: Callable[[str, str], None] = lambda *_: None  # told version and decision of each
         self.alone = threading.Lock()  # held by whoever asks or changes the state: the loop, or a thread beside it
+        self.shadows = Shadows(
+            Journal(folder, "shadows"), lambda: self.models.shadows, settings.guardrails.shadow_queue
+        )
+        self._customer = next(iter(settings.data.entities), settings.data.id)
         self._compacting = threading.Lock()
         self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.state = feature_state.of(self)
@@ -109,7 +128,17 @@ class Service:
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
         feature_state.settle(self)
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
+        self.follower = follow.Follower(self)
+        if settings.follows:
+            self.follower.follow()
+            self.follower.start()
+            self.shadows.start()
         threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The champion."""
+        return self.models.champion
 
     def score(self, event: msgspec.Struct, request_id: str, again: bool = False) -> dict[str, Any]:
         """The decision on an event: its first one, wherever it is recorded. This may wait and read files."""
@@ -153,9 +182,8 @@ class Service:
         until = time.monotonic() + PATIENCE_S
         with self.answered.turn():
             while True:
-                claimed = self.state.claimed(
-                    asked.values[self.settings.data.id]
-                )  # before the log is asked: it is recorded first
+                # before the log is asked: whoever claims it records it first
+                claimed = self.state.claimed(asked.values[self.settings.data.id])
                 if found := self.answered.find(asked.identity):
                     return found.to(asked.text)
                 if claimed is None or not journal.lives(self.settings.folder, claimed):
@@ -174,8 +202,7 @@ class Service:
             found = placed(asked.values)
             if found is None:
                 return None
-            score, member_logits = self.bundle.scorer.one(found[1])
-            record = self.record(asked, *found, score, member_logits)
+            record = self.record(asked, *found, self.models.decide(self.customer(asked), found[1]))
             self.predictions.append([record])
         except StateUnavailable:
             raise  # it takes back itself what was taken in all the same, as soon as it can
@@ -185,18 +212,22 @@ class Service:
         return self.answer(asked, record)
 
     def answer(self, asked: Question, record: dict[str, Any]) -> dict[str, Any]:
-        """The answer that goes with a record that is written; it is remembered."""
+        """The answer that goes with a record that is written; it is remembered, and shadows score beside it."""
         body = answer_of(record)
         self.on_decision(body["model_version"], body["decision"])
         self.answered.remember(asked.identity, asked.text, body)
+        self.recent.append(record["features"])
+        if self.models.shadows:
+            self.shadows.put(asked.request_id, asked.identity, record["event_time"], record["features"])
         return body
 
-    def record(
-        self, asked: Question, place: Place, features: list[float], score: float, member_logits: list[float]
-    ) -> dict[str, Any]:
+    def customer(self, asked: Question) -> Any:
+        """Whom a canary is chosen by."""
+        return asked.values[self._customer]
+
+    def record(self, asked: Question, place: Place, features: list[float], decided: Decided) -> dict[str, Any]:
         """What the log keeps of a decision."""
-        bundle, values = self.bundle, asked.values
-        names = bundle.feature_set
+        values, names = asked.values, self.state.feature_set
         return {
             "request_id": asked.request_id,
             "id": asked.identity,
@@ -206,14 +237,15 @@ class Service:
             "entities": [values[entity] for entity in self.settings.data.entities],
             "event": asked.text,
             "features": features,
-            "score": score,
-            "member_logits": member_logits,
-            "flagged": score >= bundle.threshold,
-            "model_version": bundle.version,
+            "score": decided.score,
+            "member_logits": decided.member_logits,
+            "flagged": decided.flagged,
+            "model_version": decided.bundle.version,
             "feature_view_version": names.digest,
             "history": self._history,
             "dimensions": self._dimensions,
             "latency_us": (time.perf_counter_ns() - asked.started) // 1000,
+            **decided.beside,
         }
 
     def learn(self, told: list[Any]) -> dict[str, int]:
@@ -262,6 +294,7 @@ class Service:
                 (self.predictions, self._move_predictions),
                 (self.feedback, self._move_feedback),
                 (self.corrections, self._move_corrections),
+                (self.shadows.journal, self._move_shadows),
             ):
                 written.close_segment()
                 moved += sum(self._moved(move, segment) for segment in written.released())
@@ -340,6 +373,9 @@ class Service:
     def _move_predictions(self, segment: Path) -> int:
         return prediction_log.move_predictions(self.store, self.settings.log, segment)
 
+    def _move_shadows(self, segment: Path) -> int:
+        return prediction_log.move_shadows(self.store, self.settings.log, segment)
+
     def _move_corrections(self, segment: Path) -> int:
         return prediction_log.move_corrections(self.store, self.settings.log, segment)
 
@@ -351,7 +387,8 @@ class Service:
     def _compact_for_ever(self) -> None:
         while True:
             time.sleep(self.settings.compact_every_s)
-            for act in (self.compact, lambda: feature_state.settle(self)):
+            judge = [self.follower.judge] if self.settings.follows else []
+            for act in (self.compact, lambda: feature_state.settle(self), *judge):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises

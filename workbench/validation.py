@@ -16,6 +16,8 @@ from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
+from workbench.governance import access_rules
+from workbench.release.settings import ACTIONS
 from workbench.tuning import rules as tuning
 
 CHOICES = {
@@ -33,6 +35,7 @@ CHOICES = {
     "tune.scheduler": ("none", "asha", "median", "pbt"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
+    "release.action": (None, *ACTIONS),
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
 TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is every address
@@ -62,7 +65,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days",
+            "serve.compact_every_s", "serve.ahead_days", "serve.guardrails.score_ms",
+            "serve.guardrails.latency_factor", "serve.guardrails.pairs_per_step", "serve.guardrails.shadow_queue",
             *(f"serve.running.{key}" for key in ("drain_s", "max_batch_body_bytes", "journal_limit_bytes")),
             *(f"serve.running.autoscaling.{key}" for key in ("replicas", "target_requests")),
             "replay.days", "replay.connections", "replay.time_limit_s",
@@ -77,7 +81,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
             "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "serve.running.retry_after_s",
-            "serve.running.autoscaling.up_after_s", "serve.running.autoscaling.down_after_s", "monitor.drift_floor",
+            "serve.running.autoscaling.up_after_s", "serve.running.autoscaling.down_after_s",
+            "serve.guardrails.latency_slack_ms", "serve.guardrails.faults", "monitor.drift_floor",
             "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
             "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
         ),
@@ -96,6 +101,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.lightgbm.learning_rate", "train.lightgbm.bagging_fraction", "train.lightgbm.feature_fraction",
             "train.random_forest.max_features",
         ),
+    ),
+    (
+        "greater than 0 and less than 1", lambda value: 0 < value < 1,
+        tuple(f"serve.guardrails.{key}" for key in ("alpha", "disagreement", "shift", "shifted_share", "slow_share")),
     ),
     ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
@@ -156,6 +165,7 @@ def value_faults(cfg: Config) -> Iterator[str]:
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from family_rules.faults(cfg.train)
     yield from _serve_faults(cfg.serve)
+    yield from access_rules.faults(cfg.serve.access, cfg.keys)
     yield from scaling.faults(
         cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
     )

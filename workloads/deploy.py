@@ -1,13 +1,14 @@
-"""Put a model version behind an authenticated HTTP endpoint on Ray Serve.
+"""Put a model version behind an authenticated HTTP endpoint on Ray Serve; release another there, or take it back.
 
 Reads:  model version (the configured one, or the release ledger's champion); validated snapshot, label ledger and
         prediction log (the feature state); dimension snapshots
-Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
+Writes: release ledger; while it lives, the endpoint writes prediction log, label ledger and release ledger
 Run:    python -m workloads.deploy serve.stay_up=true serve.version=champion
 """
 
 import contextlib
 import datetime as dt
+import functools
 import io
 import json
 import logging
@@ -19,22 +20,22 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench import cluster
 from workbench.config import Config
 from workbench.data import dimensions
 from workbench.data.store import Artifact, Store
-from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
+from workbench.governance.api_keys import Register
 from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, register, validate
+from workloads import door, ingest, register, releasing, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -67,10 +68,17 @@ class Live:
 
 
 def run(cfg: Config) -> Artifact:
-    """The version that is live; with serve.stay_up it stays live until interrupted."""
+    """The version that is live, or was acted on; with serve.stay_up it stays live until interrupted."""
+    if cfg.release.action is not None:
+        version, followed = releasing.run(cfg, functools.partial(_says, cfg))
+        if followed or not cfg.serve.stay_up:
+            return version
+        cfg.serve.version = "champion"
     version = chosen(cfg)
-    with live(cfg, version) as endpoint:
-        release(cfg, version)
+    _check_champion(cfg, version)
+    with live(cfg, version, follows=True) as endpoint:
+        if ledger.live(version.store, cfg.serve.application) is None:
+            release(cfg, version)
         keys = Keys(cfg.keys.folder)
         say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
         if cfg.serve.stay_up:
@@ -90,16 +98,35 @@ def chosen(cfg: Config) -> Artifact:
     return register.run(cfg)
 
 
+def _says(cfg: Config, champion: str) -> dict[str, Any] | None:
+    """What the endpoint of this config says of itself; None where it does not answer."""
+    return ready(url_of(cfg), settings_of(cfg, Store(cfg.storage.root).get("models", champion)))
+
+
+def _check_champion(cfg: Config, version: Artifact) -> None:
+    """Raise `ConfigError` where another version is the champion: who serves one beside it says how, and why."""
+    champion = ledger.live(version.store, cfg.serve.application)
+    if champion not in (None, version.key):
+        raise ConfigError(
+            f"{champion} is the champion of {cfg.serve.application}; this config's model is {version.key}. Use"
+            " serve.version=champion, or release.version=configured with release.action=shadow, canary or promote and"
+            " release.reason."
+        )
+
+
 def release(cfg: Config, version: Artifact) -> None:
     """Write down that a version which answers is the champion."""
     ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
 
 
 @contextlib.contextmanager
-def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
-    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block."""
+def live(cfg: Config, version: Artifact | None = None, follows: bool = False) -> Iterator[Live]:
+    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block.
+
+    `follows`: it serves what the release ledger says, as that changes.
+    """
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
-    url, given = url_of(cfg), settings_of(cfg, version)
+    url, given = url_of(cfg), settings_of(cfg, version, follows)
     endpoint = Live(url, keys.api(), given.folder)
     if answers(url, given):
         yield endpoint
@@ -107,6 +134,7 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     check_version(cfg, version)
     check_ports(cfg)
     _check_state(cfg)
+    Register(cfg.keys.folder).read()
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
     cluster.up(cfg)
@@ -145,8 +173,8 @@ def url_of(cfg: Config) -> str:
     return f"http://{cfg.serve.host}:{cfg.serve.port}{cfg.serve.running.route_prefix.rstrip('/')}"
 
 
-def settings_of(cfg: Config, version: Artifact) -> "Settings":
-    """What each replica is given."""
+def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
+    """What a replica is given."""
     from serve.service import Settings
 
     keys = Keys(cfg.keys.folder)
@@ -171,6 +199,9 @@ def settings_of(cfg: Config, version: Artifact) -> "Settings":
         journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
         log_requests=cfg.serve.running.log_requests,
         cores=tuple(cfg.serve.running.cores),
+        access=cfg.serve.access,
+        follows=follows,
+        guardrails=cfg.serve.guardrails,
     )
 
 
@@ -262,19 +293,25 @@ def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
 
 
 def answers(url: str, settings: "Settings") -> bool:
-    """Whether what answers there is this very endpoint: the same version, store, data and history.
+    """Whether what answers there is this very endpoint, of the same store, data and history, with this champion."""
+    said = ready(url, settings)
+    return said is not None and said.get("model_version") == settings.version
+
+
+def ready(url: str, settings: "Settings") -> dict[str, Any] | None:
+    """What this very endpoint says of itself, whatever version it serves; None where it does not answer there.
 
     It has to prove that it was given the API key's digest, so that nobody else at that port is sent the key.
     """
-    nonce, mine = secrets.token_hex(16), digest(settings)
+    nonce, mine = secrets.token_hex(16), settings.identity
     asked = urllib.request.Request(f"{url}/readyz", headers={"x-request-id": nonce})  # noqa: S310
     try:
         with DIRECT.open(asked, timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
-        return False
+        return None
     expected = {"settings": mine, "proof": proof(settings.api_key_digest, mine, nonce)}
-    return isinstance(said, dict) and expected.items() <= said.items()
+    return said if isinstance(said, dict) and expected.items() <= said.items() else None
 
 
 if __name__ == "__main__":

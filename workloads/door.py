@@ -34,7 +34,7 @@ KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def main(run: Callable[[Config], Artifact], doc: str | None) -> None:
+def main(run: Callable[[Config], Artifact | None], doc: str | None) -> None:
     """Run one step as a command: `key=value` overrides from the command line, the exit code as the answer."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str:
     return " ".join((str(error) or str(cause)).split())
 
 
-def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> None:
+def _run_step(run: Callable[[Config], Artifact | None], arguments: Sequence[str]) -> None:
     show = "--cfg" in arguments
     cfg = composed([a for a in arguments if a != "--cfg"])
     if show:
@@ -128,6 +128,8 @@ def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> No
     tracking.check(cfg.tracker)
     with cluster.session():
         artifact = run(cfg)
+    if artifact is None:  # what it did is not kept in the store
+        return
     print(artifact.uri)
     if output is not None:
         write_output(output, artifact)

@@ -44,7 +44,7 @@ def described(cfg: Config, version: Artifact) -> dict[str, Any]:
                 "name": cfg.serve.application,
                 "route_prefix": cfg.serve.running.route_prefix,
                 "import_path": app.IMPORT_PATH,
-                "args": {"settings": msgspec.to_builtins(deploy.settings_of(cfg, version))},
+                "args": {"settings": msgspec.to_builtins(deploy.settings_of(cfg, version, follows=True))},
                 "deployments": [{"name": app.DEPLOYMENT, **app.options(cfg.serve)}],
             }
         ],

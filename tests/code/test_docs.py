@@ -15,7 +15,7 @@ STEPS = (
     "ingest", "validate", "featurize", "leakcheck", "train", "tune", "evaluate", "register",
     "deploy", "replay", "label", "parity", "monitor",
 )  # fmt: skip
-ASKED = ("compare", "learning_curve", "serve_config")  # no steps of the loop: a person asks for them
+ASKED = ("compare", "learning_curve", "serve_config", "keys", "audit")  # no steps of the loop: a person asks for them
 COMMAND = re.compile(r"python -m (workloads\.\w+|benchmarks\.\w+|workbench\.\w+)((?: [\w.]+=[^\s`#]+)*)")
 
 

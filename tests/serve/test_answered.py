@@ -13,6 +13,7 @@ import pytest
 from serve import answered
 from serve.answers import Refusal
 from serve.endpoint import Endpoint
+from serve.models import Models
 from serve.service import Service, Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
@@ -63,7 +64,7 @@ class TestTheFirstAnswer:
         first = score(service, 1, 0)
         score(service, 2, 0.5)
         again = PLACES[lies_in](service)
-        again.bundle = dataclasses.replace(again.bundle, version="v2", threshold=0.0)
+        again.models = Models(dataclasses.replace(again.bundle, version="v2", threshold=0.0))
         assert score(again, 1, 0) == first
         assert [row["id"] for row in logged(again)] == ["1", "2"]
 

@@ -10,8 +10,9 @@ import schemathesis
 from starlette.requests import Request
 
 from serve import openapi
-from serve.endpoint import OPEN, Endpoint
+from serve.endpoint import Endpoint
 from tests.serve.small import API_KEY, DATA, settings
+from tests.serve.test_endpoint import OPEN
 from workbench.data.store import Store
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}

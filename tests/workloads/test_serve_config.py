@@ -44,7 +44,7 @@ def test_rays_own_schema_takes_it_and_the_settings_come_back(
     assert deployment.graceful_shutdown_timeout_s == cfg.serve.running.drain_s
     assert deployment.logging_config.encoding == LoggingConfig(encoding="JSON").encoding
     settings = msgspec.convert(application.args["settings"], Settings, strict=False)
-    assert settings == deploy.settings_of(cfg, version)
+    assert settings == deploy.settings_of(cfg, version, follows=True)
     assert application.import_path == "serve.app:build"
     assert callable(app.build)
 

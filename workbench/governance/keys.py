@@ -1,4 +1,4 @@
-"""The three secrets: what signs models, what hides identities, what opens the endpoint.
+"""The three secrets: what signs models, what hides identities, what opens the endpoint (its clients': `api_keys.py`).
 
 Each comes from the environment (jobs, containers) or from a file of mode 0600 in `keys.folder`, made at first use. The
 folder is never inside the store. Paths are shown, keys never.
@@ -79,6 +79,18 @@ class Keys:
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise EnvironmentFault(f"{path} can be read by others. Run: chmod 600 {path}")
         return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all, in the place of what was there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def token(key: bytes, domain: str, value: object) -> str:
