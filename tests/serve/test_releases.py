@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from benchmarks import graphs
-from serve import schemas
+from serve import batch, live, schemas
 from serve.models import Models, NoNumber, place
 from serve.service import Service, Settings
 from tests.serve.small import DATA, EVENT, FEATURES, VIEWS, die, settings, version
@@ -157,9 +157,9 @@ class TestRefusals:
         row = newest(service)
         assert (row["action"], row["version"], row["who"]) == ("refuse", "v2", "endpoint")
         assert said in row["why"]
-        live = ledger.live_releases(service.store, "small")
-        assert (live.promoted, live.canary, live.shadows) == (("v1",), None, ())
-        assert service.models.step == live.step == 3
+        left = ledger.live_releases(service.store, "small")
+        assert (left.promoted, left.canary, left.shadows) == (("v1",), None, ())
+        assert service.models.step == left.step == 3
 
     def test_a_version_that_fails_on_what_was_asked_here_is_refused(self, service: Service) -> None:
         ask(service, 1)  # its amount is 100
@@ -220,6 +220,21 @@ class TestCanary:
             assert (row["other_version"], row["other_flagged"], row["other_fault"]) == ("v1", True, None)
             assert row["other_score"] > 0.5
             assert min(row["scored_us"], row["other_us"]) >= 0
+
+    async def test_a_batch_is_decided_by_the_same_versions_as_its_events_alone(self, half: Service) -> None:
+        alone = [ask(half, customer, customer)["model_version"] for customer in range(30)]
+        events = [EVENTS.decode(json.dumps({**EVENT, "id": 100 + one, "customer": one})) for one in range(30)]
+        results = (await batch.scored(half, events, "b"))["results"]
+        assert [one["model_version"] for one in results] == alone
+        paired = [row["alias"] for row in logged(half) if row["other_version"]]
+        assert paired == ["canary"] * 2 * alone.count("v2")
+
+    def test_all_that_is_live_is_told_with_its_share(self, half: Service) -> None:
+        quiet(half.store, "v3")
+        do(half.store, "shadow", "v3")
+        half.follower.follow()
+        told = [(one["alias"], one["version"], one["percent"]) for one in live.models(half)["models"]]
+        assert told == [("champion", "v1", 50), ("canary", "v2", 50), ("shadow", "v3", 0)]
 
     def test_who_is_in_a_share_stays_in_a_larger_one(self) -> None:
         places = [place(f"customer {n}", "v2") for n in range(20_000)]
