@@ -84,6 +84,7 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     """A model that is live."""
 
     alias: Literal["champion", "canary", "shadow"]
+    percent: int  # of the customers, whom it answers
     version: str
     threshold: float
     members: dict[str, float]
@@ -96,7 +97,6 @@ class Models(msgspec.Struct, forbid_unknown_fields=True):
     """What is live."""
 
     application: str
-    canary_percent: int | None
     models: list[Model]
 
 

@@ -12,16 +12,15 @@ from workbench.release import ledger
 
 def models(service: Service) -> dict[str, Any]:
     """The models of this replica by their aliases. This reads the release ledger."""
-    since = _since(service)
-    live, canary = service.models, service.models.canary
-    named = [
-        ("champion", live.champion),
-        *([("canary", canary)] if canary else []),
-        *(("shadow", one) for one in live.shadows),
+    since, there = _since(service), service.models
+    canary = [("canary", there.canary)] if there.canary else []
+    live = [("champion", there.champion), *canary, *(("shadow", one) for one in there.shadows)]
+    percents = {"champion": 100 - there.percent, "canary": there.percent, "shadow": 0}
+    listed = [
+        {"alias": alias, "percent": percents[alias], **_about(bundle), "since": since.get(bundle.version)}
+        for alias, bundle in live
     ]
-    listed = [{"alias": alias, **_about(bundle), "since": since.get(bundle.version)} for alias, bundle in named]
-    percent = live.percent if canary else None
-    return {"application": service.settings.application, "canary_percent": percent, "models": listed}
+    return {"application": service.settings.application, "models": listed}
 
 
 def _about(bundle: Bundle) -> dict[str, Any]:

@@ -37,6 +37,7 @@ FOUND_EXAMPLE = {
 }
 MODEL_EXAMPLE = {
     "alias": "champion",
+    "percent": 100,
     "version": "9c1d0a5b7e3f2d48",
     "threshold": 0.42,
     "members": {"xgboost": 0.7, "torch_mlp": 0.3},
@@ -167,7 +168,7 @@ def _changed(data: DataConfig, event: dict[str, Any]) -> dict[str, Any]:
 def _gets(application: str, of: dict[str, Any]) -> dict[str, Any]:
     found = _get("What was decided on an event", of["Found"], FOUND_EXAMPLE, (*KEYED, 404))
     metrics = _get("Metrics for Prometheus", None, METRICS_EXAMPLE, KEYED)
-    models = {"application": application, "canary_percent": None, "models": [MODEL_EXAMPLE]}
+    models = {"application": application, "models": [MODEL_EXAMPLE]}
     ready = {**READY_EXAMPLE, "application": application}
     return {
         "/v1/models": {"get": _keyed(_get("Which models are live", of["Models"], models, KEYED))},

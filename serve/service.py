@@ -222,8 +222,9 @@ class Service:
         return body
 
     def customer(self, asked: Question) -> Any:
-        """Whom a canary is chosen by."""
-        return asked.values[self._customer]
+        """By whom a canary's customers are told from others: the first entity's token, or the event's id."""
+        found = asked.values[self._customer]
+        return asked.identity if found is None else found
 
     def record(self, asked: Question, place: Place, features: list[float], decided: Decided) -> dict[str, Any]:
         """What the log keeps of a decision."""

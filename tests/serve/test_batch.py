@@ -146,8 +146,8 @@ async def test_a_part_that_cannot_be_recorded_does_not_count_and_sent_again_all_
 async def test_where_a_model_fails_none_of_its_part_counts(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     service = endpoint.service
     score(service, 900, 1)
-    broken = Models(dataclasses.replace(service.bundle, threshold="none"))  # type: ignore[arg-type]
-    monkeypatch.setattr(service, "models", broken)
+    broken = dataclasses.replace(service.bundle, threshold="none")  # type: ignore[arg-type]
+    monkeypatch.setattr(service, "models", Models(broken))
     assert (await post(endpoint, many(10))).status_code == 500
     assert (len(service.state), service.state.arrivals) == (1, 11), "numbers are not used again"
 

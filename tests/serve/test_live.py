@@ -16,11 +16,10 @@ async def test_the_model_is_told_with_its_threshold_members_and_release(store: S
     said = json.loads((await call(endpoint, "/v1/models", method="GET")).body)
     assert said == {
         "application": "small",
-        "canary_percent": None,
         "models": [
             {
-                "alias": "champion", "version": "v1", "threshold": 0.5, "members": {"linear": 1.0}, "features": 3,
-                "feature_view_version": FEATURES.digest, "since": None,
+                "alias": "champion", "percent": 100, "version": "v1", "threshold": 0.5, "members": {"linear": 1.0},
+                "features": 3, "feature_view_version": FEATURES.digest, "since": None,
             }
         ],
     }  # fmt: skip
