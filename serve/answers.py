@@ -14,6 +14,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+ENCODED = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 JSON = "application/json"
 CODES = {
     400: "not_json",
@@ -45,8 +46,9 @@ class Refusal(Exception):
 
 def answer(body: Any, request_id: str, kind: str = JSON) -> Response:
     """An answer: JSON, unless it is bytes of another kind."""
-    content = body if isinstance(body, bytes) else encode(body)
-    return Response(content, 200, {**HEADERS, "x-request-id": request_id}, kind)
+    response = Response(body if isinstance(body, bytes) else encode(body), media_type=kind)
+    response.raw_headers += [*ENCODED, (b"x-request-id", request_id.encode())]  # what is the same is encoded once
+    return response
 
 
 def refusal(error: Refusal, request_id: str) -> Response:
