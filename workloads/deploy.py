@@ -248,9 +248,14 @@ def _unmoved(journal: Path) -> bool:
 
 
 def check_ports(cfg: Config) -> None:
-    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own."""
+    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own.
+
+    An application behind a prefix of its own may be one more of the Serve that listens there.
+    """
     serve = cfg.serve
     needed = [(serve.host, serve.port, f"serve.port={serve.port}", f"serve.port={serve.port + 1}")]
+    if cluster.joined() and serve.running.route_prefix != "/":
+        needed = []
     for name, (host, default) in SERVE_PORTS.items() if not cluster.joined() else ():
         port = int(os.environ.get(name, default))
         needed.append((host, port, f"port {port} of Ray Serve", f"{name}={port + 1} in the environment"))
