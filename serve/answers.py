@@ -43,9 +43,10 @@ class Refusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def answer(body: Any, request_id: str, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(encode(body), status, {**HEADERS, "x-request-id": request_id}, JSON)
+def answer(body: Any, request_id: str, kind: str = JSON) -> Response:
+    """An answer: JSON, unless it is bytes of another kind."""
+    content = body if isinstance(body, bytes) else encode(body)
+    return Response(content, 200, {**HEADERS, "x-request-id": request_id}, kind)
 
 
 def refusal(error: Refusal, request_id: str) -> Response:

@@ -5,23 +5,37 @@ import inspect
 import logging
 import re
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from serve import admin, answers, openapi, schemas
+from serve import admin, answers, batch, decisions, live, metrics, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
+from serve.explain import Explaining
+from serve.metrics import Metrics
 from serve.principals import Asked
 from serve.service import Service, Settings
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DECISION = "/v1/decisions/{id}"
+AGAIN = "x-score-again"  # "true": an event that was answered is scored once more, as a replay of the past asks
 LENGTH = re.compile(r"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
+
+
+class Call(NamedTuple):
+    """A request that may be answered."""
+
+    request_id: str
+    request: Request
+    body: bytes
+    name: str  # what the path has in the place of `{id}`
+    asked: Asked
 
 
 class Endpoint:
@@ -31,28 +45,46 @@ class Endpoint:
         self.settings = settings
         self.access = Access(settings)
         self.service = Service(settings)
-        self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
+        self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
+        self.explaining = Explaining(self.service)
+        self.service.on_decision = self.metrics.decided
+        event = schemas.event_type(settings.data)
+        self._event = msgspec.json.Decoder(event)
+        self._events = msgspec.json.Decoder(schemas.batch_type(event))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
         self._corrections = msgspec.json.Decoder(schemas.corrections_type(settings.data))
         self._release = msgspec.json.Decoder(admin.Release)
         self._openapi = openapi.document(settings.application, settings.data)
         self._routes = {
             "/v1/score": ("POST", self._score),
+            "/v1/score:batch": ("POST", self._batch),
+            "/v1/explain": ("POST", self._explain),
             "/v1/feedback": ("POST", self._feedback),
             "/v1/corrections": ("POST", self._correct),
             "/v1/admin/releases": ("POST", self._released),
+            "/v1/models": ("GET", self._models),
+            DECISION: ("GET", self._decision),
+            "/metrics": ("GET", self._metrics),
             "/healthz": ("GET", self._health),
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
         }
 
     async def __call__(self, request: Request) -> Response:
-        """The answer to any request; every fault has the one shape of errors."""
+        """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
         said = request.headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
+        route, name = self._route(request.scope["path"])
+        with self.metrics.timed(request.method, route, request_id) as answered:
+            response = await self._response(request, route, name, request_id)
+            answered.status = response.status_code
+        return response
+
+    async def _response(self, request: Request, route: str, name: str, request_id: str) -> Response:
         asked = Asked(request_id)
         try:
-            return answers.answer(await self._answer(request, asked), request_id)
+            said = await self._answer(request, route, name, asked)
+            return said if isinstance(said, Response) else answers.answer(said, request_id)
         except Refusal as error:
             refused = error
         except StateUnavailable as error:
@@ -64,22 +96,32 @@ class Endpoint:
         self.access.refusals.note(asked, refused)
         return answers.refusal(refused, request_id)
 
-    async def _answer(self, request: Request, asked: Asked) -> Any:
-        path = request.scope["path"]
-        method, handler = self._routes.get(path, (None, None))
+    def _route(self, path: str) -> tuple[str, str]:
+        """The route of a path, as it is described, and what stands in the place of `{id}`."""
+        if path in self._routes:
+            return path, ""
+        before, _, name = path.rpartition("/")
+        template = f"{before}/{{id}}"
+        return (template, name) if name and template in self._routes else ("", "")
+
+    async def _answer(self, request: Request, route: str, name: str, asked: Asked) -> Any:
+        method, handler = self._routes.get(route, (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
-        asked.route = f"{method} {path}"
+        asked.route = f"{method} {route}"
         self.access.admit(asked, request.headers.get("authorization"))
-        said = handler(b"" if method == "GET" else await self._body(request), asked)
+        body = b"" if method == "GET" else await self._body(request, self._limit(route))
+        said = handler(Call(asked.request_id, request, body, name, asked))
         return await said if inspect.isawaitable(said) else said
 
-    async def _body(self, request: Request) -> bytes:
+    def _limit(self, route: str) -> int:
+        return self.settings.max_batch_body_bytes if route.endswith(":batch") else self.settings.max_body_bytes
+
+    async def _body(self, request: Request, limit: int) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
             raise Refusal(415, "Send application/json.")
-        limit = self.settings.max_body_bytes
         length = request.headers.get("content-length", "0")
         if not LENGTH.fullmatch(length):
             raise Refusal(400, "The content-length is no number of bytes.")
@@ -93,30 +135,53 @@ class Endpoint:
         except ClientDisconnect:
             raise Refusal(400, "The body was cut off.") from None
 
-    def _score(self, body: bytes, asked: Asked) -> Any:
-        return self.service.score(_decoded(self._event, body), asked.request_id)
+    def _score(self, call: Call) -> Any:
+        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        answer = self.service.scored(asked, again=call.request.headers.get(AGAIN) == "true")
+        return asyncio.to_thread(self.service.scored_before, asked) if answer is None else answer
 
-    def _released(self, body: bytes, asked: Asked) -> Any:
-        wanted = _decoded(self._release, body)
-        return asyncio.to_thread(admin.released, self.settings, self.access.audit, asked, wanted)
+    def _batch(self, call: Call) -> Any:
+        return batch.scored(self.service, _decoded(self._events, call.body).events, call.request_id)
 
-    def _feedback(self, body: bytes, _: Asked) -> Any:
-        return self.service.learn(_decoded(self._labels, body).labels)
+    def _explain(self, call: Call) -> Any:
+        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        return asyncio.to_thread(self.explaining.explain, asked)
 
-    def _correct(self, body: bytes, _: Asked) -> Any:
-        return self.service.correct(_decoded(self._corrections, body).corrections)
+    def _feedback(self, call: Call) -> Any:
+        return self.service.learn(_decoded(self._labels, call.body).labels)
 
-    def _health(self, *_: Any) -> Any:
+    def _correct(self, call: Call) -> Any:
+        return self.service.correct(_decoded(self._corrections, call.body).corrections)
+
+    def _released(self, call: Call) -> Any:
+        wanted = _decoded(self._release, call.body)
+        return asyncio.to_thread(admin.released, self.settings, self.access.audit, call.asked, wanted)
+
+    def _models(self, _: Call) -> Any:
+        return asyncio.to_thread(live.models, self.service)
+
+    async def _decision(self, call: Call) -> Any:
+        found = await asyncio.to_thread(decisions.find, self.service, call.name)
+        if found is None:
+            raise Refusal(404, "No decision is recorded under this id.")
+        return found
+
+    async def _metrics(self, call: Call) -> Any:
+        text = await asyncio.to_thread(self.metrics.text)
+        return answers.answer(text, call.request_id, kind=metrics.CONTENT_TYPE)
+
+    def _health(self, _: Call) -> Any:
         return {"status": "ok"}
 
-    def _ready(self, _: bytes, asked: Asked) -> Any:
+    def _ready(self, call: Call) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
-        ready["proof"] = proof(self.access.default_digest, ready["settings"], asked.request_id)
+        ready["proof"] = proof(self.access.default_digest, ready["settings"], call.request_id)
         models = self.service.models
         live = {"model_version": models.champion.version, "release_step": models.step}
-        return {**ready, **live, "events_in_state": len(self.service.state)}
+        with self.service.alone:
+            return {**ready, **live, "events_in_state": len(self.service.state)}
 
-    def _describe(self, *_: Any) -> Any:
+    def _describe(self, _: Call) -> Any:
         return self._openapi
 
 

@@ -5,6 +5,7 @@ whatever is swapped meanwhile.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -44,15 +45,31 @@ class Models:
 
     def decide(self, customer: Any, features: list[float]) -> Decided:
         """The decision on a customer's event; raises `NoNumber` where the champion has none."""
-        if self.canary is not None and place(customer, self.canary.version) < self.percent * PLACES // 100:
+        if self.canary is not None and self._answers(self.canary, customer):
             return self._paired(self.canary, features)
         score, member_logits, flagged = _scored(self.champion, features)
         return Decided(self.champion, score, member_logits, flagged, ALONE)
+
+    def decide_many(self, customers: Sequence[Any], features: Sequence[list[float]]) -> Iterator[Decided]:
+        """The decisions on some events; the champion's own in one run."""
+        canary, champion = self.canary, self.champion
+        paired = [canary is not None and self._answers(canary, one) for one in customers]
+        own = iter(champion.scorer.many([row for row, pair in zip(features, paired, strict=True) if not pair]))
+        for row, pair in zip(features, paired, strict=True):
+            if pair and canary is not None:
+                yield self._paired(canary, row)
+            else:
+                score, member_logits = next(own)
+                yield Decided(champion, _number(score, champion), member_logits, score >= champion.threshold, ALONE)
 
     def held(self) -> dict[str, Bundle]:
         """All of them by their versions."""
         there = (self.champion, *([self.canary] if self.canary else []), *self.shadows)
         return {bundle.version: bundle for bundle in there}
+
+    def _answers(self, canary: Bundle, customer: Any) -> bool:
+        """Whether a customer is the canary's."""
+        return place(customer, canary.version) < self.percent * PLACES // 100
 
     def _paired(self, canary: Bundle, features: list[float]) -> Decided:
         """The canary's decision beside the champion's; the champion's where the canary has none."""
@@ -84,6 +101,10 @@ def place(customer: Any, salt: str) -> int:
 
 def _scored(bundle: Bundle, features: list[float]) -> tuple[float, list[float], bool]:
     score, member_logits = bundle.scorer.one(features)
+    return _number(score, bundle), member_logits, score >= bundle.threshold
+
+
+def _number(score: float, bundle: Bundle) -> float:
     if not math.isfinite(score):
         raise NoNumber(f"version {bundle.version} has no score")
-    return score, member_logits, score >= bundle.threshold
+    return score

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from serve import schemas
+from benchmarks import graphs
+from serve import batch, live, schemas
 from serve.models import Models, NoNumber, place
 from serve.service import Service, Settings
-from tests.serve import bundles
 from tests.serve.small import DATA, EVENT, FEATURES, VIEWS, die, settings, version
 from workbench.config import FeaturesConfig
 from workbench.data.store import Store
@@ -68,7 +68,7 @@ def newest(service: Service) -> dict[str, Any]:
 
 def quiet(store: Store, name: str) -> None:
     """A version that flags nobody."""
-    version(store, name, model=bundles.linear([0.0, 0.0, 0.0]), threshold=0.9)
+    version(store, name, model=graphs.linear([0.0, 0.0, 0.0]), threshold=0.9)
 
 
 class TestSwaps:
@@ -132,11 +132,11 @@ BAD = {
     "tampered": (lambda store: (version(store, "v2"), tamper(store, "v2")), "differs from what was signed"),
     "no model": (lambda store: version(store, "v2", model=b"no graph"), "it could not be loaded"),
     "another width": (
-        lambda store: version(store, "v2", model=bundles.linear([0.0] * 5)),
+        lambda store: version(store, "v2", model=graphs.linear([0.0] * 5)),
         "it does not score: InvalidArgument",
     ),
-    "no number": (lambda store: version(store, "v2", model=bundles.no_number(3)), "is no number"),
-    "slow": (lambda store: version(store, "v2", model=bundles.slow(3)), "serve.guardrails.score_ms=10 are allowed"),
+    "no number": (lambda store: version(store, "v2", model=graphs.no_number(3)), "is no number"),
+    "slow": (lambda store: version(store, "v2", model=graphs.slow(3)), "serve.guardrails.score_ms=10 are allowed"),
     "another feature view": (lambda store: other_view(store, "v2"), "Stop the endpoint, promote the version"),
 }
 
@@ -157,13 +157,13 @@ class TestRefusals:
         row = newest(service)
         assert (row["action"], row["version"], row["who"]) == ("refuse", "v2", "endpoint")
         assert said in row["why"]
-        live = ledger.live_releases(service.store, "small")
-        assert (live.promoted, live.canary, live.shadows) == (("v1",), None, ())
-        assert service.models.step == live.step == 3
+        left = ledger.live_releases(service.store, "small")
+        assert (left.promoted, left.canary, left.shadows) == (("v1",), None, ())
+        assert service.models.step == left.step == 3
 
     def test_a_version_that_fails_on_what_was_asked_here_is_refused(self, service: Service) -> None:
         ask(service, 1)  # its amount is 100
-        version(service.store, "v2", model=bundles.no_number(3, above=99))
+        version(service.store, "v2", model=graphs.no_number(3, above=99))
         do(service.store, "promote", "v2")
         service.follower.follow()
         assert "is no number" in newest(service)["why"]
@@ -184,7 +184,7 @@ class TestRefusals:
 
     def test_two_replicas_that_refuse_write_one_row(self, given: Settings, service: Service) -> None:
         other = Service(given)
-        version(service.store, "v2", model=bundles.no_number(3))
+        version(service.store, "v2", model=graphs.no_number(3))
         do(service.store, "promote", "v2")
         for one in (service, other):
             one.follower.follow()
@@ -220,6 +220,21 @@ class TestCanary:
             assert (row["other_version"], row["other_flagged"], row["other_fault"]) == ("v1", True, None)
             assert row["other_score"] > 0.5
             assert min(row["scored_us"], row["other_us"]) >= 0
+
+    async def test_a_batch_is_decided_by_the_same_versions_as_its_events_alone(self, half: Service) -> None:
+        alone = [ask(half, customer, customer)["model_version"] for customer in range(30)]
+        events = [EVENTS.decode(json.dumps({**EVENT, "id": 100 + one, "customer": one})) for one in range(30)]
+        results = (await batch.scored(half, events, "b"))["results"]
+        assert [one["model_version"] for one in results] == alone
+        paired = [row["alias"] for row in logged(half) if row["other_version"]]
+        assert paired == ["canary"] * 2 * alone.count("v2")
+
+    def test_all_that_is_live_is_told_with_its_share(self, half: Service) -> None:
+        quiet(half.store, "v3")
+        do(half.store, "shadow", "v3")
+        half.follower.follow()
+        told = [(one["alias"], one["version"], one["percent"]) for one in live.models(half)["models"]]
+        assert told == [("champion", "v1", 50), ("canary", "v2", 50), ("shadow", "v3", 0)]
 
     def test_who_is_in_a_share_stays_in_a_larger_one(self) -> None:
         places = [place(f"customer {n}", "v2") for n in range(20_000)]
@@ -295,7 +310,7 @@ class TestShadows:
     def shadowed(self, service: Service) -> Service:
         """v2 flags nobody; v3 has no number for an amount above 500."""
         quiet(service.store, "v2")
-        version(service.store, "v3", model=bundles.no_number(3, above=500))
+        version(service.store, "v3", model=graphs.no_number(3, above=500))
         for name in ("v2", "v3"):
             do(service.store, "shadow", name)
         service.follower.follow()

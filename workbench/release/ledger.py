@@ -80,7 +80,7 @@ def append(store: Store, application: str, act: Act, live: Releases) -> Releases
         "canary_steps": act.canary_steps,
         "step": step,
     }
-    rows, number = pa.Table.from_pylist([row], ROWS), {"application": application, "step": step}
+    rows, number = pa.Table.from_pylist([row], ROWS), dict[str, str | int](application=application, step=step)
     return publish(store, application) if Table(store, TABLE).append_unless(rows, number) else None
 
 

@@ -72,11 +72,11 @@ class Releases:
     @classmethod
     def from_json(cls, content: bytes) -> "Releases":
         """What `to_json` wrote."""
-        said = json.loads(content)
-        canary = said.pop("canary")
-        lists = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-        steps = canary and {**canary, "steps": tuple(canary["steps"])}
-        return cls(**lists, canary=Canary(**steps) if steps else None)
+        said: dict[str, Any] = json.loads(content)
+        canary = said["canary"]
+        lists = {name: tuple(said[name]) for name in ("promoted", "shadows")}
+        made = Canary(**{**canary, "steps": tuple(canary["steps"])}) if canary else None
+        return cls(said["step"], **lists, canary=made, challenger=said["challenger"])
 
 
 def folded(rows: list[dict[str, Any]]) -> Releases:

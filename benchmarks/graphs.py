@@ -1,7 +1,7 @@
-"""Model graphs for versions that are sound, slow, no number, or fail."""
+"""Graphs of models that are sound, slow, or no number: what a release must survive."""
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from workbench.models import graph
 
@@ -53,7 +53,7 @@ def slow(width: int) -> bytes:
     return _merged(nodes, constants, width)
 
 
-def _merged(nodes: list, constants: list[TensorProto], width: int, intercept: float = 0.0) -> bytes:
+def _merged(nodes: list[NodeProto], constants: list[TensorProto], width: int, intercept: float = 0.0) -> bytes:
     for number, node in enumerate(nodes):
         node.name = f"n{number}"
     inputs = [helper.make_tensor_value_info(graph.INPUT, TensorProto.FLOAT, ["N", width])]
