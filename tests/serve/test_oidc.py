@@ -260,7 +260,7 @@ class TestKeysOfTheIssuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(said[0])
+                self.send_response(200 if self.path.endswith("/other") else said[0])
                 for name, value in said[1].items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -290,9 +290,9 @@ class TestKeysOfTheIssuer:
         if fault == "redirect":
             said[0], said[1] = 302, {"location": f"{answers[0]}/other"}
         elif fault == "too much":
-            said[2] = [b" " * 600_000] * 2
+            said[2] = [b" " * 600_000, b" " * 600_000, jwks(KEY)]
         elif fault == "too slow":
-            said[2], said[3] = [b" "] * 8, 0.1
+            said[2], said[3] = [*[b" "] * 8, jwks(KEY)], 0.1
         else:
             said[0] = 500
         with caplog.at_level(logging.ERROR, "ray.serve"), pytest.raises(Refusal):
