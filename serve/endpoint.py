@@ -31,10 +31,11 @@ log = logging.getLogger("ray.serve")
 class Call(NamedTuple):
     """A request that may be answered."""
 
-    asked: Asked
+    request_id: str
     request: Request
     body: bytes
     name: str  # what the path has in the place of `{id}`
+    asked: Asked
 
 
 class Endpoint:
@@ -60,10 +61,10 @@ class Endpoint:
             "/v1/explain": ("POST", self._explain),
             "/v1/feedback": ("POST", self._feedback),
             "/v1/corrections": ("POST", self._correct),
+            "/v1/admin/releases": ("POST", self._released),
             "/v1/models": ("GET", self._models),
             DECISION: ("GET", self._decision),
             "/metrics": ("GET", self._metrics),
-            "/v1/admin/releases": ("POST", self._released),
             "/healthz": ("GET", self._health),
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
@@ -75,12 +76,12 @@ class Endpoint:
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
         route, name = self._route(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
         with self.metrics.timed(request.method, route, request_id) as answered:
-            response = await self._response(request, route, name, Asked(request_id))
+            response = await self._response(request, route, name, request_id)
             answered.status = response.status_code
         return response
 
-    async def _response(self, request: Request, route: str, name: str, asked: Asked) -> Response:
-        request_id = asked.request_id
+    async def _response(self, request: Request, route: str, name: str, request_id: str) -> Response:
+        asked = Asked(request_id)
         try:
             said = await self._answer(request, route, name, asked)
             return said if isinstance(said, Response) else answers.answer(said, request_id)
@@ -112,7 +113,7 @@ class Endpoint:
         asked.route = f"{method} {route}"
         self.access.admit(asked, request.headers.get("authorization"))
         body = b"" if method == "GET" else await self._body(request, self._limit(route))
-        said = handler(Call(asked, request, body, name))
+        said = handler(Call(asked.request_id, request, body, name, asked))
         return await said if inspect.isawaitable(said) else said
 
     def _limit(self, route: str) -> int:
@@ -138,26 +139,26 @@ class Endpoint:
         again = call.request.headers.get(AGAIN, "false")
         if again not in ("true", "false"):
             raise Refusal(422, f"{AGAIN} is wrong.", [{"field": AGAIN, "rule": "true or false"}])
-        question = self.service.asked(_decoded(self._event, call.body), call.asked.request_id)
+        question = self.service.asked(_decoded(self._event, call.body), call.request_id)
         answer = self.service.scored(question, again == "true")
         return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     def _batch(self, call: Call) -> Any:
-        return batch.scored(self.service, _decoded(self._events, call.body).events, call.asked.request_id)
+        return batch.scored(self.service, _decoded(self._events, call.body).events, call.request_id)
 
     def _explain(self, call: Call) -> Any:
-        question = self.service.asked(_decoded(self._event, call.body), call.asked.request_id)
-        return asyncio.to_thread(self.explaining.explain, question)
-
-    def _released(self, call: Call) -> Any:
-        wanted = _decoded(self._release, call.body)
-        return asyncio.to_thread(admin.released, self.settings, self.access.audit, call.asked, wanted)
+        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        return asyncio.to_thread(self.explaining.explain, asked)
 
     def _feedback(self, call: Call) -> Any:
         return self.service.learn(_decoded(self._labels, call.body).labels)
 
     def _correct(self, call: Call) -> Any:
         return self.service.correct(_decoded(self._corrections, call.body).corrections)
+
+    def _released(self, call: Call) -> Any:
+        wanted = _decoded(self._release, call.body)
+        return asyncio.to_thread(admin.released, self.settings, self.access.audit, call.asked, wanted)
 
     def _models(self, _: Call) -> Any:
         return asyncio.to_thread(live.models, self.service)
@@ -170,14 +171,14 @@ class Endpoint:
 
     async def _metrics(self, call: Call) -> Any:
         text = await asyncio.to_thread(self.metrics.text)
-        return answers.answer(text, call.asked.request_id, kind=metrics.CONTENT_TYPE)
+        return answers.answer(text, call.request_id, kind=metrics.CONTENT_TYPE)
 
     def _health(self, _: Call) -> Any:
         return {"status": "ok"}
 
     def _ready(self, call: Call) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
-        ready["proof"] = proof(self.access.default_digest, ready["settings"], call.asked.request_id)
+        ready["proof"] = proof(self.access.default_digest, ready["settings"], call.request_id)
         models = self.service.models
         live = {"model_version": models.champion.version, "release_step": models.step}
         with self.service.alone:

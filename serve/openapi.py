@@ -108,9 +108,17 @@ def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schemas, and a reference to each that a route names."""
     event = schemas.event_type(data)
     asked = [event, schemas.batch_type(event), schemas.feedback_type(data), schemas.corrections_type(data)]
+    asked.append(admin.Release)
     decided = [answered.Decision, answered.NoDecision, answered.Decisions, answered.Explained]
-    others = [answered.Taken, answered.Models, answered.Found, answered.Released, answered.Error]
-    kinds = [*asked, admin.Release, *decided, *others]
+    kinds: list[type] = [
+        *asked,
+        *decided,
+        answered.Taken,
+        answered.Released,
+        answered.Models,
+        answered.Found,
+        answered.Error,
+    ]
     references, components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     of = {kind.__name__: reference for kind, reference in zip(kinds, references, strict=True)}
     each = components["Decisions"]["properties"]["results"]
@@ -146,17 +154,13 @@ def _posts(data: DataConfig, of: dict[str, Any]) -> dict[str, Any]:
                 counts[1],
             )
         },
-        "/v1/admin/releases": {
-            "post": _post(
-                "Release a version, or take it back",
-                of["Release"],
-                admin.EXAMPLE,
-                of["Released"],
-                admin.ANSWER_EXAMPLE,
-                (409,),
-            )
-        },
+        "/v1/admin/releases": {"post": _released(of)},
     }
+
+
+def _released(of: dict[str, Any]) -> dict[str, Any]:
+    said = "Release a version, or take one back"
+    return _post(said, of["Release"], admin.EXAMPLE, of["Released"], admin.ANSWER_EXAMPLE, (409,))
 
 
 def _changed(data: DataConfig, event: dict[str, Any]) -> dict[str, Any]:

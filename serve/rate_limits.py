@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from workbench.errors import StateUnavailable
 
@@ -66,10 +66,14 @@ class Shared:
 
     def __init__(self, application: str, burst_s: float, url: str) -> None:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         from workbench.features.redis_link import PASSWORD
 
-        limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+        # a stale connection is made again at once; to wait for a server that is away would hold up all requests
+        limits: dict[str, Any] = {"retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))}
+        limits |= {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "single_connection_client": True}
         self._errors, self._url, self._burst_s = redis.RedisError, url, burst_s
         self._prefix = f"workbench:limits:{application}:"
         self._redis = redis.Redis.from_url(url, password=os.environ.get(PASSWORD), **limits)

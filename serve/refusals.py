@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from typing import Any
 
 from serve.answers import CODES, Refusal
 from serve.principals import Asked
@@ -39,7 +40,7 @@ class Refusals:
                     self._write(kind, times=times - EACH)
             self._counts.clear()
 
-    def _write(self, kind: Kind, **more: object) -> None:
+    def _write(self, kind: Kind, **more: Any) -> None:
         client, route, status = kind
         try:
             self._audit.write(act="refused", client=client, route=route, status=status, code=CODES[status], **more)

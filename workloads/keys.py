@@ -6,13 +6,12 @@ Run:    python -m workloads.keys keys.action=list
 """
 
 import datetime as dt
-import getpass
 from pathlib import Path
 
 from workbench.config import Config
 from workbench.errors import ConfigError, raise_all
+from workbench.governance import audit
 from workbench.governance.api_keys import DEFAULT, ApiKey, Register
-from workbench.governance.audit import AuditLog
 from workbench.progress import say
 from workloads import door
 
@@ -68,13 +67,10 @@ def _revoke(cfg: Config, register: Register) -> None:
 
 
 def _told(cfg: Config, act: str, entries: list[ApiKey], path: Path | None) -> None:
-    log = AuditLog(cfg.serve.journal, "keys", cfg.serve.access.audit_file_bytes)
+    journal, file_bytes = cfg.serve.journal, cfg.serve.access.audit_file_bytes
     for one in entries:
-        log.write(
-            durable=True, act=f"keys.{act}", by=_user(), client=one.client, role=one.role, key=one.id,
-            expires=one.expires,
-        )  # fmt: skip
-    log.close()
+        said = {"client": one.client, "role": one.role, "key": one.id, "expires": one.expires}
+        audit.acted(journal, file_bytes, f"keys.{act}", **said)
     if path is not None:
         hand_over = "" if entries[0].client == DEFAULT else "; hand it over, then remove the file"
         say(f"  the key is in this file (mode 0600) and holds in 5 s{hand_over}:")
@@ -84,13 +80,6 @@ def _told(cfg: Config, act: str, entries: list[ApiKey], path: Path | None) -> No
 def _expires(cfg: Config) -> dt.datetime | None:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     return None if cfg.keys.days is None else now + dt.timedelta(days=cfg.keys.days)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, GateRefused
+from workbench.governance import audit
 from workbench.progress import say
 from workbench.release import actions, ledger
 from workbench.release.releases import Releases
@@ -26,6 +27,7 @@ def run(cfg: Config, says: Says) -> tuple[Artifact, bool]:
     named = (asked.action or "", _named(cfg, store), asked.reason)
     live = actions.act(store, application, *named, canary_percent=asked.canary_percent, canary_steps=asked.canary_steps)
     version = ledger.history(store, application)[live.step - 1]["version"]
+    audit.acted(cfg.serve.journal, cfg.serve.access.audit_file_bytes, f"release.{asked.action}", version=version)
     say(f"  {asked.action} {version}: {live}")
     followed = live.champion is not None and says(live.champion) is not None
     if followed:

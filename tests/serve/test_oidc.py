@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -136,42 +136,41 @@ def own_key_in_header() -> str:
     return signed(OTHER, {"jwk": OTHER.as_dict(private=False)})
 
 
-NOW = int(time.time())
-FORGED: dict[str, str] = {
-    "signed by another": signed(OTHER),
-    "brings its own key": own_key_in_header(),
-    "unsigned": unsigned("none"),
-    "unsigned, in capitals": unsigned("None"),
-    "key confusion": confused(),
-    "swapped payload": swapped(),
-    "no signature": signed().rpartition(".")[0] + ".",
-    "algorithm that is not listed": signed(header={"alg": "RS512"}),
-    "unknown key": signed(header={"kid": "two"}),
-    "no key named": jwt.encode({"alg": "RS256"}, claims(), KEY),
-    "not signed after all": unsigned("RS256"),
-    "expired": signed(exp=NOW - 60),
-    "never expires": signed(exp=None),
-    "expires at no number": signed(exp="soon"),
-    "not yet valid": signed(nbf=NOW + DAY),
-    "issued in the future": signed(iat=NOW + DAY),
-    "wrong audience": signed(aud="other"),
-    "no audience": signed(aud=None),
-    "wrong issuer": signed(iss="https://id.example.com.evil"),
-    "no issuer": signed(iss=None),
-    "no client": signed(sub=None),
-    "client that is no text": signed(sub=7),
-    "client with a line break": signed(sub="a\nb"),
-    "too long": signed(padding="x" * 9000),
-    "two parts": "a.b",
-    "no JSON": "a.b.c",
-    "odd base64": "\u00e4.\u00e4.\u00e4",
-    "empty parts": "..",
+FORGED: dict[str, Callable[[], str]] = {  # made when they are asked for: else they would only be too old
+    "signed by another": lambda: signed(OTHER),
+    "brings its own key": own_key_in_header,
+    "unsigned": lambda: unsigned("none"),
+    "unsigned, in capitals": lambda: unsigned("None"),
+    "key confusion": confused,
+    "swapped payload": swapped,
+    "no signature": lambda: signed().rpartition(".")[0] + ".",
+    "algorithm that is not listed": lambda: signed(header={"alg": "RS512"}),
+    "unknown key": lambda: signed(header={"kid": "two"}),
+    "no key named": lambda: jwt.encode({"alg": "RS256"}, claims(), KEY),
+    "not signed after all": lambda: unsigned("RS256"),
+    "expired": lambda: signed(exp=int(time.time()) - 60),
+    "never expires": lambda: signed(exp=None),
+    "expires at no number": lambda: signed(exp="soon"),
+    "not yet valid": lambda: signed(nbf=int(time.time()) + DAY),
+    "issued in the future": lambda: signed(iat=int(time.time()) + DAY),
+    "wrong audience": lambda: signed(aud="other"),
+    "no audience": lambda: signed(aud=None),
+    "wrong issuer": lambda: signed(iss="https://id.example.com.evil"),
+    "no issuer": lambda: signed(iss=None),
+    "no client": lambda: signed(sub=None),
+    "client that is no text": lambda: signed(sub=7),
+    "client with a line break": lambda: signed(sub="a\nb"),
+    "too long": lambda: signed(padding="x" * 9000),
+    "two parts": lambda: "a.b",
+    "no JSON": lambda: "a.b.c",
+    "odd base64": lambda: "\u00e4.\u00e4.\u00e4",
+    "empty parts": lambda: "..",
 }
 
 
 @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED)
-def test_a_token_that_is_wrong_names_nobody(issuer: Issuer, token: str) -> None:
-    assert named(issuer, token) is None
+def test_a_token_that_is_wrong_names_nobody(issuer: Issuer, token: Callable[[], str]) -> None:
+    assert named(issuer, token()) is None
 
 
 def test_the_endpoint_refuses_each_of_them_and_lets_the_good_one_in(
@@ -180,7 +179,7 @@ def test_the_endpoint_refuses_each_of_them_and_lets_the_good_one_in(
     access = Access(replace(settings(store, tmp_path), access=replace(ACCESS, oidc=cfg)))
     for token in FORGED.values():
         with pytest.raises(Refusal) as caught:
-            access.admit(Asked("id", "POST /v1/score"), f"Bearer {token}")
+            access.admit(Asked("id", "POST /v1/score"), f"Bearer {token()}")
         assert caught.value.status == 401
     asked = Asked("id", "POST /v1/score")
     access.admit(asked, f"Bearer {signed()}")
@@ -260,7 +259,7 @@ class TestKeysOfTheIssuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(said[0])
+                self.send_response(200 if self.path.endswith("/other") else said[0])
                 for name, value in said[1].items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -290,9 +289,9 @@ class TestKeysOfTheIssuer:
         if fault == "redirect":
             said[0], said[1] = 302, {"location": f"{answers[0]}/other"}
         elif fault == "too much":
-            said[2] = [b" " * 600_000] * 2
+            said[2] = [b" " * 600_000, b" " * 600_000, jwks(KEY)]
         elif fault == "too slow":
-            said[2], said[3] = [b" "] * 8, 0.1
+            said[2], said[3] = [*[b" "] * 8, jwks(KEY)], 0.1
         else:
             said[0] = 500
         with caplog.at_level(logging.ERROR, "ray.serve"), pytest.raises(Refusal):

@@ -1,14 +1,13 @@
 """Keys as an operator handles them: what is printed names files, never a key; what was done is in the audit log."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from workbench.config import Config
-from workbench.errors import ConfigError, GateRefused
+from workbench.errors import ConfigError
 from workbench.governance import audit as audit_log
-from workloads import audit, door, keys
+from workloads import door, keys
 
 Capture = pytest.CaptureFixture[str]
 
@@ -76,17 +75,3 @@ def test_what_is_missing_is_told_at_once(cfg: Config) -> None:
         caught.value
     )
     assert not Path(cfg.keys.folder).exists()
-
-
-def test_the_log_is_shown_and_a_change_of_it_refused(cfg: Config, capsys: Capture) -> None:
-    act(cfg, "add", role="scorer")
-    capsys.readouterr()
-    audit.run(cfg)
-    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["act"] for one in shown] == ["begin", "keys.add"]
-    (path,) = Path(cfg.serve.journal).rglob("*.audit")
-    path.write_text(path.read_text().replace("scorer", "admin"))
-    with path.open("a") as file:
-        file.write(path.read_text().splitlines()[0] + "\n")
-    with pytest.raises(GateRefused, match="was altered"):
-        audit.run(cfg)

@@ -83,6 +83,7 @@ class OnlineState:
     def claimed(self, identity: Any) -> str | None:
         """The other replica that may be about to record that event: there is none."""
         del identity
+        return None
 
     def taken(self, event: Event, more: bool = False) -> tuple[Place, list[float]] | None:
         """What `placed` gives of a new event. None: it is in the state, or was forgotten; nothing has changed."""

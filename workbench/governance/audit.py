@@ -6,6 +6,7 @@ found. That the newest lines were cut off is not: copy the log to where its writ
 """
 
 import datetime as dt
+import getpass
 import hashlib
 import json
 import os
@@ -69,6 +70,13 @@ class AuditLog:
         self._size += len(line)
 
 
+def acted(journal: str, file_bytes: int, act: str, **said: Any) -> None:
+    """Write down, on the disk, an act of this process's user."""
+    log = AuditLog(journal, "commands", file_bytes)
+    log.write(durable=True, act=act, by=_user(), **said)
+    log.close()
+
+
 def lines(folder: Path) -> list[dict[str, Any]]:
     """Everything that was written, in the order of time; a line that a killed process only half wrote is left out."""
     found = [json.loads(line) for path in files(folder) for line in _whole_lines(path)]
@@ -106,6 +114,14 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         except ValueError:
             raise EnvironmentFault(f"{path} holds a line that is no JSON: it was altered. Look at it.") from None
         yield line
+
+
+def _user() -> str:
+    """The user's name; a container's user may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +86,18 @@ def test_an_issuers_keys_do_not_come_in_the_clear(default: Config, jwks: str, ri
 def test_where_no_table_is_chosen_the_group_is_named(default: Config) -> None:
     cfg = changed(changed(default, "serve.access.roles", {}), "serve.access.rates", {})
     assert "none: choose the group serve=standard" in faults(cfg)[0]
+
+
+def test_the_issuer_in_the_readme_is_one_beside_the_table_that_is_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default: Config
+) -> None:
+    said = re.search(
+        r"```yaml\n(defaults: \[standard\].*?)```", (door.CONF.parent / "serve" / "README.md").read_text(), re.S
+    )
+    assert said
+    (tmp_path / "serve").mkdir()
+    (tmp_path / "serve" / "ours.yaml").write_text(said[1])
+    monkeypatch.setenv(door.OWN_FOLDER, str(tmp_path))
+    access = door.composed(["serve=ours"]).serve.access
+    assert access.oidc.roles == {"fraud-scoring": "scorer", "fraud-desk": "analyst"}
+    assert access.roles == default.serve.access.roles
