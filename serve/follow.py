@@ -38,6 +38,10 @@ class Untaken(Exception):
     """Why a version is not taken."""
 
 
+class OtherView(Untaken):
+    """It is of another feature view than the state: a replica that starts with it can take it."""
+
+
 class Follower:
     """Keeps a service's models as the ledger says, and rolls back a canary that harms."""
 
@@ -46,6 +50,7 @@ class Follower:
         self._application, self._cfg = service.settings.application, service.settings.guardrails
         self._evidence = Evidence(service.store, service.settings.log, self._cfg)
         self._looked: tuple[int, int] | None = None
+        self.waits = False  # for a restart: the ledger went back to a champion of another feature view
 
     def start(self) -> None:
         """Follow from now on, in a thread of its own."""
@@ -87,14 +92,22 @@ class Follower:
                 try:
                     held[version] = self._sound(version)
                 except Untaken as reason:
-                    return self._refused(version, str(reason))
+                    self.waits = isinstance(reason, OtherView) and version == live.champion and self._went_back()
+                    if not self.waits:
+                        return self._refused(version, str(reason))
+                    log.error("what answered goes on to answer until this endpoint is restarted: %s", reason)
+                    return None
         champion = held[live.champion] if live.champion else self._service.models.champion
         canary = held[live.canary.version] if live.canary else None
         shadows = tuple(held[version] for version in live.shadows)
-        percent = live.canary.percent if live.canary else 0
+        percent, self.waits = live.canary.percent if live.canary else 0, False
         self._service.models = Models(champion, canary, percent, shadows, live.step)
         log.warning("%s: release step %d is live here: %s", self._application, live.step, live)
         return None
+
+    def _went_back(self) -> bool:
+        """Whether the ledger's champion is one that was champion before: to refuse it would leave none."""
+        return bool(ledger.history(self._store, self._application)[-1]["action"] != "promote")
 
     def _refused(self, version: str, reason: str) -> Releases | None:
         log.error("version %s is refused: %s", version, reason)
@@ -115,7 +128,7 @@ class Follower:
                 raise Untaken(f"it could not be loaded: {error}") from error
         names = self._service.state.feature_set
         if bundle.feature_set.digest != names.digest:
-            raise Untaken(
+            raise OtherView(
                 f"its feature view {bundle.feature_set.digest} is not {names.digest}, whose state this endpoint holds."
                 " Stop the endpoint, promote the version, and start it again."
             )
