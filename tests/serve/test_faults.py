@@ -10,6 +10,13 @@ import pytest
 from tests.loop import commands
 from workloads import deploy
 
+REFUSED = {
+    "tampered": "differs from what was signed",
+    "broken": "could not be loaded",
+    "slow": "serve.guardrails.score_ms",
+    "no-number": "is no number",
+}
+
 
 @pytest.mark.slow
 def test_swaps_unsound_versions_and_a_worse_canary_cost_no_request(tmp_path: Path) -> None:
@@ -22,9 +29,6 @@ def test_swaps_unsound_versions_and_a_worse_canary_cost_no_request(tmp_path: Pat
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [(row["ours"] > 0, row["ours"]) for row in rows] == [(True, row["peer"]) for row in rows]
-    for name, why in {
-        "tampered": "differs from what was signed", "broken": "could not be loaded", "slow": "serve.guardrails.score_ms",
-        "no-number": "is no number",
-    }.items():  # fmt: skip
+    for name, why in REFUSED.items():
         assert any(line.startswith(f"  {name} refused: ") and why in line for line in done.stderr.splitlines()), name
     assert "decisions differ from the champion's" in done.stderr
