@@ -14,13 +14,12 @@ CFG = GuardrailsConfig()
 RUNS, PAIRS = 400, 5000
 
 
-def found_at(share: float, seed: int, allowed: float = CFG.disagreement, cfg: GuardrailsConfig = CFG) -> list[int]:
+def found_at(share: float, seed: int, cfg: GuardrailsConfig = CFG) -> list[int]:
     """After how many pairs each run is rolled back, looked at after every 50; 0: never."""
     random = np.random.default_rng(seed)
     looks = np.arange(50, PAIRS + 1, 50)
     seen = np.cumsum(random.random((RUNS, PAIRS)) < share, axis=1)[:, looks - 1]
-    limit = math.log(3 / cfg.alpha)
-    over = [[log_evidence(int(n), int(k), allowed) >= limit for n, k in zip(looks, run, strict=True)] for run in seen]
+    over = [[harm(Counts(int(n), int(k)), cfg) is not None for n, k in zip(looks, run, strict=True)] for run in seen]
     return [int(looks[run.index(True)]) if True in run else 0 for run in over]
 
 
