@@ -22,7 +22,7 @@ from workbench.models.bundle import Bundle, open_bundle
 from workbench.release import guardrails, ledger
 from workbench.release.evidence import Evidence
 from workbench.release.ledger import Act
-from workbench.release.releases import Releases
+from workbench.release.releases import GONE, Releases
 
 if TYPE_CHECKING:
     from serve.service import Service, Settings
@@ -49,7 +49,7 @@ class Follower:
         self._service, self._store = service, service.store
         self._application, self._cfg = service.settings.application, service.settings.guardrails
         self._evidence = Evidence(service.store, service.settings.log, self._cfg)
-        self._looked: tuple[int, int] | None = None
+        self._step = service.models.step  # of the ledger, that was followed last
         self.waits = False  # for a restart: the ledger went back to a champion of another feature view
 
     def start(self) -> None:
@@ -58,9 +58,10 @@ class Follower:
 
     def follow(self) -> None:
         """Take what the ledger says now, if that is not what answers."""
-        live = self._live()
-        while live is not None and live.step != self._service.models.step:
-            live = self._taken(live)
+        live = ledger.told(self._store, self._application)
+        while live is not None and live.step != self._step:
+            following = self._taken(live)
+            self._step, live = live.step, following
 
     def judge(self) -> None:
         """Roll the canary back where the guardrails say so; let it go on to its next share where they do not."""
@@ -73,16 +74,6 @@ class Follower:
             log.error("canary %s is rolled back: %s", canary.version, reason)
         elif percent := guardrails.next_percent(counts, canary, self._cfg):
             self._act(live, Act(canary.version, "advance", f"{counts.pairs:,} pairs, no harm", ROBOT, percent))
-
-    def _live(self) -> Releases | None:
-        """What the small file says; None where it was not written since the last look."""
-        info = self._store.fs.get_file_info(ledger.file(self._store, self._application))
-        written = (info.mtime_ns or 0, info.size or 0)
-        if written == self._looked:
-            return None
-        live = ledger.told(self._store, self._application)
-        self._looked = written
-        return live
 
     def _taken(self, live: Releases) -> Releases | None:
         """None: these are the models now; else what is live after one of them was refused."""
@@ -107,7 +98,8 @@ class Follower:
 
     def _went_back(self) -> bool:
         """Whether the ledger's champion is one that was champion before: to refuse it would leave none."""
-        return bool(ledger.history(self._store, self._application)[-1]["action"] != "promote")
+        told = [row["action"] for row in ledger.history(self._store, self._application)]
+        return next(action for action in reversed(told) if action in ("promote", "rollback", *GONE)) != "promote"
 
     def _refused(self, version: str, reason: str) -> Releases | None:
         log.error("version %s is refused: %s", version, reason)
