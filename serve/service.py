@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from serve import cores, feature_state, follow, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
+from serve.compactor import Compactor
 from serve.journal import Journal
 from serve.models import Decided, Models
 from serve.schemas import micros
@@ -24,7 +24,7 @@ from serve.shadows import Shadows
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
-from workbench.errors import EnvironmentFault, StateUnavailable
+from workbench.errors import StateUnavailable
 from workbench.features.definitions import known_time_column
 from workbench.features.earlier import NO_CORRECTIONS
 from workbench.features.online import OnlineState
@@ -39,7 +39,6 @@ from workbench.release.settings import GuardrailsConfig
 DAY_US = 86_400_000_000
 PATIENCE_S = 2.0  # that a repeated event waits for the record of whoever is answering it
 RECENT = 64  # events that a new version must score before it is taken
-DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
 log = logging.getLogger("ray.serve")
 
 
@@ -113,7 +112,6 @@ class Service:
         self._core = cores.pin(folder, settings.cores)
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
-        self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
         self.answered = Answered(folder, self.store, settings.log)
         self.on_decision: Callable[[str, str], None] = lambda *_: None  # told version and decision of each
         self.alone = threading.Lock()  # held by whoever asks or changes the state: the loop, or a thread beside it
@@ -121,8 +119,7 @@ class Service:
             Journal(folder, "shadows"), lambda: self.models.shadows, settings.guardrails.shadow_queue
         )
         self._customer = next(iter(settings.data.entities), settings.data.id)
-        self._compacting = threading.Lock()
-        self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
+        self.compactor = Compactor(self)
         self.state = feature_state.of(self)
         self.alive = None if isinstance(self.state, OnlineState) else journal.live(folder, self.state.replica)
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
@@ -133,7 +130,7 @@ class Service:
             self.follower.follow()
             self.follower.start()
             self.shadows.start()
-        threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
+        self.compactor.start()
 
     @property
     def bundle(self) -> Bundle:
@@ -154,7 +151,7 @@ class Service:
 
     def check_room(self) -> None:
         """Raise `Refusal` 503 before a record would have to be dropped: the tables are too far behind."""
-        if self.full:
+        if self.compactor.full:
             wait_s = str(max(1, round(self.settings.compact_every_s)))
             raise Refusal(503, "The journal is full: its records wait for the tables.", retry_after=wait_s)
 
@@ -284,50 +281,12 @@ class Service:
         return {"accepted": len(told), "in_feature_state": sum(taken_in)}
 
     def compact(self) -> int:
-        """Move what this replica and dead ones have recorded into the tables; returns the number of records.
-
-        A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
-        of what their records say, so that it does not matter which comes first.
-        """
-        moved = 0
-        with self._compacting:
-            told, self._failed = {str(error) for error in self._failed.values()}, {}
-            for written, move in (
-                (self.predictions, self._move_predictions),
-                (self.feedback, self._move_feedback),
-                (self.corrections, self._move_corrections),
-                (self.shadows.journal, self._move_shadows),
-            ):
-                written.close_segment()
-                moved += sum(self._moved(move, segment) for segment in written.released())
-        for message in sorted({str(error) for error in self._failed.values()} - told):  # once, not in every round
-            log.error("the journal keeps its records, the tables could not take them: %s", message)
-        self.full = sum(journal.backlog(self.settings.folder).values()) >= self.settings.journal_limit_bytes
-        log.debug("%s: %d records moved", self.settings.application, moved)
-        return moved
+        """Move what was recorded into the tables; returns the number of records."""
+        return self.compactor.compact()
 
     def drain(self) -> None:
-        """Return when the tables hold all that any replica had recorded before; those that live move theirs."""
-        settings = self.settings
-        waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
-        while self.compact() or waiting & journal.unmoved(settings.folder):
-            for error in self._failed.values():
-                raise error
-            if time.monotonic() > until:
-                raise EnvironmentFault(
-                    f"{settings.folder} was not moved into the tables by the replicas. See their log."
-                )
-            time.sleep(0.1)
-
-    def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
-        try:
-            return move(segment)
-        except pa.ArrowException as error:
-            log.error("%s cannot be read and is set aside: %s", segment, error)
-            journal.set_aside(segment)
-        except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
-            self._failed[segment.name] = error
-        return 0
+        """Return when the tables hold all that any replica had recorded before."""
+        self.compactor.drain()
 
     def check(self, faults: list[dict[str, str]]) -> None:
         """Raise `Refusal` 422 with the faults, if there are any."""
@@ -371,30 +330,6 @@ class Service:
             {data.id: identity, **self._values(told.event), known_time_column(data): known_time},
             known_time,
         )
-
-    def _move_predictions(self, segment: Path) -> int:
-        return prediction_log.move_predictions(self.store, self.settings.log, segment)
-
-    def _move_shadows(self, segment: Path) -> int:
-        return prediction_log.move_shadows(self.store, self.settings.log, segment)
-
-    def _move_corrections(self, segment: Path) -> int:
-        return prediction_log.move_corrections(self.store, self.settings.log, segment)
-
-    def _move_feedback(self, segment: Path) -> int:
-        data = self.settings.data
-        id_type = pa.int64() if data.columns[data.id].type == "integer" else pa.string()
-        return prediction_log.move_feedback(self.store, self.settings.raw_key, data.id, id_type, segment)
-
-    def _compact_for_ever(self) -> None:
-        while True:
-            time.sleep(self.settings.compact_every_s)
-            judge = [self.follower.judge] if self.settings.follows else []
-            for act in (self.compact, lambda: feature_state.settle(self), *judge):
-                try:
-                    act()
-                except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
-                    log.error("what is done every few seconds beside answering failed: %s", error)
 
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
         """The event with times as integers and entities as tokens."""
