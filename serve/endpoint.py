@@ -180,6 +180,7 @@ class Endpoint:
         ready["proof"] = proof(self.access.default_digest, ready["settings"], call.request_id)
         models = self.service.models
         live = {"model_version": models.champion.version, "release_step": models.step}
+        live["restart_needed"] = self.service.follower.waits
         with self.service.alone:
             return {**ready, **live, "events_in_state": len(self.service.state)}
 

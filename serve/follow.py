@@ -22,7 +22,7 @@ from workbench.models.bundle import Bundle, open_bundle
 from workbench.release import guardrails, ledger
 from workbench.release.evidence import Evidence
 from workbench.release.ledger import Act
-from workbench.release.releases import Releases
+from workbench.release.releases import GONE, Releases
 
 if TYPE_CHECKING:
     from serve.service import Service, Settings
@@ -38,6 +38,10 @@ class Untaken(Exception):
     """Why a version is not taken."""
 
 
+class OtherView(Untaken):
+    """It is of another feature view than the state: a replica that starts with it can take it."""
+
+
 class Follower:
     """Keeps a service's models as the ledger says, and rolls back a canary that harms."""
 
@@ -45,7 +49,8 @@ class Follower:
         self._service, self._store = service, service.store
         self._application, self._cfg = service.settings.application, service.settings.guardrails
         self._evidence = Evidence(service.store, service.settings.log, self._cfg)
-        self._looked: tuple[int, int] | None = None
+        self._step = service.models.step  # of the ledger, that was followed last
+        self.waits = False  # for a restart: the ledger went back to a champion of another feature view
 
     def start(self) -> None:
         """Follow from now on, in a thread of its own."""
@@ -53,9 +58,10 @@ class Follower:
 
     def follow(self) -> None:
         """Take what the ledger says now, if that is not what answers."""
-        live = self._live()
-        while live is not None and live.step != self._service.models.step:
-            live = self._taken(live)
+        live = ledger.told(self._store, self._application)
+        while live is not None and live.step != self._step:
+            following = self._taken(live)
+            self._step, live = live.step, following
 
     def judge(self) -> None:
         """Roll the canary back where the guardrails say so; let it go on to its next share where they do not."""
@@ -69,16 +75,6 @@ class Follower:
         elif percent := guardrails.next_percent(counts, canary, self._cfg):
             self._act(live, Act(canary.version, "advance", f"{counts.pairs:,} pairs, no harm", ROBOT, percent))
 
-    def _live(self) -> Releases | None:
-        """What the small file says; None where it was not written since the last look."""
-        info = self._store.fs.get_file_info(ledger.file(self._store, self._application))
-        written = (info.mtime_ns or 0, info.size or 0)
-        if written == self._looked:
-            return None
-        live = ledger.told(self._store, self._application)
-        self._looked = written
-        return live
-
     def _taken(self, live: Releases) -> Releases | None:
         """None: these are the models now; else what is live after one of them was refused."""
         held = self._service.models.held()
@@ -87,14 +83,23 @@ class Follower:
                 try:
                     held[version] = self._sound(version)
                 except Untaken as reason:
-                    return self._refused(version, str(reason))
+                    self.waits = isinstance(reason, OtherView) and version == live.champion and self._went_back()
+                    if not self.waits:
+                        return self._refused(version, str(reason))
+                    log.error("what answered goes on to answer until this endpoint is restarted: %s", reason)
+                    return None
         champion = held[live.champion] if live.champion else self._service.models.champion
         canary = held[live.canary.version] if live.canary else None
         shadows = tuple(held[version] for version in live.shadows)
-        percent = live.canary.percent if live.canary else 0
+        percent, self.waits = live.canary.percent if live.canary else 0, False
         self._service.models = Models(champion, canary, percent, shadows, live.step)
         log.warning("%s: release step %d is live here: %s", self._application, live.step, live)
         return None
+
+    def _went_back(self) -> bool:
+        """Whether the ledger's champion is one that was champion before: to refuse it would leave none."""
+        told = [row["action"] for row in ledger.history(self._store, self._application)]
+        return next(action for action in reversed(told) if action in ("promote", "rollback", *GONE)) != "promote"
 
     def _refused(self, version: str, reason: str) -> Releases | None:
         log.error("version %s is refused: %s", version, reason)
@@ -115,7 +120,7 @@ class Follower:
                 raise Untaken(f"it could not be loaded: {error}") from error
         names = self._service.state.feature_set
         if bundle.feature_set.digest != names.digest:
-            raise Untaken(
+            raise OtherView(
                 f"its feature view {bundle.feature_set.digest} is not {names.digest}, whose state this endpoint holds."
                 " Stop the endpoint, promote the version, and start it again."
             )

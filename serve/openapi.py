@@ -52,6 +52,7 @@ READY_EXAMPLE = {
     "proof": "5f0c1e6a9d3b7c82e4a1f6b09d2c7e35a8b4d1f0c6e92a7b3d5f8e1c0a4b6d97",
     "model_version": "9c1d0a5b7e3f2d48",
     "release_step": 7,
+    "restart_needed": False,
     "events_in_state": 292160,
 }
 EXPLAINED_EXAMPLE = {

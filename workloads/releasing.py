@@ -51,6 +51,11 @@ def _wait(live: Releases, says: Says) -> None:
     """Return when the endpoint has followed the ledger so far."""
     until = time.monotonic() + FOLLOW_S
     while (said := says(str(live.champion))) is None or said["release_step"] < live.step:
+        if said and said.get("restart_needed"):
+            raise EnvironmentFault(
+                f"The endpoint holds the state of another feature view than {live.champion} has, and goes on as before."
+                " Stop it, and start it again with serve.version=champion."
+            )
         if time.monotonic() > until:
             raise EnvironmentFault(f"The endpoint did not follow within {FOLLOW_S:g} s. See Ray Serve's logs.")
         time.sleep(LOOK_S)

@@ -168,6 +168,20 @@ class TestRefusals:
         service.follower.follow()
         assert "is no number" in newest(service)["why"]
 
+    def test_a_rollback_to_another_feature_view_waits_for_a_restart_and_keeps_what_answers(
+        self, given: Settings, service: Service
+    ) -> None:
+        other_view(service.store, "v2")
+        do(service.store, "promote", "v2")
+        later = Service(given)  # it starts with the other view
+        do(service.store, "rollback", None)
+        later.follower.follow()
+        assert (later.bundle.version, later.follower.waits) == ("v2", True)
+        assert ledger.live(service.store, "small") == "v1", "it is what the next start serves"
+        do(service.store, "promote", "v2")
+        later.follower.follow()
+        assert (later.models.step, later.follower.waits) == (4, False)
+
     def test_a_champion_that_was_tampered_with_gives_way_to_the_one_before_at_a_start(self, given: Settings) -> None:
         store = Store(given.store)
         quiet(store, "v2")

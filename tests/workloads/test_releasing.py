@@ -72,6 +72,11 @@ def test_an_endpoint_that_does_not_follow_is_told(released: Store, monkeypatch: 
         releasing.run(asked(released, "promote"), Endpoint(1))
 
 
+def test_an_endpoint_that_must_be_started_again_is_told(released: Store) -> None:
+    with pytest.raises(EnvironmentFault, match=r"another feature view than v2 has.* start it again with serve.version"):
+        releasing.run(asked(released, "promote"), lambda _: {"release_step": 1, "restart_needed": True})
+
+
 def test_what_the_endpoint_refuses_is_refused_with_its_reason(released: Store) -> None:
     def refusing(_: str) -> dict[str, Any]:
         ledger.refuse(released, "payments", "v2", "its score is no number")

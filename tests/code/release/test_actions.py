@@ -13,13 +13,23 @@ from workbench.release.actions import act
 from workbench.release.releases import Releases
 
 
-@pytest.fixture
-def filled(store: Store) -> Store:
+def fill(store: Store) -> Store:
     """Versions v1 to v9; v1 was champion before v2 is, v3 is a shadow."""
     made(store, *(f"v{number}" for number in range(1, 10)))
     for action, version in (("promote", "v1"), ("promote", "v2"), ("shadow", "v3")):
         do(store, action, version)
     return store
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    return fill(store)
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One for all that is refused."""
+    return fill(Store(str(tmp_path_factory.mktemp("unchanged") / "store")))
 
 
 def do(store: Store, action: str, version: str | None, reason: str | None = "a test", **more: Any) -> Releases:
@@ -101,9 +111,9 @@ FAULTS: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_what_is_wrong_is_told_and_nothing_is_done(filled: Store, case: str) -> None:
+def test_what_is_wrong_is_told_and_nothing_is_done(unchanged: Store, case: str) -> None:
     asked, more, said = FAULTS[case]
-    (fault,) = refused(filled, *asked, **more)
+    (fault,) = refused(unchanged, *asked, **more)
     assert said in fault
 
 
@@ -141,8 +151,8 @@ def test_a_version_that_failed_its_parity_gate_does_not_go_live(filled: Store, a
     do(filled, action, "v4", **more)
 
 
-def test_all_faults_are_told_at_once(filled: Store) -> None:
-    faults = refused(filled, "canary", "v77", None, canary_percent=500, canary_steps=[5, 5])
+def test_all_faults_are_told_at_once(unchanged: Store) -> None:
+    faults = refused(unchanged, "canary", "v77", None, canary_percent=500, canary_steps=[5, 5])
     assert len(faults) == 4
 
 

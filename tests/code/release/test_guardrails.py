@@ -11,21 +11,20 @@ from workbench.release.releases import Canary
 from workbench.release.settings import GuardrailsConfig
 
 CFG = GuardrailsConfig()
-RUNS, PAIRS = 400, 5000
+RUNS, PAIRS = 300, 5000
 
 
-def found_at(share: float, seed: int, allowed: float = CFG.disagreement, cfg: GuardrailsConfig = CFG) -> list[int]:
-    """After how many pairs each run is rolled back, looked at after every 50; 0: never."""
+def found_at(share: float, seed: int, cfg: GuardrailsConfig = CFG) -> list[int]:
+    """After how many pairs each run is rolled back, looked at after every 50 at first, then 100; 0: never."""
     random = np.random.default_rng(seed)
-    looks = np.arange(50, PAIRS + 1, 50)
+    looks = np.concatenate([[50], np.arange(100, PAIRS + 1, 100)])
     seen = np.cumsum(random.random((RUNS, PAIRS)) < share, axis=1)[:, looks - 1]
-    limit = math.log(3 / cfg.alpha)
-    over = [[log_evidence(int(n), int(k), allowed) >= limit for n, k in zip(looks, run, strict=True)] for run in seen]
-    return [int(looks[run.index(True)]) if True in run else 0 for run in over]
+    counts = ([Counts(int(n), int(k)) for n, k in zip(looks, run, strict=True)] for run in seen)
+    return [next((one.pairs for one in run if harm(one, cfg)), 0) for run in counts]
 
 
 def test_a_canary_at_the_limit_is_rolled_back_in_one_of_a_hundred_runs_at_most() -> None:
-    cfg = GuardrailsConfig(alpha=0.3)  # a third of it is this test's, and 400 runs can tell 0.1 from 0.16
+    cfg = GuardrailsConfig(alpha=0.3)  # a third of it is this test's, and 300 runs can tell 0.1 from 0.17
     rolled_back = sum(map(bool, found_at(cfg.disagreement, 1, cfg=cfg)))
     assert rolled_back / RUNS <= 0.1 + 3 * math.sqrt(0.09 / RUNS)
     assert sum(map(bool, found_at(CFG.disagreement, 2))) / RUNS <= 0.01
