@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pyarrow.compute as pc
 
 from benchmarks import graphs, online_features, serving, table
 from benchmarks.steady import Load, Seen, until
 from benchmarks.table import Row
+from benchmarks.usage import tree
 from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
@@ -174,10 +174,11 @@ def _kill_in_turn(cfg: Config, kills: int) -> None:
 
 
 def _kill(title: str) -> None:
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if " ".join(process.cmdline()).startswith(title):
-                os.kill(process.pid, signal.SIGKILL)
+    """End the first process of ours that Ray has given this title."""
+    for pid in tree(os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").startswith(title):
+                os.kill(pid, signal.SIGKILL)
                 say(f"  killed {title}")
                 return
 
