@@ -191,7 +191,8 @@ class Service:
             found = placed(asked.values)
             if found is None:
                 return None
-            record = self.record(asked, *found, self.models.decide(self.customer(asked), found[1]))
+            place, features = found
+            record = self.record(asked, place, features, self.models.decide(self.customer(asked), features))
             self.predictions.append([record])
         except StateUnavailable:
             raise  # it takes back itself what was taken in all the same, as soon as it can
