@@ -10,6 +10,7 @@ controller three times; there a request may be sent again three times, with its 
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -18,12 +19,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pyarrow.compute as pc
 
 from benchmarks import graphs, online_features, serving, table
 from benchmarks.steady import Load, Seen, until
 from benchmarks.table import Row
+from benchmarks.usage import tree
 from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
@@ -75,8 +76,8 @@ def faults(cfg: Config, swaps: int, kills: int, per_s: float) -> list[Row]:
         releases, load = Released(cfg, version), Load(cfg, endpoint, per_s, RETRIES if kills else 0)
         with load.running() as seen:
             rows = [
-                _under(seen, f"{swaps} swaps", lambda: [releases.promoted(number) for number in range(swaps)]),
-                _under(seen, f"{len(BAD)} unsound versions", lambda: [releases.refused(one) for one in BAD]),
+                _under(seen, f"{swaps} swaps", lambda: releases.promoted(swaps)),
+                _under(seen, f"{len(BAD)} unsound versions", releases.refused),
                 _under(seen, "a worse canary", releases.rolled_back),
                 *([_under(seen, f"{kills} kills", lambda: _kill_in_turn(cfg, kills))] if kills else []),
             ]
@@ -94,17 +95,19 @@ class Released:
         self.store, self.application, self.champion = version.store, cfg.serve.application, version.key
         self._cfg, self._own = cfg, version
 
-    def promoted(self, number: int) -> None:
-        """Return when the endpoint serves another sound version."""
-        self.champion = (f"sound-{number % 2}", self._own.key)[number % 3 == 2]
-        actions.act(self.store, self.application, "promote", self.champion, f"swap {number}")
-        until(self._followed, f"swap {number}")
+    def promoted(self, swaps: int) -> None:
+        """Return when the endpoint has served so many sound versions, one after the other."""
+        for number in range(swaps):
+            self.champion = (f"sound-{number % 2}", self._own.key)[number % 3 == 2]
+            actions.act(self.store, self.application, "promote", self.champion, f"swap {number}")
+            until(self._followed, f"swap {number}")
 
-    def refused(self, name: str) -> None:
-        """Return when the endpoint has refused an unsound version."""
-        actions.act(self.store, self.application, "promote", name, "it must be refused")
-        until(lambda: self._refused(name) and self._followed(), f"the refusal of {name}")
-        say(f"  {name} refused: {ledger.history(self.store, self.application)[-1]['why']}")
+    def refused(self) -> None:
+        """Return when the endpoint has refused every unsound version."""
+        for name in BAD:
+            actions.act(self.store, self.application, "promote", name, "it must be refused")
+            until(functools.partial(self._refused, name), f"the refusal of {name}")
+            say(f"  {name} refused: {ledger.history(self.store, self.application)[-1]['why']}")
 
     def rolled_back(self) -> None:
         """Return when a canary that flags everybody is rolled back."""
@@ -117,7 +120,7 @@ class Released:
 
     def _refused(self, name: str) -> bool:
         last = ledger.history(self.store, self.application)[-1]
-        return (last["version"], last["action"]) == (name, "refuse")
+        return (last["version"], last["action"]) == (name, "refuse") and self._followed()
 
     def _followed(self) -> bool:
         settings = deploy.settings_of(self._cfg, self._own, follows=True)
@@ -174,10 +177,11 @@ def _kill_in_turn(cfg: Config, kills: int) -> None:
 
 
 def _kill(title: str) -> None:
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if " ".join(process.cmdline()).startswith(title):
-                os.kill(process.pid, signal.SIGKILL)
+    """End the first process of ours that Ray has given this title."""
+    for pid in tree(os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").startswith(title):
+                os.kill(pid, signal.SIGKILL)
                 say(f"  killed {title}")
                 return
 

@@ -42,11 +42,16 @@ class Access:
         if asked.route in self._open:
             return
         who = self._recognised(authorization or "")
-        asked.client = who.client
+        asked.client, asked.rate = who.client, who.rate
         if asked.route not in who.routes:
             raise Refusal(403, "The role of this key does not have this route.")
-        if who.rate is not None and (wait_s := self._limits.take(who.client, who.rate)) > 0:
-            raise Refusal(429, f"This client may send {who.rate:g} requests a second.", retry_after=_whole(wait_s))
+        self.charge(asked, 1)
+
+    def charge(self, asked: Asked, count: int) -> None:
+        """Count a request as so many; raises `Refusal` with 429 where they are more than its client may send."""
+        if count < 1 or asked.rate is None or (wait_s := self._limits.take(asked.client, asked.rate, count)) <= 0:
+            return
+        raise Refusal(429, f"This client may send {asked.rate:g} requests a second.", retry_after=_whole(wait_s))
 
     @property
     def default_digest(self) -> str:

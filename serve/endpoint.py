@@ -144,7 +144,9 @@ class Endpoint:
         return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     def _batch(self, call: Call) -> Any:
-        return batch.scored(self.service, _decoded(self._events, call.body).events, call.request_id)
+        events = _decoded(self._events, call.body).events
+        self.access.charge(call.asked, len(events) - 1)  # each of them counts
+        return batch.scored(self.service, events, call.request_id)
 
     def _explain(self, call: Call) -> Any:
         asked = self.service.asked(_decoded(self._event, call.body), call.request_id)

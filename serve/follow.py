@@ -98,7 +98,7 @@ class Follower:
 
     def _went_back(self) -> bool:
         """Whether the ledger's champion is one that was champion before: to refuse it would leave none."""
-        told = [row["action"] for row in ledger.history(self._store, self._application)]
+        told: list[str] = [row["action"] for row in ledger.history(self._store, self._application)]
         return next(action for action in reversed(told) if action in ("promote", "rollback", *GONE)) != "promote"
 
     def _refused(self, version: str, reason: str) -> Releases | None:

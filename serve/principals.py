@@ -26,6 +26,7 @@ class Asked:
     request_id: str
     route: str = "unknown"  # METHOD /path of the table; nothing else of what was sent
     client: str = ANYONE.client
+    rate: float | None = ANYONE.rate
 
 
 class Roles:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,29 @@ def test_the_wait_is_as_long_as_it_takes(clock: Clock) -> None:
     assert wait_s == pytest.approx(0.1)
     clock.now += wait_s + 1e-6
     assert limits.take("shop", 10) == 0
+
+
+def test_what_costs_more_takes_more_and_more_than_a_bucket_passes_once_it_is_full(clock: Clock) -> None:
+    limits = InProcess(burst_s=2)
+    assert limits.take("shop", 10, 15) == 0
+    assert limits.take("shop", 10, 6) == pytest.approx(0.1)
+    assert passed(limits, 50) == 5
+    clock.now += 2
+    assert limits.take("shop", 10, 100) == 0
+    assert limits.take("shop", 10) == pytest.approx(8.1), "it left a debt"
+
+
+async def test_each_event_of_a_batch_counts(store: Store, tmp_path: Path, clock: Clock) -> None:
+    given = settings(store, tmp_path)
+    endpoint = Endpoint(replace(given, access=replace(ACCESS, rates={"admin": 2.5})))  # five at once
+
+    async def batch(first: int, events: int) -> Any:
+        body = {"events": [{**EVENT, "id": first + number} for number in range(events)]}
+        return await call(endpoint, "/v1/score:batch", [json.dumps(body).encode()])
+
+    assert (await batch(0, 4)).status_code == 200
+    check_refusal(await batch(10, 2), 429)
+    assert len(endpoint.service.state) == 4
 
 
 def test_clients_do_not_take_from_one_another(clock: Clock) -> None:
@@ -117,6 +141,12 @@ class TestShared:
             count += sum(passed(one, 7, rate) for one in replicas)
         held = len(replicas) * max(1, rate * rate_limits.LEASE_S)
         assert rate + took * rate / 2 - held - 1 <= count <= rate + took * rate + 1
+
+    def test_what_costs_more_is_taken_whole_or_not_at_all(self, replicas: list[Shared]) -> None:
+        assert replicas[0].take("shop", 100, 80) == 0
+        assert 0 < replicas[1].take("shop", 100, 80) < 0.7
+        assert replicas[1].take("lab", 100, 1000) == 0
+        assert 8 < replicas[2].take("lab", 100) <= 9.1
 
     def test_most_requests_ask_nobody(self, replicas: list[Shared], server: Server) -> None:
         def calls() -> int:
