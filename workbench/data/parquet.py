@@ -109,7 +109,8 @@ def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryvie
             with contextlib.suppress(OSError):
                 Path(draft).unlink()
         raise EnvironmentFault(
-            f"{path} could not be written: {error}. Free space or correct storage.root, or ask for the right to write there."
+            f"{path} could not be written: {error}. Free space or correct storage.root, or ask for the right to write"
+            " there."
         ) from error
 
 
