@@ -118,7 +118,7 @@ def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
 
 
 def _started(words: Sequence[str], own: dict[str, str]) -> subprocess.Popen[bytes]:
-    start = [BIN / "ray", "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
+    start: list[str] = [str(BIN / "ray"), "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
              "--object-store-memory=200000000", *words]  # fmt: skip
     with Path(own[LOG]).open("ab") as log:
         return subprocess.Popen(start, env=own, start_new_session=True, stdout=log, stderr=log)
