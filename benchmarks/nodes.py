@@ -76,7 +76,7 @@ class Nodes:
         until = time.monotonic() + UP_S
         while self.alive() != count:
             for node in [one for one in self.workers if one.poll() is not None]:
-                self.workers.remove(node)  # Ray gives a node 30 s to start, which a busy machine may not
+                self.workers.remove(node)  # a busy machine did not start it in time
                 self.add()
             if time.monotonic() > until:
                 said = Path(self.environment[LOG]).read_text()[-3000:]
@@ -106,9 +106,9 @@ def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
     nodes.head = head = _started(words, own)
     try:
         nodes.wait(1)
-        for count in cpus[1:]:
+        for up, count in enumerate(cpus[1:], start=2):  # one after the other: Ray gives each of them 30 s
             nodes.add(count)
-        nodes.wait(len(cpus))
+            nodes.wait(up)
         yield nodes
     finally:
         _end([*nodes.workers, head])
@@ -141,6 +141,8 @@ def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             node.wait(30)
     _kill(left)
+    for node in started:
+        node.wait(30)
 
 
 def _kill(pids: Sequence[int]) -> None:
