@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench import cluster
 from workbench.config import Config
@@ -104,37 +104,32 @@ def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
     if answers(url, settings):
         yield endpoint
         return
-    _check_version(cfg, version)
     check_ports(cfg)
-    _check_state(cfg)
-    validate.run(cfg)  # the feature state begins with these events
-    dimensions.snapshot_all(version.store, cfg.features.tables)
+    prepare(cfg, version)
     cluster.up(cfg)
     try:
-        _start(cfg, settings)
+        _start(cfg, version)
         _wait_ready(url, settings)
         yield endpoint
     finally:
         _stop(cfg.serve.application)
 
 
-def _start(cfg: Config, settings: "Settings") -> None:
-    import ray
+def prepare(cfg: Config, version: Artifact) -> None:
+    """What a replica needs is in the store, and can be used."""
+    _check_version(cfg, version)
+    _check_state(cfg)
+    validate.run(cfg)  # the feature state begins with these events
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+
+
+def application(cfg: Config, version: Artifact) -> Any:
+    """The endpoint of a version as an application of Ray Serve, not started yet."""
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve.endpoint import Endpoint
 
-    if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
-        say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
-    options = {"host": cfg.serve.host, "port": cfg.serve.port}
-    try:
-        serve.start(http_options=options, logging_config={"log_level": "ERROR"})
-    except (RuntimeError, ray.exceptions.RayError) as error:
-        said = " ".join(str(error).split())[-400:]
-        raise EnvironmentFault(
-            f"Ray Serve did not start: {said} See its logs, then run the same command again."
-        ) from error
     deployment = serve.deployment(
         Endpoint,
         name="endpoint",
@@ -145,7 +140,25 @@ def _start(cfg: Config, settings: "Settings") -> None:
         graceful_shutdown_timeout_s=10,
         logging_config={"log_level": "ERROR", "enable_access_log": False},
     )
-    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
+    return deployment.bind(_settings(cfg, version))
+
+
+def _start(cfg: Config, version: Artifact) -> None:
+    import ray
+    from ray import serve
+
+    made = application(cfg, version)
+    if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
+        say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
+    options = {"host": cfg.serve.host, "port": cfg.serve.port}
+    try:
+        serve.start(http_options=options, logging_config={"log_level": "ERROR"})
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        said = " ".join(str(error).split())[-400:]
+        raise EnvironmentFault(
+            f"Ray Serve did not start: {said} See its logs, then run the same command again."
+        ) from error
+    serve.run(made, name=cfg.serve.application, route_prefix="/")
 
 
 def _settings(cfg: Config, version: Artifact) -> "Settings":
