@@ -30,6 +30,7 @@ settings() {
   . "$given/environment"
   set +a
   # the same variables as on a laptop (HAProxy, shuffle, threads); what the environment has set stays
+  # shellcheck disable=SC2016
   eval "$(cd "$here/../.." && python -c 'from workbench import cluster
 for name, value in cluster.ENVIRONMENT.items():
     print(f"export {name}=\"${{{name}:-{value}}}\"")')"
