@@ -7,6 +7,7 @@ tasks       CPU time of starting tasks and passing their parts on: the same grap
 parts       every pair of partitions exchanges one, so that they grow with the square
 shuffled    bytes of all parts, as they lie in the object store (compressed where the step compresses them)
 driver      peak of the driver's own memory above what it had before
+references  the same on next to no rows: what the driver needs to know where parts are
 labels      tables of all rows' labels that the driver holds and sends to every node: they grow with the rows
 manifest    what names the files of the result
 
@@ -48,6 +49,7 @@ NEXT_TO_NONE = ("data.source.benchmark.customers=4", "data.source.benchmark.term
 UNITS = {"time": "s", "CPU": "s", "tasks": "s of CPU", "parts": "", "shuffled": "MB", "driver": "MB", "labels": "MB",
          "manifest": "KB"}  # fmt: skip
 EVERY_S = 0.01
+PAGE_BYTES = 4096
 
 
 def main() -> None:
@@ -97,6 +99,7 @@ def figures(cfg: Config, empty: Config, partitions: int) -> dict[str, float]:
         "parts": len(sizes),
         "shuffled": sum(sizes) / 1e6,
         "driver": whole.driver_bytes / 1e6,
+        "references": bare.driver_bytes / 1e6,
         "labels": sum(one.nbytes for one in of_labels(cfg)) / 1e6,
         "manifest": len(whole.artifact.read_bytes("manifest.json")) / 1e3,
     }
@@ -149,8 +152,8 @@ class Peak:
 
     @property
     def bytes(self) -> float:
-        """What was needed beside what was there."""
-        return float(self._most - self._before)
+        """What was needed beside what was there; a page at least, for less cannot be seen."""
+        return float(max(self._most - self._before, PAGE_BYTES))
 
     def __enter__(self) -> "Peak":
         self._before = self._most = self._process.memory_full_info().uss
