@@ -45,7 +45,7 @@ from workbench.features import distributed
 from workbench.progress import say
 from workloads import door, featurize, validate
 
-NEXT_TO_NONE = ("data.source.benchmark.customers=4", "data.source.benchmark.terminals=8")
+NEXT_TO_NONE = ("data.source.benchmark.customers=40", "data.source.benchmark.terminals=60")  # 5,000 rows
 UNITS = {"time": "s", "CPU": "s", "tasks": "s of CPU", "parts": "", "shuffled": "MB", "driver": "MB", "labels": "MB",
          "manifest": "KB"}  # fmt: skip
 EVERY_S = 0.01
