@@ -53,12 +53,16 @@ certificate() { # of this node, by the cluster's authority; both sides of every 
   export RAY_TLS_CA_CERT="$given/ca/ca.crt"
 }
 
-end_own() { # by its pid: `ray stop` would end every Ray on the machine
-  local pid waited=0
+end_own() { # by its session: `ray stop` would end every Ray on the machine
+  local pid one waited=0
   pid="$(cat "$node/pid" 2>/dev/null || true)"
-  [ -n "$pid" ] && grep -qs "ray" "/proc/$pid/cmdline" || return 0
-  kill -TERM "$pid"
+  [ -n "$pid" ] || return 0
+  if grep -qs "ray" "/proc/$pid/cmdline"; then kill -TERM "$pid"; fi
   while [ -d "/proc/$pid" ] && [ "$waited" -lt 30 ]; do sleep 1; waited=$((waited + 1)); done
+  for one in $(ps -o pid= -s "$pid"); do
+    if grep -qs "ray" "/proc/$one/cmdline"; then kill -KILL "$one" 2>/dev/null || true; fi
+  done
+  rm -f "$node/pid"
 }
 
 options() {
@@ -72,19 +76,30 @@ options() {
   [ -z "${WORKBENCH_GCS_REDIS_PASSWORD:-}" ] || echo "--redis-password=$WORKBENCH_GCS_REDIS_PASSWORD"
 }
 
-start() {
+launch() { # returns when Ray runs, or fails when it has ended
   local all waited=0
   all="$(options "$@")"
-  ulimit -n 65536 2>/dev/null || true
   # shellcheck disable=SC2086
   nohup setsid ray start $all ${WORKBENCH_RAY_OPTIONS:-} >"$node/ray.log" 2>&1 </dev/null &
   echo $! >"$node/pid"
   until grep -qs "Ray runtime started" "$node/ray.log"; do
-    kill -0 "$(cat "$node/pid")" 2>/dev/null || fail "Ray did not start: $(tail -n 5 "$node/ray.log")"
+    kill -0 "$(cat "$node/pid")" 2>/dev/null || return 1
     [ "$waited" -lt 120 ] || fail "Ray did not start within 120 s. See $node/ray.log."
     sleep 1
     waited=$((waited + 1))
   done
+}
+
+start() { # Ray gives its own processes 30 s, which a busy machine may not: then once more
+  local attempt
+  ulimit -n 65536 2>/dev/null || true
+  for attempt in 1 2 3; do
+    if launch "$@"; then return 0; fi
+    grep -qs "timed out during startup" "$node/ray.log" || break
+    echo "Ray was not up in time (attempt $attempt of 3)." >&2
+    end_own
+  done
+  fail "Ray did not start: $(tail -n 5 "$node/ray.log")"
 }
 
 shift
