@@ -41,8 +41,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def started(folder: Path, first: CompletedProcess[str]) -> Iterator[Nodes]:
-    """A head and two workers, with the loop's store."""
+def started(folder: Path) -> Iterator[Nodes]:
+    """A head and two workers, told where the loop's store is."""
     own = {name: str(folder / name.lower()) for name in ("WORKBENCH_STORE", "WORKBENCH_JOURNAL", "WORKBENCH_KEYS")}
     ports = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
     made = nodes.prepared(2, own | {name: str(free_port()) for name in ports})
@@ -110,7 +110,7 @@ def test_nodes_speak_tls_and_show_a_certificate_of_the_clusters_own_authority(st
         handshake(started, started.head.gcs_port, None)
 
 
-@pytest.mark.parametrize("part", ["", "spill", "tls", "given", "ray", "given/ray_token", "tls/node.key"])
+@pytest.mark.parametrize("part", ["", "spill", "tls", "given", "given/ray_token", "tls/node.key"])
 def test_what_a_node_keeps_is_its_owners_only(started: Nodes, part: str) -> None:
     path = started.head.home / "ray-node" / part
     assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
@@ -163,7 +163,9 @@ def configured(port: int) -> dict[str, Any]:
     return told
 
 
-def test_the_champion_is_served_by_the_configuration_that_the_rayservice_has(started: Nodes, folder: Path) -> None:
+def test_the_champion_is_served_by_the_configuration_that_the_rayservice_has(
+    started: Nodes, folder: Path, first: CompletedProcess[str]
+) -> None:
     port = free_port()
     url, told = f"{started.dashboard}/api/serve/applications/", json.dumps(configured(port)).encode()
     assert ask(started, url, started.token, method="PUT", data=told)[0] == 200
