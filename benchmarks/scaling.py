@@ -27,10 +27,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
-import psutil
 import pyarrow as pa
 
 from benchmarks import table
@@ -40,7 +39,7 @@ from workbench import cluster
 from workbench.config import Config
 from workbench.data import labels, shuffle
 from workbench.data.shuffle import Chain
-from workbench.data.store import Artifact, Store
+from workbench.data.store import Artifact, Stage, Store
 from workbench.features import distributed
 from workbench.progress import say
 from workloads import door, featurize, validate
@@ -101,7 +100,7 @@ def figures(cfg: Config, empty: Config, partitions: int) -> dict[str, float]:
         "driver": whole.driver_bytes / 1e6,
         "references": bare.driver_bytes / 1e6,
         "labels": sum(one.nbytes for one in of_labels(cfg)) / 1e6,
-        "manifest": len(whole.artifact.read_bytes("manifest.json")) / 1e3,
+        "manifest": Path(whole.artifact.folder, "manifest.json").stat().st_size / 1e3,
     }
     millions = whole.artifact.rows / 1e6
     say(f"  {partitions} partitions of {millions:.2f} million rows: {whole.seconds:.1f} s")
@@ -146,7 +145,7 @@ class Peak:
     """A context that measures the peak of this process's own memory (USS) above what it had at its begin."""
 
     def __init__(self) -> None:
-        self._process, self._done = psutil.Process(), threading.Event()
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._before = self._most = 0
 
@@ -156,7 +155,7 @@ class Peak:
         return float(max(self._most - self._before, PAGE_BYTES))
 
     def __enter__(self) -> "Peak":
-        self._before = self._most = self._process.memory_full_info().uss
+        self._before = self._most = _own_bytes()
         self._thread.start()
         return self
 
@@ -166,14 +165,20 @@ class Peak:
 
     def _watch(self) -> None:
         while not self._done.wait(EVERY_S):
-            self._most = max(self._most, self._process.memory_full_info().uss)
+            self._most = max(self._most, _own_bytes())
+
+
+def _own_bytes() -> int:
+    """What would be free if this process ended: pages that it shares with no other."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 def shuffled(chain: Chain) -> list[int]:
     """The size of each part that its tasks exchange: the same work, done here task by task."""
-    sizes, parts = list[int](), chain._groups()
+    sizes, parts, nowhere = list[int](), chain._groups(), cast(Stage, None)  # the last step, which writes, is left out
     for number in range(len(chain.passes)):
-        rows = [shuffle._step((chain, None), number, *part) for part in parts]
+        rows = [shuffle._step((chain, nowhere), number, *part) for part in parts]
         sizes += [_size(piece) for pieces in rows for piece in pieces]
         parts = [list(column) for column in zip(*rows, strict=True)]
     return sizes
