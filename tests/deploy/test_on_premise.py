@@ -1,5 +1,6 @@
 """The commands of `on-premise.yaml`, run: three nodes on this host form a cluster: closed, encrypted and private."""
 
+import ast
 import contextlib
 import json
 import socket
@@ -76,7 +77,7 @@ def test_a_job_runs_on_all_three_nodes_with_the_environment_that_they_were_given
     done = job(started, "python", "-c", SPREAD)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (line,) = (one for one in done.stdout.splitlines() if one.startswith("FOUND "))
-    found = eval(line.removeprefix("FOUND "))
+    found = ast.literal_eval(line.removeprefix("FOUND "))
     assert len(found) == 3, done.stdout
     assert {one[1:] for one in found} == {("1", str(folder / "workbench_store"))}
 
