@@ -131,12 +131,8 @@ def live(cfg: Config, version: Artifact | None = None, follows: bool = False) ->
     if answers(url, given):
         yield endpoint
         return
-    check_version(cfg, version)
     check_ports(cfg)
-    _check_state(cfg)
-    Register(cfg.keys.folder).read()
-    validate.run(cfg)  # the feature state begins with these events
-    dimensions.snapshot_all(version.store, cfg.features.tables)
+    prepare(cfg, version)
     cluster.up(cfg)
     try:
         _start(cfg, given)
@@ -146,15 +142,34 @@ def live(cfg: Config, version: Artifact | None = None, follows: bool = False) ->
         _stop(cfg.serve.application)
 
 
-def _start(cfg: Config, settings: "Settings") -> None:
-    import ray
+def prepare(cfg: Config, version: Artifact) -> None:
+    """What a replica needs is in the store, and can be used."""
+    check_version(cfg, version)
+    _check_state(cfg)
+    Register(cfg.keys.folder).read()
+    validate.run(cfg)  # the feature state begins with these events
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+
+
+def application(cfg: Config, given: "Settings") -> Any:
+    """The endpoint as an application of Ray Serve, not started yet."""
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve import app
     from serve.endpoint import Endpoint
+
+    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
+    return deployment.bind(given)
+
+
+def _start(cfg: Config, given: "Settings") -> None:
+    import ray
+    from ray import serve
+
     from workbench.training import room
 
+    made = application(cfg, given)
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
     each, cure = (
@@ -170,8 +185,7 @@ def _start(cfg: Config, settings: "Settings") -> None:
         raise EnvironmentFault(
             f"Ray Serve did not start: {said} See its logs, then run the same command again."
         ) from error
-    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
-    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix=cfg.serve.running.route_prefix)
+    serve.run(made, name=cfg.serve.application, route_prefix=cfg.serve.running.route_prefix)
 
 
 def url_of(cfg: Config) -> str:
