@@ -19,6 +19,7 @@ from workbench.families import (
     XGBoostConfig,
 )
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.release.sagemaker_config import SageMakerConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
@@ -362,6 +363,8 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    target: str = "serve"  # serve (Ray Serve, here or on the cluster) | sagemaker: where deploy brings a version
+    sagemaker: SageMakerConfig = field(default_factory=SageMakerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     leakcheck: LeakcheckConfig = field(default_factory=LeakcheckConfig)

@@ -16,6 +16,7 @@ from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
+from workbench.release import sagemaker_config
 from workbench.tuning import rules as tuning
 
 CHOICES = {
@@ -33,6 +34,8 @@ CHOICES = {
     "tune.scheduler": ("none", "asha", "median", "pbt"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
+    "target": sagemaker_config.TARGETS,
+    "sagemaker.action": sagemaker_config.ACTIONS,
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
 TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is every address
@@ -63,7 +66,8 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
             "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
-            "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
+            "monitor.minimum_judged", "monitor.latency_p99_ms", "sagemaker.instances",
+            "sagemaker.timeout_s", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
     (
@@ -93,7 +97,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.random_forest.max_features",
         ),
     ),
-    ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
+    (
+        "at least 0 and at most 1", lambda value: 0 <= value <= 1,
+        ("register.minimum_average_precision", "sagemaker.weight"),
+    ),
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
     (
         "at least 2", lambda value: 2 <= value < math.inf,
@@ -115,6 +122,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
     faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
+    faults += sagemaker_config.faults(cfg)
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 

@@ -34,7 +34,7 @@ from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, register, validate
+from workloads import door, ingest, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -68,6 +68,10 @@ class Live:
 
 def run(cfg: Config) -> Artifact:
     """The version that is live; with serve.stay_up it stays live until interrupted."""
+    if cfg.target == "sagemaker":
+        from workloads import deploy_sagemaker
+
+        return deploy_sagemaker.run(cfg)
     version = chosen(cfg)
     with live(cfg, version) as endpoint:
         release(cfg, version)
@@ -87,6 +91,8 @@ def chosen(cfg: Config) -> Artifact:
         if champion := ledger.live(store, cfg.serve.application):
             return store.get("models", champion)
         say(f"  the release ledger has no version of {cfg.serve.application} yet: the configured one is deployed")
+    from workloads import register  # needs what trains: an install that only serves has a champion
+
     return register.run(cfg)
 
 
@@ -170,6 +176,23 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
     )
+
+
+def packed(cfg: Config, version: Artifact, folder: Path) -> None:
+    """Fill a folder with a version and all that scores it on a host without our store (`serve/package.py`)."""
+    from serve import package
+
+    _check_version(cfg, version)
+    validate.run(cfg)
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+    package.write(folder, version.store, _settings(cfg, version), Keys(cfg.keys.folder).signing())
+
+
+def package_key(cfg: Config, version: Artifact) -> str:
+    """The name of that package, known before it is made."""
+    from serve import package
+
+    return package.key(_settings(cfg, version), Keys(cfg.keys.folder).verifying())
 
 
 def history_until(cfg: Config) -> int | None:

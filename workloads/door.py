@@ -30,6 +30,7 @@ from workbench.validation import validate
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
 OWN_FOLDER = "WORKBENCH_CONF"
+OURS = ("workbench", "workloads", "serve")
 KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -50,6 +51,10 @@ def guarded(work: Callable[[], None]) -> int:
         work()
     except WorkbenchError as error:
         return _told(cluster.ours(error) or error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        return _told(EnvironmentFault(f"{error}: this install serves only. Run: pip install 'ray-ai-workbench[train]'"))
     except OSError as error:
         print(f"\nerror: {error}. Check the disk, the path and its permissions.", file=sys.stderr)
         return EnvironmentFault.exit_code
