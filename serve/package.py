@@ -128,6 +128,7 @@ def _rows(data: DataConfig, validated: Artifact, chosen: Any) -> pa.Table:
 
 
 def _copy(artifact: Artifact, target: Store) -> None:
+    target.fs.create_dir(target.path(artifact.kind, artifact.key), recursive=True)
     fs.copy_files(
         artifact.folder,
         target.path(artifact.kind, artifact.key),

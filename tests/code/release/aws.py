@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -30,7 +31,15 @@ def control_plane() -> Iterator[dict[str, str]]:
         with mock.patch.dict(os.environ, told):
             yield told
     finally:
+        forget(told)
         server.stop()
+
+
+def forget(told: dict[str, str]) -> None:
+    """Nothing is in it any more."""
+    request = urllib.request.Request(f"{told['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
 
 
 def _update_endpoint(self: Any) -> str:

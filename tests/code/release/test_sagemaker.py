@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.code.release.aws import control_plane
+from tests.code.release.aws import control_plane, forget
 from workbench.errors import ConfigError, EnvironmentFault
 from workbench.release import sagemaker
 from workbench.release.sagemaker import Clients
@@ -19,18 +19,17 @@ GROUP = "payments"
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[None]:
-    with control_plane():
-        yield
+def plane() -> Iterator[dict[str, str]]:
+    with control_plane() as told:
+        yield told
 
 
 @pytest.fixture
-def aws(plane: None) -> Iterator[Clients]:
+def aws(plane: dict[str, str]) -> Iterator[Clients]:
     asked = dataclasses.replace(sagemaker.clients(), poll_s=0.01)
     asked.s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     yield asked
-    for name in [one["EndpointName"] for one in asked.sagemaker.list_endpoints()["Endpoints"]]:
-        asked.sagemaker.delete_endpoint(EndpointName=name)
+    forget(plane)
 
 
 def put(aws: Clients, version: str, **changed: float) -> sagemaker.Weights:
