@@ -27,10 +27,12 @@ def with_history(tmp_path: Path) -> Settings:
     store = Store(str(tmp_path / "store"))
     given = dataclasses.replace(settings(store, tmp_path), history_until_us=UNTIL_US, validated_key="events")
     days = range(1, 41)
+    times = pa.array([UNTIL_US - day * DAY_US for day in days], pa.int64()).cast(labels.TIME)
     rows = pa.table(
         {
             "id": pa.array(days, pa.int64()),
-            "time": pa.array([UNTIL_US - day * DAY_US for day in days], pa.int64()).cast(labels.TIME),
+            "time": times,
+            "known_time": times,
             "customer": pa.array([596] * 40, pa.int64()),
             "amount": pa.array([100] * 40, pa.int64()),
         }

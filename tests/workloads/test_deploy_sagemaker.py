@@ -123,7 +123,7 @@ def test_a_champion_is_packed_registered_deployed_and_answers(aws: Any, cfg: Con
 def test_the_way_back_is_written_to_the_ledger(aws: Any, cfg: Config) -> None:
     store = Store(cfg.storage.root)
     version = deploy.run(cfg)
-    variant = {"InstanceType": "ml.c7i.large", "InitialInstanceCount": 1, "InitialVariantWeight": 1.0}
+    variant = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1, "InitialVariantWeight": 1.0}
     (model,) = aws.list_models()["Models"]
     variants = [
         {"VariantName": f"v-{version.key}", **variant, "ModelName": model["ModelName"], "InitialVariantWeight": 0.0},

@@ -60,7 +60,8 @@ def upload(aws: Clients, file: Path, uri: str, kms_key: str | None) -> None:
     with told(f"writing {uri}"):
         if _missing(lambda: aws.s3.head_object(Bucket=bucket, Key=key)):
             encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-            aws.s3.upload_file(str(file), bucket, key, ExtraArgs=encrypted)
+            with file.open("rb") as content:
+                aws.s3.put_object(Bucket=bucket, Key=key, Body=content, **encrypted)
 
 
 def exists(aws: Clients, uri: str) -> bool:
@@ -148,9 +149,8 @@ def weights(aws: Clients, name: str) -> Weights:
     """The share of the requests that each version gets, greatest first."""
     with told(f"asking for {name}"):
         said = aws.sagemaker.describe_endpoint(EndpointName=name)
-    shares = {
-        one["VariantName"].removeprefix(PREFIX): float(one["CurrentWeight"]) for one in said["ProductionVariants"]
-    }
+    served = said["ProductionVariants"]  # a weight of 0 may be left out
+    shares = {one["VariantName"].removeprefix(PREFIX): float(one.get("CurrentWeight", 0)) for one in served}
     whole = sum(shares.values()) or 1.0
     return {version: share / whole for version, share in sorted(shares.items(), key=lambda one: -one[1])}
 

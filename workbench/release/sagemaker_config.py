@@ -24,7 +24,7 @@ class SageMakerConfig:
     role: str | None = None  # deploy: ARN of the role that the container takes
     packages: str | None = None  # deploy: s3://BUCKET/PREFIX for the packed versions
     secret: str | None = None  # name in Secrets Manager of {"WORKBENCH_PSEUDONYM_KEY": ...}; null: tokens of its own
-    instance_type: str = "ml.c7i.large"  # of each version's instances
+    instance_type: str = "ml.m5.large"  # of each version's instances
     instances: int = 1  # of each version; more than one needs serve.state=redis
     weight: float = 1.0  # deploy and shift: share of the requests that the newest version gets
     subnets: list[str] = field(default_factory=list)  # of a VPC, where Redis or the store is reached through it
