@@ -28,7 +28,6 @@ from workbench.features.definitions import FeatureSet
 
 FORMAT = 1
 MANIFEST, SIGNATURE, STORE = "package.json", "package.sig", "store"
-OURS = ("store", "journal", "keys_folder", "api_key_digest")  # settings of the host that scores, in no package
 
 
 class Package(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,7 +87,8 @@ def placed(settings: Settings, store: str | None, journal: str, keys_folder: str
 
 
 def _portable(settings: Settings) -> Settings:
-    return dataclasses.replace(settings, **dict.fromkeys(OURS, ""))
+    """The settings without what each host has of its own."""
+    return dataclasses.replace(settings, store="", journal="", keys_folder="", api_key_digest="")
 
 
 def _checked(folder: Path, manifest: bytes) -> Package:

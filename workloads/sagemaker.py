@@ -9,6 +9,7 @@ Run:    python -m workloads.sagemaker serve
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ def serve() -> None:
     from serve import package, sagemaker
 
     take_secrets()
-    work, keys = Path("/tmp/workbench"), Keys(os.environ.get("WORKBENCH_KEYS", "/tmp/workbench/keys"))  # noqa: S108
+    work = Path(tempfile.gettempdir()) / "workbench"
+    work.mkdir(mode=0o700, exist_ok=True)
+    keys = Keys(os.environ.get("WORKBENCH_KEYS", str(work / "keys")))
     settings = package.opened(_root() / "model", _verifying(keys), work)
     shared = os.environ.get("WORKBENCH_STORE")
     settings = package.placed(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from serve import package
 from tests.loop import commands
@@ -34,9 +35,10 @@ def ml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def environment(ml: Path, **more: str) -> dict[str, str]:
     """The variables that a container has."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKBENCH_", "AWS_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "WORKBENCH_", "AWS_"))}
     return {
         **kept,
+        "TMPDIR": str(ml),
         "WORKBENCH_OPT_ML": str(ml),
         "WORKBENCH_KEYS": str(ml / "keys"),
         "WORKBENCH_HOST": "127.0.0.1",
@@ -164,3 +166,22 @@ def test_a_channel_for_data_that_makes_its_own_rows_is_refused(ml: Path, monkeyp
     (ml / "input" / "data" / "training").mkdir(parents=True)
     assert sagemaker.main(["train"]) == 2
     assert "Leave the channel out" in (ml / "output" / "failure").read_text()
+
+
+@pytest.mark.slow
+def test_train_leaves_a_package_that_serve_answers_from(ml: Path) -> None:
+    write(ml, "hyperparameters.json", {"experiment": "smoke", "train.families": "[xgboost]", "scaling.ray_cpus": "2"})
+    signing = "11" * 32
+    process = start(ml, "train", WORKBENCH_SIGNING_KEY=signing, TMPDIR="/tmp")  # Ray's sockets need a short path
+    _, text = process.communicate(timeout=200)
+    assert process.returncode == 0, text
+    assert not (ml / "output" / "failure").exists()
+    public = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(signing)).public_key().public_bytes_raw().hex()
+    port = commands.free_port()
+    process = start(ml, "serve", WORKBENCH_VERIFYING_KEY=public, SAGEMAKER_BIND_TO_PORT=str(port))
+    try:
+        assert commands.wait_until(lambda: answers(port), 60)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
