@@ -30,6 +30,14 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
     return from_bytes(content).inplace_predict(x_NF.astype(np.float32), predict_type="margin")
 
 
+def contributions(content: bytes, x_NF: np.ndarray) -> np.ndarray:
+    """[N, F + 1] each feature's share in the log-odds and the base: exact TreeSHAP (Lundberg and others, 2020)."""
+    booster = from_bytes(content)
+    booster.set_param({"nthread": 1})
+    rows = xgboost.DMatrix(x_NF.astype(np.float32), nthread=1)
+    return np.asarray(booster.predict(rows, pred_contribs=True, validate_features=False))
+
+
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N].
 
