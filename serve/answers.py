@@ -25,6 +25,7 @@ CODES = {
     415: "not_json_content",
     422: "invalid",
     500: "internal",
+    501: "not_installed",
     503: "not_ready",
 }
 PLACE = re.compile(r" - at `(\$[\w.\[\]]*)`$")  # names of the schema only, never of the request

@@ -1,7 +1,8 @@
 """What a SageMaker container answers, GET /ping and POST /invocations, by the endpoint that answers everywhere else.
 
 A body is what `POST /v1/score` takes: one raw event; the features come from the container's state. The host's header
-`X-Amzn-SageMaker-Custom-Attributes` may name another route of the endpoint: /v1/feedback or /v1/corrections.
+`X-Amzn-SageMaker-Custom-Attributes` may name another route of the endpoint that takes a body: /v1/score:batch,
+/v1/explain, /v1/feedback, /v1/corrections.
 """
 
 import dataclasses
@@ -33,9 +34,8 @@ class Host:
     def __init__(self, settings: Settings) -> None:
         key = API_KEY_PREFIX + secrets.token_hex(32)
         self._key = f"Bearer {key}".encode()
-        self.endpoint = Endpoint(
-            dataclasses.replace(settings, api_key_digest=api_key_digest(key), max_body_bytes=MOST_BYTES)
-        )
+        limits = {"max_body_bytes": MOST_BYTES, "max_batch_body_bytes": MOST_BYTES}
+        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key), **limits))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
