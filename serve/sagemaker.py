@@ -34,8 +34,8 @@ class Host:
     def __init__(self, settings: Settings) -> None:
         key = API_KEY_PREFIX + secrets.token_hex(32)
         self._key = f"Bearer {key}".encode()
-        limits = {"max_body_bytes": MOST_BYTES, "max_batch_body_bytes": MOST_BYTES}
-        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key), **limits))
+        settings = dataclasses.replace(settings, max_body_bytes=MOST_BYTES, max_batch_body_bytes=MOST_BYTES)
+        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
