@@ -18,6 +18,7 @@ import pytest
 
 from tests.loop import commands
 from workbench.governance.keys import Keys
+from workloads import deploy
 
 BUILT = os.environ.get("WORKBENCH_IMAGES", "").split()
 BUILDAH = ["buildah", "--storage-driver", os.environ.get("STORAGE_DRIVER", "overlay")]
@@ -68,16 +69,25 @@ def container(request: pytest.FixtureRequest) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a version of the smoke experiment, made by this checkout, that uid 1000 may use."""
+    """A store with a released version of the smoke experiment, made by this checkout, that uid 1000 may use."""
     if not BUILT:
         pytest.skip("no image was built here: make images-test, as root with buildah")
     folder = tmp_path_factory.mktemp("home", numbered=False)
-    done = commands.run(folder, "pipeline", f"serve.port={commands.free_port()}")
-    assert done.returncode == 0, done.stderr[-2000:]
-    for name in ("store", "keys", "journal"):
-        (folder / f"workbench_{name}").rename(folder / name)
+    python(folder, "deploy.release(cfg, deploy.chosen(cfg))")
     open_to_all(folder)
     return folder
+
+
+def python(folder: Path, statement: str, *words: str) -> None:
+    """Do something with the steps and the config of the smoke experiment, in a process of its own."""
+    imports = "import sys; from pathlib import Path; from workloads import deploy, door"
+    program = f"{imports}; cfg = door.composed(sys.argv[1:]); {statement}"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    names = {f"WORKBENCH_{name.upper()}": str(folder / name) for name in ("store", "keys", "journal")}
+    subprocess.run(
+        [sys.executable, "-c", program, *commands.SMOKE, "tracker=disabled", *words],
+        cwd=commands.ROOT, env=inherited | names, check=True, timeout=400,
+    )  # fmt: skip
 
 
 def open_to_all(folder: Path) -> None:
@@ -148,7 +158,8 @@ def test_the_serve_image_serves_the_champion_until_it_is_asked_to_end(container:
     port = commands.free_port()
     serving = [*container.config["Cmd"], "experiment=smoke", "scaling.workers=2", "tracker=disabled"]
     local = [word.replace("serve.host=0.0.0.0", "serve.host=127.0.0.1") for word in serving]
-    process = container.start([*local, f"serve.port={port}"], {home: "/var/lib/workbench"})
+    moved = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    process = container.start([*local, f"serve.port={port}"], {home: "/var/lib/workbench"}, **moved)
     try:
         assert commands.wait_until(
             lambda: answers(f"http://127.0.0.1:{port}/readyz") or process.poll() is not None, 120
@@ -163,7 +174,7 @@ def test_the_serve_image_serves_the_champion_until_it_is_asked_to_end(container:
 @pytest.mark.parametrize("container", ["sagemaker"], indirect=True)
 def test_the_sagemaker_image_keeps_the_hosts_contract(container: Container, home: Path, tmp_path: Path) -> None:
     public, port = Keys(str(home / "keys")).verifying().public_bytes_raw().hex(), commands.free_port()
-    packed(home, tmp_path / "model")
+    python(home, f"deploy.packed(cfg, deploy.chosen(cfg), Path({str(tmp_path / 'model')!r}))", "serve.version=champion")
     process = container.start(
         ["serve"], {tmp_path / "model": "/opt/ml/model:ro"}, WORKBENCH_VERIFYING_KEY=public,
         SAGEMAKER_BIND_TO_PORT=str(port), WORKBENCH_HOST="127.0.0.1",
@@ -176,23 +187,11 @@ def test_the_sagemaker_image_keeps_the_hosts_contract(container: Container, home
     assert process.returncode == 0, said[-2000:]
 
 
-def packed(home: Path, folder: Path) -> None:
-    """The store's champion as the host unpacks it."""
-    program = (
-        "import sys; from pathlib import Path; from workloads import deploy, door;"
-        "cfg = door.composed(sys.argv[2:]); deploy.packed(cfg, deploy.chosen(cfg), Path(sys.argv[1]))"
-    )
-    names = {f"WORKBENCH_{name.upper()}": str(home / name) for name in ("store", "keys", "journal")}
-    words = [*commands.SMOKE, "tracker=disabled", "serve.version=champion"]
-    subprocess.run(
-        [sys.executable, "-c", program, str(folder), *words], cwd=commands.ROOT, env=os.environ | names, check=True
-    )
-
-
 @pytest.mark.parametrize("container", ["full"], indirect=True)
 def test_the_full_image_runs_the_loop(container: Container, tmp_path: Path) -> None:
     open_to_all(tmp_path)
     words = [*container.config["Cmd"], "experiment=smoke", f"serve.port={commands.free_port()}"]
-    process = container.start(words, {tmp_path: "/var/lib/workbench"})
+    moved = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    process = container.start(words, {tmp_path: "/var/lib/workbench"}, **moved)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said[-3000:]

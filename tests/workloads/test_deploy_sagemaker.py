@@ -29,7 +29,7 @@ EVENT = {
     "amount_minor": 5716,
 }  # fmt: skip
 WORDS = (
-    *commands.SMOKE, "tracker=disabled", "target=sagemaker", "serve.version=champion", "sagemaker.image=1.dkr.ecr/w:1",
+    *commands.SMOKE, "tracker=disabled", "target=sagemaker", "sagemaker.image=1.dkr.ecr/w:1",
     "sagemaker.role=arn:aws:iam::123456789012:role/endpoint", "sagemaker.packages=s3://bucket/models",
 )  # fmt: skip
 
