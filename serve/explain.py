@@ -55,7 +55,10 @@ class Explaining:
         try:
             return self._explainer(bundle).explain(features)
         except ModuleNotFoundError as error:  # of an install that only serves
-            raise Refusal(501, f"No {error.name} is installed here, which explains this model. Use [train].") from None
+            raise Refusal(
+                501,
+                f"No {error.name} is installed here, which explains this model; it comes with ray-ai-workbench[train].",
+            ) from None
 
     def _features(self, question: Question) -> list[float]:
         """As they were recorded with the first answer by this feature view, or else as they would be now."""
