@@ -29,6 +29,7 @@ CODES = {
     422: "invalid",
     429: "too_many_requests",
     500: "internal",
+    501: "not_installed",
     503: "not_ready",
 }
 PLACE = re.compile(r" - at `(\$[\w.\[\]]*)`$")  # names of the schema only, never of the request

@@ -141,7 +141,7 @@ def _posts(data: DataConfig, of: dict[str, Any]) -> dict[str, Any]:
             "post": _post("Score up to 1,000 events in their order", of["Batch"], events, of["Decisions"], batch)
         },
         "/v1/explain": {
-            "post": _post("Explain a score", of["Event"], event, of["Explained"], EXPLAINED_EXAMPLE, (409,))
+            "post": _post("Explain a score", of["Event"], event, of["Explained"], EXPLAINED_EXAMPLE, (409, 501))
         },
         "/v1/feedback": {
             "post": _post("Tell up to 1,000 late labels", of["Feedback"], {"labels": [told]}, of["Taken"], counts[0])

@@ -20,6 +20,7 @@ from workbench.families import (
 )
 from workbench.governance.settings import AccessConfig, KeysConfig
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
+from workbench.release.sagemaker_config import SageMakerConfig
 from workbench.release.settings import GuardrailsConfig, ReleaseConfig
 from workbench.running import RunningConfig
 from workbench.tuning.config import TuneConfig
@@ -362,6 +363,8 @@ class Config:
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     release: ReleaseConfig = field(default_factory=ReleaseConfig)
+    target: str = "serve"  # serve (Ray Serve, here or on the cluster) | sagemaker: where deploy brings a version
+    sagemaker: SageMakerConfig = field(default_factory=SageMakerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     leakcheck: LeakcheckConfig = field(default_factory=LeakcheckConfig)

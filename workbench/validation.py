@@ -17,6 +17,7 @@ from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
 from workbench.governance import access_rules
+from workbench.release import sagemaker_config
 from workbench.release.settings import ACTIONS
 from workbench.tuning import rules as tuning
 
@@ -36,6 +37,8 @@ CHOICES = {
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
     "release.action": (None, *ACTIONS),
+    "target": sagemaker_config.TARGETS,
+    "sagemaker.action": sagemaker_config.ACTIONS,
     "tracker.mode": ("wandb", "offline", "disabled"),
 }
 TEXTS = (  # never empty: an empty folder is the one at hand, an empty host is every address
@@ -69,7 +72,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "serve.guardrails.latency_factor", "serve.guardrails.pairs_per_step", "serve.guardrails.shadow_queue",
             *(f"serve.running.{key}" for key in ("drain_s", "max_batch_body_bytes", "journal_limit_bytes")),
             *(f"serve.running.autoscaling.{key}" for key in ("replicas", "target_requests")),
-            "replay.days", "replay.connections", "replay.time_limit_s",
+            "replay.days", "replay.connections", "replay.time_limit_s", "sagemaker.instances", "sagemaker.timeout_s",
             "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
@@ -106,7 +109,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
         "greater than 0 and less than 1", lambda value: 0 < value < 1,
         tuple(f"serve.guardrails.{key}" for key in ("alpha", "disagreement", "shift", "shifted_share", "slow_share")),
     ),
-    ("at least 0 and at most 1", lambda value: 0 <= value <= 1, ("register.minimum_average_precision",)),
+    (
+        "at least 0 and at most 1", lambda value: 0 <= value <= 1,
+        ("register.minimum_average_precision", "sagemaker.weight"),
+    ),
     ("0 or at least 2", lambda value: value == 0 or 2 <= value < math.inf, tuple(f"{one}.leaves" for one in NETWORKS)),
     (
         "at least 2", lambda value: 2 <= value < math.inf,
@@ -128,6 +134,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
 def validate(cfg: Config) -> Config:
     """The same config, or one `ConfigError` that lists every fault that types cannot show."""
     faults = [*value_faults(cfg), *declaration.faults(cfg.data), *_split_faults(cfg), *rules.faults(cfg)]
+    faults += sagemaker_config.faults(cfg)
     raise_all(ConfigError, "The configuration is wrong:", faults)
     return cfg
 

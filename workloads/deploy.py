@@ -35,7 +35,7 @@ from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, register, releasing, validate
+from workloads import door, ingest, releasing, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -69,6 +69,10 @@ class Live:
 
 def run(cfg: Config) -> Artifact:
     """The version that is live, or was acted on; with serve.stay_up it stays live until interrupted."""
+    if cfg.target == "sagemaker":
+        from workloads import deploy_sagemaker
+
+        return deploy_sagemaker.run(cfg)
     if cfg.release.action is not None:
         version, followed = releasing.run(cfg, functools.partial(_says, cfg))
         if followed or not cfg.serve.stay_up:
@@ -95,6 +99,8 @@ def chosen(cfg: Config) -> Artifact:
         if champion := ledger.live(store, cfg.serve.application):
             return store.get("models", champion)
         say(f"  the release ledger has no version of {cfg.serve.application} yet: the configured one is deployed")
+    from workloads import register  # needs what trains: an install that only serves has a champion
+
     return register.run(cfg)
 
 
@@ -223,6 +229,23 @@ def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Setti
         follows=follows,
         guardrails=cfg.serve.guardrails,
     )
+
+
+def packed(cfg: Config, version: Artifact, folder: Path) -> None:
+    """Fill a folder with a version and all that scores it on a host without our store (`serve/package.py`)."""
+    from serve import package
+
+    check_version(cfg, version)
+    validate.run(cfg)
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+    package.write(folder, version.store, settings_of(cfg, version), Keys(cfg.keys.folder).signing())
+
+
+def package_key(cfg: Config, version: Artifact) -> str:
+    """The name of that package, known before it is made."""
+    from serve import package
+
+    return package.key(settings_of(cfg, version), Keys(cfg.keys.folder).verifying())
 
 
 def history_until(cfg: Config) -> int | None:

@@ -31,6 +31,7 @@ from workbench.validation import validate
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
 OWN_FOLDER = "WORKBENCH_CONF"
+OURS = ("workbench", "workloads", "serve")
 KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -58,12 +59,19 @@ def guarded(work: Callable[[], None]) -> int:
         print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
         return 130
     except Exception as error:  # noqa: BLE001 - Python would end with 1, the code of a gate that looked and said no
-        if told := cluster.ours(error) or cluster.lost(error):
+        if told := cluster.ours(error) or cluster.lost(error) or _lacking(error):
             return _told(told)
         traceback.print_exc()
         print("\nerror: this is a mistake of the workbench, not yours. Please report it.", file=sys.stderr)
         return OUR_MISTAKE
     return 0
+
+
+def _lacking(error: Exception) -> EnvironmentFault | None:
+    """What it means where an install that only serves is asked to train."""
+    if not isinstance(error, ModuleNotFoundError) or (error.name or "").partition(".")[0] in OURS:
+        return None
+    return EnvironmentFault(f"{error}: this install serves only. Run: pip install 'ray-ai-workbench[train]'")
 
 
 def _told(error: WorkbenchError) -> int:

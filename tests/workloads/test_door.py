@@ -39,6 +39,8 @@ def raising(error: BaseException) -> Callable[[], None]:
         (EnvironmentFault("no"), 3),
         (StoreError("no"), 3),
         (OSError(28, "No space left on device"), 3),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 3),
+        (ModuleNotFoundError("No module named 'workbench.x'", name="workbench.x"), 70),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("ours"), 70),
     ],

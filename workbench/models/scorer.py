@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from workbench.errors import InputError
-from workbench.models.graph import INPUT, MEMBERS, OUTPUT, SCORE
+from workbench.models.ends import INPUT, MEMBERS, OUTPUT, SCORE
 
 Floats = NDArray[np.float32]
 ROWS = 16_384  # rows that are scored at once
