@@ -53,6 +53,11 @@ class Keys:
         self._file("ray_token", "")
         return self.folder / "ray_token"
 
+    def path_of_jupyter_token(self) -> Path:
+        """The file with the token that closes JupyterLab, as JUPYTER_TOKEN_FILE names it."""
+        self._file("jupyter_token", "")
+        return self.folder / "jupyter_token"
+
     def _hex(self, variable: str, name: str) -> bytes:
         text = os.environ.get(variable) or self._file(name, "")
         try:
