@@ -228,7 +228,7 @@ def test_a_key_that_only_the_user_can_say_is_asked_for_by_name() -> None:
 
 def test_what_is_written_for_machines_is_the_artifact(store: Store, tmp_path: Path) -> None:
     artifact = store.stage("things", "k1").commit({}, {}, {"rows": 3})
-    door.write_output(tmp_path / "out.json", artifact)
+    door.write_record(tmp_path / "out.json", door.record(artifact))
     assert json.loads((tmp_path / "out.json").read_text()) == {"id": "k1", "uri": artifact.uri, "figures": {"rows": 3}}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

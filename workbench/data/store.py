@@ -9,6 +9,7 @@
 import dataclasses
 import datetime as dt
 import json
+import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -197,7 +198,12 @@ class Stage:
 
 @cache
 def code_version() -> str:
-    """The commit of the running code, with `+changed` where the tree differs from it; `unknown` outside a checkout."""
+    """The commit of the running code, with `+changed` where the tree differs from it; `unknown` outside a checkout.
+
+    A job's is that of the checkout which it was submitted from (WORKBENCH_CODE).
+    """
+    if said := os.environ.get("WORKBENCH_CODE"):
+        return said
     here = Path(__file__).parent
     try:
         run = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+changed", "--exclude=*"]
