@@ -1,4 +1,4 @@
-"""Coroutines from where a loop runs already: in Jupyter every cell is run by one, and a second in its thread is refused."""
+"""Coroutines, also where a loop runs already: Jupyter runs every cell by one, and a thread has one at most."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

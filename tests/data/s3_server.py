@@ -37,7 +37,7 @@ def running() -> Iterator[dict[str, str]]:
 
 def variables(address: str) -> dict[str, str]:
     """What Arrow's, deltalake's and Amazon's own client each read."""
-    region = {name: "us-east-1" for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    region = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "us-east-1")
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET}
     return {**region, **keys, "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true"}
 

@@ -10,6 +10,7 @@ import pytest
 from tests.data import s3_server
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
+from workloads.deploy import SERVE_PORTS
 
 
 def pipeline(folder: Path, own: dict[str, str], name: str) -> subprocess.CompletedProcess[str]:
@@ -25,6 +26,7 @@ def test_the_loop_closes_with_its_store_in_a_bucket_and_finds_all_done_there(tmp
     with s3_server.running() as variables:
         root = f"s3://{s3_server.BUCKET}/stores/payments"
         own = commands.environment(tmp_path) | variables | {"WORKBENCH_STORE": root}
+        own |= {name: str(free_port()) for name in SERVE_PORTS}
         first = pipeline(tmp_path, own, "first.json")
         assert first.returncode == 0, first.stderr[-4000:]
         made = json.loads((tmp_path / "first.json").read_text())

@@ -29,6 +29,11 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
     return from_bytes(content).inplace_predict(x_NF.astype(np.float32), predict_type="margin")
 
 
+def contributions(content: bytes, x_NF: np.ndarray) -> np.ndarray:
+    """[N, F + 1] what each feature adds to a row's log-odds, exactly (TreeSHAP), and last what all rows begin with."""
+    return from_bytes(content).predict(xgboost.DMatrix(x_NF.astype(np.float32)), pred_contribs=True)
+
+
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N].
 

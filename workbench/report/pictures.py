@@ -163,6 +163,22 @@ def windows(found: Mapping[str, Any]) -> Draw:
     return draw
 
 
+def curve(
+    title: str, axis: str, x: Sequence[float], unit: str, y: Sequence[float], mark: float, limit: float
+) -> Draw:
+    """What a number does when another one changes, with where it stands and a limit."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(x, y, color=BLUE, linewidth=1.6)
+        axes.axhline(limit, color=ORANGE, linewidth=1, linestyle="--", label="flagged from here on")
+        axes.axvline(mark, color="#8b95a1", linewidth=1, linestyle=":", label="as it was")
+        axes.set(title=title, xlabel=axis, ylabel=unit, xscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.legend()
+
+    return draw
+
+
 def stacked(title: str, axis: str, start: float, parts: Mapping[str, float], most: int = 10) -> Draw:
     """How a sum comes about: from `start`, part by part (the greatest ones, then the rest), to the total."""
 
