@@ -1,18 +1,16 @@
-"""The notebooks run from top to bottom on a cluster of three nodes, draw their pictures, and are stored without output."""
+"""The notebooks run from top to bottom on three nodes, draw their pictures, and are stored without output."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.loop import commands, nodes
-from tests.loop.commands import ROOT
+from tests.loop import nodes
+from tests.loop.commands import ROOT, free_port
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PICTURES = {
@@ -52,7 +50,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     folder = tmp_path_factory.mktemp("notebooks")
     with nodes.running(folder) as running:
         own = {"RAY_ADDRESS": running.address, "RAY_API_SERVER_ADDRESS": running.dashboard}
-        yield running.environment | own | {"OUT": str(folder)}
+        yield running.environment | own | {"PORT": str(free_port())}
 
 
 @pytest.mark.slow
@@ -66,7 +64,9 @@ def executed(path: Path, variables: dict[str, str]) -> Any:
     book, moved = read(path), f'{EXPERIMENT}, "serve.port={variables["PORT"]}"'
     for cell in book.cells:
         cell.source = cell.source.replace(EXPERIMENT, moved)
-    client = NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
     client.execute(env=variables)
     return book
 

@@ -141,6 +141,12 @@ class Artifact:
             raise StoreError(f"{self.uri}/{name} was altered after it was written. Delete {self.uri} and run again.")
         return content
 
+    def note(self, name: str, content: bytes) -> None:
+        """Write the digest of a file that was replaced into the manifest: of a signature, which is no content."""
+        manifest = {**self.manifest, "blobs": {**self.manifest["blobs"], name: digest.sha256(content)}}
+        text = json.dumps(manifest, indent=1, default=str)
+        write_bytes(self.store.fs, f"{self.folder}/manifest.json", text.encode())
+
     def read_json(self, name: str) -> Any:
         """One of its other files, parsed as JSON."""
         return json.loads(self.read_bytes(name))

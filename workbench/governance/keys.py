@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from workbench.errors import EnvironmentFault
 
 API_KEY_PREFIX = "wb_"
+OLD = "signing.key.old"
 
 
 class Keys:
@@ -32,6 +33,15 @@ class Keys:
     def verifying(self) -> Ed25519PublicKey:
         """What checks those signatures; no secret."""
         return self.signing().public_key()
+
+    def retired(self) -> Ed25519PublicKey:
+        """What checked the signatures before the key was replaced (WORKBENCH_OLD_SIGNING_KEY, or signing.key.old)."""
+        if "WORKBENCH_OLD_SIGNING_KEY" not in os.environ and not (self.folder / OLD).exists():
+            raise EnvironmentFault(
+                f"There is no {self.folder / OLD}, and no WORKBENCH_OLD_SIGNING_KEY. Move the old key there; a new"
+                " signing.key is made at the next use."
+            )
+        return Ed25519PrivateKey.from_private_bytes(self._hex("WORKBENCH_OLD_SIGNING_KEY", OLD)).public_key()
 
     def pseudonym(self) -> bytes:
         """The key that turns entities into tokens (WORKBENCH_PSEUDONYM_KEY: 64 hex digits)."""

@@ -130,16 +130,28 @@ def learning(history: pa.Table, metric: str = "average_precision") -> Draw:
     return draw
 
 
-def intervals(title: str, values: Mapping[str, float], ends: Mapping[str, Sequence[float]], axis: str) -> Draw:
-    """A dot with its 95 % interval for each name."""
+def intervals(title: str, about: Mapping[str, Any], figure: str) -> Draw:
+    """A dot with its 95 % interval for each model of a run's card, or for each side of a comparison."""
+    values = {name: one[figure] for name, one in about["figures"].items()}
+    return _dots(title, figure, values, {name: about["intervals"][name][figure] for name in values})
 
+
+def promised(findings: Mapping[str, Any]) -> Draw:
+    """The average precision that the evaluation promised, and the live decisions' own, with 95 % intervals."""
+    live, told = findings["performance"], findings["promised"]["average_precision"]
+    values = {"promised": told, "live": live["average_precision"]}
+    ends = {"promised": findings["interval"], "live": live["interval"]}
+    return _dots("As good as promised?", "average_precision", values, ends)
+
+
+def _dots(title: str, figure: str, values: Mapping[str, float], ends: Mapping[str, Sequence[float]]) -> Draw:
     def draw(axes: Axes) -> None:
         for place, (name, value) in enumerate(values.items()):
-            low, high = ends[name]
-            axes.plot([low, high], [place, place], color=COLOURS[place % len(COLOURS)], linewidth=2)
-            axes.plot([value], [place], "o", color=COLOURS[place % len(COLOURS)], markersize=6)
+            colour = COLOURS[place % len(COLOURS)]
+            axes.plot(ends[name], [place, place], color=colour, linewidth=2)
+            axes.plot([value], [place], "o", color=colour, markersize=6)
         axes.set_yticks(range(len(values)), list(values))
-        axes.set(title=title, xlabel=f"{axis}, 95 %", ylim=(len(values) - 0.5, -0.5))
+        axes.set(title=title, xlabel=f"{figure.replace('_', ' ')}, 95 %", ylim=(len(values) - 0.5, -0.5))
         axes.grid(axis="y", visible=False)
 
     return draw
@@ -163,9 +175,7 @@ def windows(found: Mapping[str, Any]) -> Draw:
     return draw
 
 
-def curve(
-    title: str, axis: str, x: Sequence[float], unit: str, y: Sequence[float], mark: float, limit: float
-) -> Draw:
+def curve(title: str, axis: str, x: Sequence[float], unit: str, y: Sequence[float], mark: float, limit: float) -> Draw:
     """What a number does when another one changes, with where it stands and a limit."""
 
     def draw(axes: Axes) -> None:
