@@ -1,6 +1,7 @@
 """The Ray that a step runs on: the one named by RAY_ADDRESS, or a quiet one of our own on loopback, behind a token."""
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from workbench import errors
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, WorkbenchError
 from workbench.governance.keys import Keys
+from workbench.jobs import room
 from workbench.progress import say
 
 # Read by Ray's processes at their start, so they must be in the environment before `ray` is imported anywhere.
@@ -38,6 +40,7 @@ ENVIRONMENT = {
 }
 RAISED = re.compile(rf"^{errors.__name__}\.(\w+): (.*(?:\n  - .*)*)$", re.MULTILINE)
 STARTS = 3
+AUTOSCALER = b"__autoscaling_status"  # where Ray's monitor writes down what it sees
 SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
@@ -79,6 +82,16 @@ def up(cfg: Config, dashboard: bool = False) -> None:
 def joined() -> bool:
     """Whether the Ray that is used is another's, which RAY_ADDRESS names."""
     return "RAY_ADDRESS" in os.environ
+
+
+def grows() -> bool:
+    """Whether an autoscaler may start nodes: never on a Ray of our own; on another's it may where nothing is known."""
+    from ray.experimental.internal_kv import _internal_kv_get  # Ray tells it nowhere else
+
+    if not joined():
+        return False
+    said = _internal_kv_get(AUTOSCALER)
+    return room.grows(json.loads(said) if said else None) is not False
 
 
 def _running() -> bool:

@@ -124,9 +124,15 @@ def _start(cfg: Config, settings: "Settings") -> None:
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve.endpoint import Endpoint
+    from workbench.training import room
 
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
+    each, cure = (
+        {"CPU": cfg.serve.cpus_per_replica},
+        "Use fewer replicas or serve.cpus_per_replica, or a larger cluster.",
+    )
+    room.check(f"serve.replicas={cfg.serve.replicas}", cfg.serve.replicas, each, cure)
     options = {"host": cfg.serve.host, "port": cfg.serve.port}
     try:
         serve.start(http_options=options, logging_config={"log_level": "ERROR"})

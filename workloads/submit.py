@@ -161,7 +161,10 @@ def logs(asked: argparse.Namespace) -> None:
 def stop(asked: argparse.Namespace) -> None:
     """Ask a job to end; what it has finished is kept."""
     cluster, name = _named(asked)
+    pending = follow.known(cluster, name).state is State.pending
     say(f"{name} {'is asked to end' if cluster.stop(name) else 'runs no more'}")
+    if pending:
+        say("  it is pending: Ray ends it when it would begin, or after 15 minutes")
 
 
 def listed(asked: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads import door
+from workloads import door, submit
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(path for path in ROOT.rglob("README.md") if ".venv" not in path.parts)
@@ -37,6 +37,17 @@ def test_a_command_in_a_readme_is_one_that_runs(readme: str, module: str, words:
     own = [word for word in shlex.split(words) if word != "data=orders"]  # the reader writes that file
     if module.startswith("workloads."):
         assert door.composed(own).name
+
+
+SUBMITTED = re.compile(r"python -m workloads\.submit (?!list)(\w+)((?: [\w.]+=[^\s`#]+)*)")
+
+
+def test_what_the_readmes_submit_is_a_step_and_its_words_compose() -> None:
+    found = [one for path in READMES for one in SUBMITTED.findall(path.read_text())]
+    assert len(found) >= 3
+    for step, words in found:
+        assert step in submit.steps()
+        assert door.composed(shlex.split(words)).name
 
 
 def groups() -> dict[str, set[str]]:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import logging
 import os
 import tempfile
 import urllib.error
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ConfigError, EnvironmentFault
+from workbench.jobs import room
 from workbench.jobs.attempts import NAME, Attempt, State
 from workbench.jobs.room import Resources
 
@@ -56,6 +58,7 @@ class Connection:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # the header is ours: Ray's client needs no token of its own
         from ray.job_submission import JobSubmissionClient
 
+        logging.getLogger("ray.dashboard").setLevel(logging.WARNING)  # it tells of every upload and connection
         with self._told():
             self._client = JobSubmissionClient(self.address, headers=self._headers)
 
@@ -121,9 +124,8 @@ class Connection:
         return [node["resources_total"] for node in found if node["state"] == "ALIVE"]
 
     def grows(self) -> bool:
-        """Whether an autoscaler watches over the cluster, and may start nodes."""
-        said = self._get("/api/cluster_status")["data"]
-        return bool(said.get("autoscalingStatus") or said.get("clusterStatus"))
+        """Whether an autoscaler watches over the cluster, and may start nodes; it may where nothing is known."""
+        return room.grows(self._get("/api/cluster_status")["data"].get("clusterStatus")) is not False
 
     def _check_version(self) -> None:
         ours = importlib.metadata.version("ray")

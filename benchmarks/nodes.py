@@ -1,0 +1,148 @@
+"""A Ray of several nodes on this machine, as `ray start` makes it: behind a token, on ports of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.usage import tree
+from workbench import cluster
+from workbench.errors import EnvironmentFault
+
+ROOT = Path(__file__).resolve().parents[1]
+UP_S = 120.0
+BIN = Path(sys.executable).parent
+OF_ALL = ("--node-manager-port", "--object-manager-port", "--dashboard-agent-listen-port",
+          "--dashboard-agent-grpc-port", "--runtime-env-agent-port", "--metrics-export-port")  # fmt: skip
+OF_HEAD = ("--port", "--dashboard-port", "--ray-client-server-port")
+QUICK = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000",
+         "RAY_health_check_failure_threshold": "3"}  # else a lost node is missed after 15 s only  # fmt: skip
+
+
+@dataclass
+class Nodes:
+    """A running cluster: its variables, where jobs go, and its nodes' processes."""
+
+    environment: dict[str, str]
+    dashboard: str
+    folder: str
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    address: str = ""
+    head: subprocess.Popen[bytes] | None = None
+
+    def add(self, cpus: int = 2) -> subprocess.Popen[bytes]:
+        """One more node."""
+        ports = [f"{name}={free_port()}" for name in OF_ALL]
+        node = _started(["--address", self.address, f"--num-cpus={cpus}", *ports], self.environment)
+        self.workers.append(node)
+        return node
+
+    def kill(self, node: subprocess.Popen[bytes]) -> None:
+        """Lose a node as a machine is lost: all of its processes at once, by SIGKILL."""
+        _kill(tree(node.pid))
+        node.wait(30)
+        self.workers.remove(node)
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A command of this Python, as a client of the cluster."""
+        return subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=self.environment | variables, capture_output=True, text=True,
+            timeout=400, check=False,
+        )  # fmt: skip
+
+    def submit(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`python -m workloads.submit` to this cluster."""
+        return self.run("-m", "workloads.submit", *words, "--address", self.dashboard, **variables)
+
+    def wait(self, count: int) -> None:
+        """Return when the cluster counts so many nodes."""
+        until = time.monotonic() + UP_S
+        while self.alive() != count:
+            if time.monotonic() > until:
+                raise EnvironmentFault(
+                    f"The cluster has {self.alive()} nodes after {UP_S:g} s, not {count}. See {self.folder}."
+                )
+            time.sleep(0.5)
+
+    def alive(self) -> int:
+        """How many nodes the cluster counts."""
+        headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        asked = urllib.request.Request(f"{self.dashboard}/api/v0/nodes?detail=true", headers=headers)  # noqa: S310 - our own
+        try:
+            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+                found = json.load(answer)["data"]["result"]["result"]
+        except (OSError, ValueError):
+            return 0
+        return sum(node["state"] == "ALIVE" for node in found)
+
+
+@contextlib.contextmanager
+def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
+    """A cluster with a node for each number of CPUs, the head first; store, keys and journal lie in the folder."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("RAY_", "WORKBENCH_"))}
+    own = inherited | {f"WORKBENCH_{name}": str(folder / name.lower()) for name in ("STORE", "KEYS", "JOURNAL")}
+    own |= cluster.ENVIRONMENT | QUICK
+    own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    ports = {name: str(free_port()) for name in (*OF_HEAD, *OF_ALL)}
+    own_folder = tempfile.mkdtemp(prefix="wbn-")  # short: a path of a socket has 107 bytes at the most
+    nodes = Nodes(
+        own, f"http://127.0.0.1:{ports['--dashboard-port']}", own_folder, address=f"127.0.0.1:{ports['--port']}"
+    )
+    words = [
+        "--head",
+        f"--num-cpus={cpus[0]}",
+        f"--temp-dir={own_folder}",
+        *[f"{key}={at}" for key, at in ports.items()],
+    ]
+    nodes.head = head = _started(words, own)
+    try:
+        nodes.wait(1)
+        for count in cpus[1:]:
+            nodes.add(count)
+        nodes.wait(len(cpus))
+        yield nodes
+    finally:
+        _end([*nodes.workers, head])
+        shutil.rmtree(own_folder, ignore_errors=True)
+
+
+def _started(words: Sequence[str], own: dict[str, str]) -> subprocess.Popen[bytes]:
+    start = [BIN / "ray", "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
+             "--object-store-memory=200000000", *words]  # fmt: skip
+    return subprocess.Popen(
+        start, env=own, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End them by their process ids, gently first."""
+    left = [pid for node in started for pid in tree(node.pid)]
+    for node in started:
+        node.send_signal(signal.SIGTERM)
+    for node in started:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            node.wait(30)
+    _kill(left)
+
+
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
