@@ -1,5 +1,6 @@
 """Pictures for notebooks: each is an SVG that a cell shows, in the colours of the reports."""
 
+import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,14 +73,15 @@ def spread(title: str, unit: str, groups: Mapping[str, Sequence[float]], log: bo
 
 
 def counts(title: str, axis: str, of: Mapping[Any, float], unit: str = "rows", colour: str = BLUE) -> Draw:
-    """A bar for each name or number, in the order given."""
+    """A bar for each name, number or day, in the order given."""
 
     def draw(axes: Axes) -> None:
-        axes.bar([str(one) for one in of], list(of.values()), color=colour, width=0.8)
+        names = [f"{one:%d %b}" if isinstance(one, dt.date) else str(one) for one in of]
+        axes.bar(range(len(of)), list(of.values()), color=colour, width=0.8)
         axes.set(title=title, xlabel=axis, ylabel=unit)
         axes.grid(axis="x", visible=False)
-        shown = list(range(0, len(of), max(1, len(of) // 6)))
-        axes.set_xticks(shown, [str(list(of)[place]) for place in shown])
+        shown = list(range(0, len(of), max(1, -(-len(of) // 6))))
+        axes.set_xticks(shown, [names[place] for place in shown])
 
     return draw
 
@@ -166,8 +168,7 @@ def windows(found: Mapping[str, Any]) -> Draw:
         axes.step(np.append(place - 0.5, place[-1] + 0.5), [*found["current"], found["current"][-1]], where="post",
                   color=ORANGE, linewidth=1.6, label="now")  # fmt: skip
         alarm = "drifted" if found["drifted"] else "no alarm"
-        axes.set(title=f"{found['name']}: {alarm}", ylabel="share of rows")
-        axes.set_xlabel(f"value, up to      (PSI {found['psi']:.3f})")
+        axes.set(title=f"{found['name']}\nPSI {found['psi']:.3f}, {alarm}", ylabel="share of rows", xlabel="up to")
         axes.set_xticks(place, [*map(_short, found["edges"]), "more"], rotation=45, ha="right", fontsize=7)
         axes.grid(axis="x", visible=False)
         axes.legend()
@@ -201,7 +202,7 @@ def stacked(title: str, axis: str, start: float, parts: Mapping[str, float], mos
         axes.axvline(start, color="#8b95a1", linewidth=0.8, linestyle=":")
         axes.plot([lefts[-1]], [len(shown)], "D", color="#1d2530", markersize=5)
         axes.set_yticks(range(len(shown) + 1), [*shown, "all together"])
-        axes.set(title=title, xlabel=axis, ylim=(len(shown) + 0.6, -0.6))
+        axes.set(title=title, xlabel=f"{axis} (orange raises, blue lowers)", ylim=(len(shown) + 0.6, -0.6))
         axes.grid(axis="y", visible=False)
 
     return draw

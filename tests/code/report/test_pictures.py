@@ -1,5 +1,6 @@
 """Each picture shows what it was given, says what its axes are, and can be shown by a notebook."""
 
+import datetime as dt
 import re
 from xml.etree import ElementTree
 
@@ -37,20 +38,26 @@ DRAWS: dict[str, tuple[Draw, list[str]]] = {
         pictures.spread("Amounts", "euro", {"good": [1, 2, 30.5], "fraud": [9, 99, np.nan]}, log=True),
         ["Amounts", "euro", "share of rows", "good", "fraud"],
     ),
-    "counts": (pictures.counts("By day", "day", {"Mon": 3, "Tue": 4}), ["By day", "day", "rows", "Mon", "Tue"]),
+    "counts": (
+        pictures.counts("By day", "day", {dt.date(2018, 7, 1): 3, "later": 4}),
+        ["By day", "day", "rows", "01 Jul", "later"],
+    ),
     "ranked": (pictures.ranked("Weight", "fall", {"a": 1.0, "b": -2.0}), ["Weight", "fall", "a", "b"]),
     "steps": (pictures.steps({"ingest": 2.0, "train": 8.0}), ["The steps of 10 s", "seconds since the start", "train"]),
     "learning": (pictures.learning(HISTORY), ["While it learnt", "% of the steps", "average precision", "network"]),
     "intervals": (pictures.intervals("Order", ABOUT, "roc_auc"), ["Order", "roc auc, 95 %", "trees", "mixture"]),
     "promised": (pictures.promised(FINDINGS), ["As good as promised?", "average precision, 95 %", "promised", "live"]),
-    "windows": (pictures.windows(FOUND), ["amount: drifted", "share of rows", "reference", "now", "2,500", "more"]),
+    "windows": (
+        pictures.windows(FOUND),
+        ["amount", "PSI 0.310, drifted", "share of rows", "up to", "reference", "now", "2,500", "more"],
+    ),
     "curve": (
         pictures.curve("Other amounts", "euro", [1, 10, 100], "score", [0.1, 0.2, 0.9], mark=10, limit=0.5),
         ["Other amounts", "euro", "score", "as it was", "flagged from here on"],
     ),
     "stacked": (
         pictures.stacked("Why", "log-odds", -3.0, {"a": 2.0, "b": -1.0, "c": 0.1, "d": 0.1}, most=2),
-        ["Why", "log-odds", "a", "b", "all others", "all together"],
+        ["Why", "log-odds (orange raises, blue lowers)", "a", "b", "all others", "all together"],
     ),
 }  # fmt: skip
 
