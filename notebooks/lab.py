@@ -36,18 +36,24 @@ def main(more: Sequence[str]) -> None:
 def command(more: Sequence[str]) -> list[str]:
     """How JupyterLab is started: it listens on loopback alone, whatever its own configuration says."""
     listens = ["--ServerApp.ip=127.0.0.1", "--ServerApp.allow_remote_access=False", "--no-browser"]
+    listens += ["--KernelManager.transport=ipc"]  # kernels listen on no port at all
     return [sys.executable, "-m", "jupyterlab", *listens, f"--ServerApp.root_dir={HERE.parent}", *more]
 
 
 def environment(cfg: Config) -> Mapping[str, str]:
-    """What kernels need: the store and the journal wherever they run, this Python as `python`, and the token's file."""
+    """What kernels need: the store and the journal wherever they run, this Python and code, the token's file."""
     storage = cfg.storage.root if "://" in cfg.storage.root else str(Path(cfg.storage.root).expanduser().resolve())
     return {
         "WORKBENCH_STORE": storage,
         "WORKBENCH_JOURNAL": str(Path(cfg.serve.journal).resolve()),
         "JUPYTER_TOKEN_FILE": str(Keys(cfg.keys.folder).path_of_jupyter_token()),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": _before("PATH", Path(sys.executable).parent),
+        "PYTHONPATH": _before("PYTHONPATH", HERE.parent),
     }
+
+
+def _before(variable: str, folder: Path) -> str:
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get(variable)])])
 
 
 def _ray(cfg: Config) -> Mapping[str, str]:

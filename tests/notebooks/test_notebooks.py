@@ -53,7 +53,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     folder, ports = tmp_path_factory.mktemp("notebooks"), {name: str(free_port()) for name in SERVE_PORTS}
     with mock.patch.dict(ray_of_ours.ENVIRONMENT, ports), nodes.running(folder) as running:
         own = {"RAY_ADDRESS": running.address, "RAY_API_SERVER_ADDRESS": running.dashboard}
-        yield running.environment | own | {"PORT": str(free_port())}
+        yield running.environment | own | {"PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.slow
