@@ -33,6 +33,7 @@ from workloads import deploy, door, parity, register, replay
 QUICK = ("train.families=[xgboost]", "train.xgboost.rounds=5", "evaluate.published=null", "serve.compact_every_s=1")
 TIME_LIMIT_S = 1800.0
 PAUSE_S = 0.05  # before what got no answer is sent again
+HAPROXY_SAYS = b"Internal Server Error"  # of a replica that ended in the middle of a request; our own faults are JSON
 
 
 def main() -> None:
@@ -123,10 +124,10 @@ async def _lane(cfg: Config, session: aiohttp.ClientSession, url: str, bodies: I
 async def _answered(session: aiohttp.ClientSession, url: str, body: bytes) -> bool:
     try:
         async with session.post(url, data=body) as response:
-            await response.read()
+            said = await response.read()
     except (aiohttp.ClientError, TimeoutError):
         return False
-    if response.status not in (200, 502, 503, 504):
+    if response.status not in (200, 503) and said != HAPROXY_SAYS:
         raise EnvironmentFault(f"{url} answered {response.status}. See its log.")
     return response.status == 200
 

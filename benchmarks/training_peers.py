@@ -14,21 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from workbench.families import NetworkConfig, XGBoostConfig
+from workbench.config import ScalingConfig
+from workbench.families import XGBoostConfig
+from workbench.networks import TorchConfig
 from workbench.training.fits import Rows, average_precision
 
 Loops = list[tuple[float, float, float]]
 
 
-def xgboost(data: Rows, scored: int, hyper: XGBoostConfig, workers: int) -> tuple[Loops, float]:
+def xgboost(data: Rows, scored: int, hyper: XGBoostConfig, scaling: ScalingConfig) -> tuple[Loops, float]:
     """`xgboost.train`, with as many threads as ours has workers."""
     import xgboost as library
 
     from benchmarks.training_sides import Watch
 
-    parameters = xgboost_parameters(hyper, workers)
+    parameters = xgboost_parameters(hyper, scaling.workers)
     with Watch() as watch:
-        matrix = library.QuantileDMatrix(data.x_NF, data.y_N, max_bin=hyper.max_bin, nthread=workers)
+        matrix = library.QuantileDMatrix(data.x_NF, data.y_N, max_bin=hyper.max_bin, nthread=scaling.workers)
         booster = library.train(parameters, matrix, hyper.rounds)
     logits_N = booster.inplace_predict(data.x_NF[:scored], predict_type="margin")
     return [(watch.seconds, watch.cpu_s, 0.0)], average_precision(data.y_N[:scored], logits_N)
@@ -44,8 +46,8 @@ def xgboost_parameters(hyper: XGBoostConfig, threads: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tuple[Loops, float]:
-    """A loop under `DistributedDataParallel` (gloo), a process per worker, each with its tensors in memory."""
+def torch_mlp(data: Rows, scored: int, hyper: TorchConfig, scaling: ScalingConfig) -> tuple[Loops, float]:
+    """A loop under `DistributedDataParallel`, a process per worker, each with its tensors in its device's memory."""
     from workbench.models.encoding import Encoding
 
     every = max(1, len(data.y_N) // 200_000)
@@ -53,12 +55,13 @@ def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tu
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         method = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    workers, gpu = scaling.workers, scaling.gpus_per_worker > 0
     bounds = [len(data.y_N) * worker // workers for worker in range(workers + 1)]
     with tempfile.TemporaryDirectory(prefix="wb-training-") as folder:
         context = multiprocessing.get_context("spawn")
         shards = [Rows(data.x_NF[a:b], data.y_N[a:b]) for a, b in itertools.pairwise(bounds)]
         started = [
-            context.Process(target=_worker, args=(method, rank, workers, shard, scored, encoding, hyper, folder))
+            context.Process(target=_worker, args=(method, rank, workers, gpu, shard, scored, encoding, hyper, folder))
             for rank, shard in enumerate(shards)
         ]
         for one in started:
@@ -70,7 +73,15 @@ def torch_mlp(data: Rows, scored: int, hyper: NetworkConfig, workers: int) -> tu
 
 
 def _worker(
-    method: str, rank: int, workers: int, shard: Rows, scored: int, encoding: Any, hyper: NetworkConfig, folder: str
+    method: str,
+    rank: int,
+    workers: int,
+    gpu: bool,
+    shard: Rows,
+    scored: int,
+    encoding: Any,
+    hyper: TorchConfig,
+    folder: str,
 ) -> None:
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
@@ -81,25 +92,28 @@ def _worker(
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    torch.distributed.init_process_group("gloo", method, rank=rank, world_size=workers)
+    device = torch.device("cuda", rank) if gpu else torch.device("cpu")
+    torch.distributed.init_process_group("nccl" if gpu else "gloo", method, rank=rank, world_size=workers)
     with Watch() as watch:
-        network = Lookup(Network(encoding, hyper.hidden, hyper.dropout), "float32")
+        network = Lookup(Network(encoding, hyper.hidden, hyper.dropout), hyper.precision).to(device)
         parallel = torch.nn.parallel.DistributedDataParallel(network)
         optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
         schedule_steps = hyper.epochs * (len(shard.y_N) // (hyper.batch_size // workers))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule_steps)
-        *inputs, y_N = (torch.from_numpy(one) for one in (*network.network.seen(shard.x_NF), shard.y_N))
+        *inputs, y_N = (torch.from_numpy(one).to(device) for one in (*network.network.seen(shard.x_NF), shard.y_N))
         for _ in range(hyper.epochs):
-            order = torch.randperm(len(y_N)).split(hyper.batch_size // workers)
+            order = torch.randperm(len(y_N), device=device).split(hyper.batch_size // workers)
             for rows in order[: schedule_steps // hyper.epochs]:
                 loss = binary_cross_entropy_with_logits(parallel(*(one[rows] for one in inputs)), y_N[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
+        if gpu:
+            torch.cuda.synchronize()  # the clock stops when the work is done, not when it is asked for
     network.eval()
     with torch.no_grad():
-        logits_N = network(*(one[:scored] for one in inputs)).numpy()
+        logits_N = network(*(one[:scored] for one in inputs)).cpu().numpy()
     said = [watch.seconds, watch.cpu_s, average_precision(shard.y_N[:scored], logits_N)]
     Path(folder, f"{rank}.json").write_text(json.dumps(said))
     torch.distributed.destroy_process_group()

@@ -112,7 +112,7 @@ def peer(cfg: Config, features: Artifact, case: str, rows: int) -> dict[str, Any
     scored = int(np.searchsorted(table[cfg.data.id].to_numpy(), SCORED))
     data = Rows(x_NF, table["label"].to_numpy().astype(np.float32))
     train = getattr(training_peers, case)
-    loops, average_precision = train(data, scored, getattr(cfg.train, case), cfg.scaling.workers)
+    loops, average_precision = train(data, scored, getattr(cfg.train, case), cfg.scaling)
     return {"loops": loops, "rows": len(data.y_N), "average_precision": average_precision}
 
 

@@ -20,6 +20,7 @@ CODES = {
     401: "no_valid_key",
     404: "no_such_route",
     405: "method_not_allowed",
+    409: "conflict",
     413: "too_large",
     415: "not_json_content",
     422: "invalid",
@@ -39,9 +40,10 @@ class Refusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def answer(body: Any, request_id: str, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(encode(body), status, {**HEADERS, "x-request-id": request_id}, JSON)
+def answer(body: Any, request_id: str, kind: str = JSON) -> Response:
+    """An answer: JSON, unless it is bytes of another kind."""
+    content = body if isinstance(body, bytes) else encode(body)
+    return Response(content, 200, {**HEADERS, "x-request-id": request_id}, kind)
 
 
 def refusal(error: Refusal, request_id: str) -> Response:

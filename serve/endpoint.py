@@ -1,26 +1,42 @@
 """The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
 
+import asyncio
 import hashlib
 import hmac
+import inspect
 import logging
 import re
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve import answers, openapi, schemas
+from serve import answers, batch, decisions, live, metrics, openapi, schemas
 from serve.answers import Refusal
+from serve.explain import Explaining
+from serve.metrics import Metrics
 from serve.service import Service, Settings
 from workbench.digest import digest
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DECISION = "/v1/decisions/{id}"
+OPEN = ("/healthz", "/readyz", "/openapi.json")  # they hold no data
+AGAIN = "x-score-again"  # "true": an event that was answered is scored once more, as a replay of the past asks
 LENGTH = re.compile(r"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
+
+
+class Call(NamedTuple):
+    """A request that may be answered."""
+
+    request_id: str
+    request: Request
+    body: bytes
+    name: str  # what the path has in the place of `{id}`
 
 
 class Endpoint:
@@ -29,25 +45,43 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.service = Service(settings)
-        self._event = msgspec.json.Decoder(schemas.event_type(settings.data))
+        self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
+        self.explaining = Explaining(self.service)
+        self.service.on_decision = self.metrics.decided
+        event = schemas.event_type(settings.data)
+        self._event = msgspec.json.Decoder(event)
+        self._events = msgspec.json.Decoder(schemas.batch_type(event))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
         self._corrections = msgspec.json.Decoder(schemas.corrections_type(settings.data))
         self._openapi = openapi.document(settings.application, settings.data)
         self._routes = {
             "/v1/score": ("POST", self._score),
+            "/v1/score:batch": ("POST", self._batch),
+            "/v1/explain": ("POST", self._explain),
             "/v1/feedback": ("POST", self._feedback),
             "/v1/corrections": ("POST", self._correct),
+            "/v1/models": ("GET", self._models),
+            DECISION: ("GET", self._decision),
+            "/metrics": ("GET", self._metrics),
             "/healthz": ("GET", self._health),
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
         }
 
     async def __call__(self, request: Request) -> Response:
-        """The answer to any request; every fault has the one shape of errors."""
+        """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
         said = request.headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
+        route, name = self._route(request.scope["path"])
+        with self.metrics.timed(request.method, route, request_id) as answered:
+            response = await self._response(request, route, name, request_id)
+            answered.status = response.status_code
+        return response
+
+    async def _response(self, request: Request, route: str, name: str, request_id: str) -> Response:
         try:
-            return answers.answer(await self._answer(request, request_id), request_id)
+            said = await self._answer(request, route, name, request_id)
+            return said if isinstance(said, Response) else answers.answer(said, request_id)
         except Refusal as error:
             return answers.refusal(error, request_id)
         except StateUnavailable as error:
@@ -58,16 +92,28 @@ class Endpoint:
             log.error("request %s failed: %s", request_id, answers.traced(error))
             return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
 
-    async def _answer(self, request: Request, request_id: str) -> Any:
-        method, handler = self._routes.get(request.scope["path"], (None, None))
+    def _route(self, path: str) -> tuple[str, str]:
+        """The route of a path, as it is described, and what stands in the place of `{id}`."""
+        if path in self._routes:
+            return path, ""
+        before, _, name = path.rpartition("/")
+        template = f"{before}/{{id}}"
+        return (template, name) if name and template in self._routes else ("", "")
+
+    async def _answer(self, request: Request, route: str, name: str, request_id: str) -> Any:
+        method, handler = self._routes.get(route, (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
-        if method == "GET":
-            return handler(b"", request_id)
-        self._check_key(request)
-        return handler(await self._body(request), request_id)
+        if route not in OPEN:
+            self._check_key(request)
+        body = b"" if method == "GET" else await self._body(request, self._limit(route))
+        said = handler(Call(request_id, request, body, name))
+        return await said if inspect.isawaitable(said) else said
+
+    def _limit(self, route: str) -> int:
+        return self.settings.max_batch_body_bytes if route.endswith(":batch") else self.settings.max_body_bytes
 
     def _check_key(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -75,10 +121,9 @@ class Endpoint:
         if scheme.lower() != "bearer" or not hmac.compare_digest(found, self.settings.api_key_digest):
             raise Refusal(401, "Send the API key as `Authorization: Bearer wb_...`.", www_authenticate="Bearer")
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, limit: int) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
             raise Refusal(415, "Send application/json.")
-        limit = self.settings.max_body_bytes
         length = request.headers.get("content-length", "0")
         if not LENGTH.fullmatch(length):
             raise Refusal(400, "The content-length is no number of bytes.")
@@ -91,24 +136,47 @@ class Endpoint:
                 raise Refusal(413, f"The body may have {limit} bytes.")
         return bytes(body)
 
-    def _score(self, body: bytes, request_id: str) -> Any:
-        return self.service.score(_decoded(self._event, body), request_id)
+    def _score(self, call: Call) -> Any:
+        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        answer = self.service.scored(asked, again=call.request.headers.get(AGAIN) == "true")
+        return asyncio.to_thread(self.service.scored_before, asked) if answer is None else answer
 
-    def _feedback(self, body: bytes, _: str) -> Any:
-        return self.service.learn(_decoded(self._labels, body).labels)
+    def _batch(self, call: Call) -> Any:
+        return batch.scored(self.service, _decoded(self._events, call.body).events, call.request_id)
 
-    def _correct(self, body: bytes, _: str) -> Any:
-        return self.service.correct(_decoded(self._corrections, body).corrections)
+    def _explain(self, call: Call) -> Any:
+        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        return asyncio.to_thread(self.explaining.explain, asked)
 
-    def _health(self, *_: Any) -> Any:
+    def _feedback(self, call: Call) -> Any:
+        return self.service.learn(_decoded(self._labels, call.body).labels)
+
+    def _correct(self, call: Call) -> Any:
+        return self.service.correct(_decoded(self._corrections, call.body).corrections)
+
+    def _models(self, _: Call) -> Any:
+        return asyncio.to_thread(live.models, self.service)
+
+    async def _decision(self, call: Call) -> Any:
+        found = await asyncio.to_thread(decisions.find, self.service, call.name)
+        if found is None:
+            raise Refusal(404, "No decision is recorded under this id.")
+        return found
+
+    async def _metrics(self, call: Call) -> Any:
+        text = await asyncio.to_thread(self.metrics.text)
+        return answers.answer(text, call.request_id, kind=metrics.CONTENT_TYPE)
+
+    def _health(self, _: Call) -> Any:
         return {"status": "ok"}
 
-    def _ready(self, _: bytes, request_id: str) -> Any:
+    def _ready(self, call: Call) -> Any:
         ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
-        ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], request_id)
-        return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
+        ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], call.request_id)
+        with self.service.alone:
+            return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
 
-    def _describe(self, *_: Any) -> Any:
+    def _describe(self, _: Call) -> Any:
         return self._openapi
 
 

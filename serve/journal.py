@@ -88,9 +88,25 @@ def unmoved(folder: Path) -> set[Path]:
     return {segment for segment in folder.glob(f"*{SEGMENT}") if _size(segment)}
 
 
+def backlog(folder: Path) -> dict[str, int]:
+    """How many bytes of each kind are not moved yet, whoever wrote them."""
+    sizes: dict[str, int] = {}
+    for segment in folder.glob(f"*{SEGMENT}"):
+        kind = segment.name.partition("-")[0]
+        sizes[kind] = sizes.get(kind, 0) + (_size(segment) or 0)
+    return sizes
+
+
 def live(folder: Path, replica: str) -> int:
     """A lock that says that a replica lives, as long as this process does."""
     return _new(folder / f"{replica}{REPLICA}")
+
+
+def lives(folder: Path, replica: str) -> bool:
+    """Whether a replica's process has not ended."""
+    mark = folder / f"{replica}{REPLICA}"
+    with _locked(mark) as ours:
+        return not ours and mark.exists()
 
 
 def dead(folder: Path) -> Iterator[str]:
@@ -104,8 +120,17 @@ def dead(folder: Path) -> Iterator[str]:
 
 def holds(folder: Path, kind: str, identity: str) -> bool:
     """Whether a record of that id is there and not moved yet."""
-    lines = (line for segment in folder.glob(f"{kind}-*") for line in _bytes(segment).splitlines(keepends=True))
-    return any(_id(line) == identity for line in lines if line.endswith(b"\n"))
+    return any(one["id"] == identity for one in records(folder, kind, identity))
+
+
+def records(folder: Path, kind: str, text: str) -> Iterator[dict[str, Any]]:
+    """The records that are not moved yet and have a field of just that text."""
+    wanted = msgspec.json.encode(text)
+    for segment in sorted(folder.glob(f"{kind}-*")):
+        content = _bytes(segment)
+        if wanted in content:  # by far the cheapest look
+            whole = (line for line in content.splitlines(keepends=True) if wanted in line and line.endswith(b"\n"))
+            yield from filter(None, map(_record, whole))
 
 
 def set_aside(segment: Path) -> None:
@@ -143,9 +168,11 @@ def _bytes(segment: Path) -> bytes:
         return b""
 
 
-def _id(line: bytes) -> str | None:
+def _record(line: bytes) -> dict[str, Any] | None:
+    """A record; None for a line that is none."""
     try:
-        return msgspec.json.decode(line, type=Identified).id
+        msgspec.json.decode(line, type=Identified)
+        return dict(msgspec.json.decode(line))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

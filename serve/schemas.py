@@ -14,7 +14,7 @@ from workbench.data.contracts import LONGEST_TEXT, is_text
 from workbench.data.versions import asked_columns
 
 MICROSECONDS = 1_000_000
-PER_CALL = 1000  # labels, or corrections
+PER_CALL = 1000  # events, labels, or corrections
 INT64 = {"ge": -(2**63), "le": 2**63 - 1}  # what a table's column holds
 FLOAT32 = {"ge": -3.4e38, "le": 3.4e38}  # what a model's input holds
 
@@ -22,6 +22,12 @@ FLOAT32 = {"ge": -3.4e38, "le": 3.4e38}  # what a model's input holds
 def event_type(data: DataConfig) -> type[msgspec.Struct]:
     """The body of a scoring request."""
     return msgspec.defstruct("Event", _fields(data), forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def batch_type(event: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The body of a batch request: up to a thousand events of that type."""
+    events = Annotated[list[event], msgspec.Meta(min_length=1, max_length=PER_CALL)]  # type: ignore[valid-type]
+    return msgspec.defstruct("Batch", [("events", events)], forbid_unknown_fields=True)
 
 
 def corrections_type(data: DataConfig) -> type[msgspec.Struct]:

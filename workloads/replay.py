@@ -195,7 +195,11 @@ async def _lane(session: aiohttp.ClientSession, url: str, bodies: list[bytes], o
         if time.monotonic() > until:
             return
         outcome.asked += 1
-        async with session.post(url, data=body, headers={"x-request-id": f"{outcome.run}{outcome.asked}"}) as response:
+        headers = {
+            "x-request-id": f"{outcome.run}{outcome.asked}",
+            "x-score-again": "true",
+        }  # another version was asked
+        async with session.post(url, data=body, headers=headers) as response:
             answer = await response.read()
         if response.status == 422 and not outcome.refused:
             faults = json.loads(answer)["error"]["faults"]

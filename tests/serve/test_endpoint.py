@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve.answers import CODES, HEADERS
-from serve.endpoint import Endpoint
+from serve.endpoint import OPEN, Endpoint
 from tests.serve.small import API_KEY, EVENT, die, settings
 from workbench.data import labels
 from workbench.data.store import Store
@@ -25,6 +25,11 @@ MARK = "SECRET"  # what is sent where it is wrong, and must not come back
 LABEL = {"id": 1, "label": 1, "known_time": "2018-08-15T10:00:00Z"}
 ROUTES = {
     "/v1/score": "POST",
+    "/v1/score:batch": "POST",
+    "/v1/explain": "POST",
+    "/v1/models": "GET",
+    "/v1/decisions/{id}": "GET",
+    "/metrics": "GET",
     "/v1/feedback": "POST",
     "/v1/corrections": "POST",
     "/healthz": "GET",
@@ -274,10 +279,10 @@ BAD_KEYS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback", "/v1/corrections"])
+@pytest.mark.parametrize("path", [path for path in ROUTES if path not in OPEN])
 @pytest.mark.parametrize("sent", BAD_KEYS.values(), ids=BAD_KEYS)
 async def test_without_the_key_the_body_is_not_even_read(refusing: Endpoint, path: str, sent: str | None) -> None:
-    response = await call(refusing, path, [], authorization=sent)  # reading would fail: there is no part
+    response = await call(refusing, path, [], ROUTES[path], authorization=sent)  # reading would fail: there is no part
     check_refusal(response, 401)
     assert response.headers["www-authenticate"] == "Bearer"
 
@@ -286,13 +291,23 @@ async def test_the_scheme_is_recognised_in_any_case(endpoint: Endpoint) -> None:
     assert (await send(endpoint, "/v1/score", EVENT, authorization=f"bEARER {API_KEY}"))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
+@pytest.mark.parametrize("path", OPEN)
 async def test_what_holds_no_data_needs_no_key(refusing: Endpoint, path: str) -> None:
     assert (await send(refusing, path, method="GET", authorization=None, content_type=None))[0] == 200
 
 
 UNKNOWN = ["", "/", "/SECRET", "/v1", "/v1/score/", "/V1/SCORE", "//v1/score", "/v1/score/../healthz", "/v1/score\0"]
-ELSEWHERE = ["/v1/score%20", "/docs", "/metrics", "/-/routes", "/openapi.yaml", "/\u00e4SECRET", "/" + MARK * 2000]
+ELSEWHERE = [
+    "/v1/score%20",
+    "/docs",
+    "/v1/decisions",
+    "/v1/decisions/",
+    "/v1/decisions/1/2",
+    "/-/routes",
+    "/openapi.yaml",
+    "/\u00e4SECRET",
+    "/" + MARK * 2000,
+]
 
 
 @pytest.mark.parametrize("path", [*UNKNOWN, *ELSEWHERE])
@@ -331,13 +346,13 @@ async def test_an_odd_request_id_is_replaced_by_one_of_our_own(refusing: Endpoin
 async def test_a_fault_of_ours_shows_neither_its_words_nor_what_was_sent(
     refusing: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         try:
             int(MARK)
         except ValueError as error:
             raise RuntimeError(MARK) from error
 
-    monkeypatch.setattr(refusing.service, "score", fail)
+    monkeypatch.setattr(refusing.service, "scored", fail)
     with caplog.at_level(logging.DEBUG):
         error = check_refusal(await call(refusing, "/v1/score", [json.dumps(EVENT).encode()]), 500)
     assert MARK not in caplog.text

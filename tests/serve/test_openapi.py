@@ -1,6 +1,7 @@
 """The description is OpenAPI 3.1, says what the endpoint does, and its examples work."""
 
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from jsonschema import Draft202012Validator
 from serve import openapi, schemas
 from serve.answers import CODES
 from serve.endpoint import Endpoint
-from tests.serve.small import DATA, settings
+from tests.serve.small import DATA, EVENT, settings
 from tests.serve.test_endpoint import LABEL, ROUTES, call
 from workbench.config import DataConfig
 from workbench.data.store import Store
@@ -32,6 +33,16 @@ OPERATION = {
     "type": "object", "required": ["responses", "summary"], "additionalProperties": False,
     "properties": {
         "summary": TEXT,
+        "parameters": {
+            "type": "array",
+            "items": {
+                "type": "object", "required": ["name", "in", "schema"], "additionalProperties": False,
+                "properties": {
+                    "name": TEXT, "in": {"enum": ["path", "header"]}, "required": {"type": "boolean"},
+                    "description": TEXT, "schema": {"type": "object"},
+                },
+            },
+        },
         "security": {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "array"}}},
         "requestBody": {
             "type": "object", "required": ["content"], "additionalProperties": False,
@@ -84,7 +95,7 @@ def document(data: DataConfig) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Endpoint:
     folder = tmp_path_factory.mktemp("described")
-    return Endpoint(settings(Store(str(folder / "store")), folder))
+    return Endpoint(dataclasses.replace(settings(Store(str(folder / "store")), folder), max_batch_body_bytes=4096))
 
 
 def checker(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
@@ -132,7 +143,8 @@ def test_it_describes_every_route_with_its_method_and_no_other(document: dict[st
 
 def test_the_routes_with_data_need_the_key_and_no_other(document: dict[str, Any]) -> None:
     assert {path for path, _, one in operations(document) if one.get("security") == [{"key": []}]} == {
-        "/v1/score", "/v1/feedback", "/v1/corrections",
+        "/v1/score", "/v1/score:batch", "/v1/explain", "/v1/feedback", "/v1/corrections", "/v1/models",
+        "/v1/decisions/{id}", "/metrics",
     }  # fmt: skip
     assert set(document["components"]["securitySchemes"]) == {"key"}
 
@@ -140,6 +152,8 @@ def test_the_routes_with_data_need_the_key_and_no_other(document: dict[str, Any]
 def test_every_example_fits_its_schema_and_the_real_decoder(document: dict[str, Any], data: DataConfig) -> None:
     types = {
         "/v1/score": schemas.event_type(data),
+        "/v1/score:batch": schemas.batch_type(schemas.event_type(data)),
+        "/v1/explain": schemas.event_type(data),
         "/v1/feedback": schemas.feedback_type(data),
         "/v1/corrections": schemas.corrections_type(data),
     }
@@ -202,10 +216,24 @@ async def test_every_example_request_gets_an_answer_like_the_example(
     document = openapi.document("small", DATA)
     described = document["paths"][path][method.lower()]
     example = request_of(document, path)[1] if method == "POST" else None
-    response = await call(endpoint, path, [json.dumps(example).encode()], method)
-    answer, shown = json.loads(response.body), described["responses"]["200"]["content"]["application/json"]["example"]
+    await call(endpoint, "/v1/score", [json.dumps(EVENT).encode()])  # is found by its id
+    response = await call(endpoint, path.replace("{id}", str(EVENT["id"])), [json.dumps(example).encode()], method)
     assert response.status_code == 200
-    assert {name: type(answer[name]) for name in shown} == {name: type(value) for name, value in shown.items()}
+    ((kind, shown),) = described["responses"]["200"]["content"].items()
+    assert response.headers["content-type"].partition(";")[0] == kind
+    if kind == "application/json":
+        answer = json.loads(response.body)
+        checker(document, shown["schema"]).validate(answer)
+        assert {name: type(answer[name]) for name in shown["example"] if shown["example"][name] is not None} == {
+            name: type(value) for name, value in shown["example"].items() if value is not None
+        } or path == "/v1/decisions/{id}", "what is not told yet is null"
+
+
+def test_every_example_answer_fits_its_schema(document: dict[str, Any]) -> None:
+    for _, _, one in operations(document):
+        for response in one["responses"].values():
+            for shown in response["content"].values():
+                checker(document, shown["schema"]).validate(shown["example"])
 
 
 async def test_the_document_that_is_served_is_this_one(endpoint: Endpoint) -> None:
@@ -223,7 +251,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/v1/feedback", "/v1/corrections"])
+@pytest.mark.parametrize("path", [path for path, method in ROUTES.items() if method == "POST"])
 @pytest.mark.parametrize(("status", "request_"), REFUSED.items(), ids=REFUSED)
 async def test_a_real_refusal_is_described_and_fits_the_schema_of_errors(
     endpoint: Endpoint, path: str, status: int, request_: dict[str, Any]
@@ -237,7 +265,7 @@ async def test_a_real_refusal_is_described_and_fits_the_schema_of_errors(
 
 
 def test_the_error_schema_knows_every_code(document: dict[str, Any]) -> None:
-    error = document["components"]["schemas"]["Error"]["properties"]["error"]
+    error = document["components"]["schemas"]["Refused"]
     assert error["properties"]["code"]["enum"] == sorted(CODES.values())
 
 

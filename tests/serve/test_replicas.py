@@ -28,7 +28,6 @@ def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Pa
     assert [(row["ours"], row["peer"]) for row in rows] == [(0, 1)] * 2
     told = [re.fullmatch(r"(.*), of ([\d,]+) numbers", row["case"]) for row in rows]
     assert [one[1] for one in told if one] == ["in process", "two replicas, Redis"]
-    for one in told:  # an event that was recorded, not answered and sent again was served twice
-        assert one
-        assert 45_000 <= int(one[2].replace(",", "")) < 45_600
+    # an event that was recorded, not answered and sent again is answered by its record
+    assert [int(one[2].replace(",", "")) for one in told if one] == [45_000] * 2
     assert done.stderr.count("3,000 events in") == 2

@@ -54,9 +54,11 @@ def at(hours: float) -> str:
     return (START + dt.timedelta(hours=hours)).isoformat()
 
 
-def score(service: Service, identity: int, hours: float, customer: int = CUSTOMER, amount: int = 100) -> dict[str, Any]:
+def score(
+    service: Service, identity: int, hours: float, customer: int = CUSTOMER, amount: int = 100, again: bool = False
+) -> dict[str, Any]:
     body = {"id": identity, "time": at(hours), "customer": customer, "amount": amount}
-    return service.score(EVENTS.decode(json.dumps(body)), f"r{identity}")
+    return service.score(EVENTS.decode(json.dumps(body)), f"r{identity}", again)
 
 
 def tell(service: Service, identity: int, label: int, hours: float) -> dict[str, int]:
@@ -97,6 +99,12 @@ class TestFeatures:
         first, again = score(service, 1, 0), score(service, 1, 0)
         score(service, 2, 1)
         assert first == again
+        assert [count for _, count, _ in features(service)] == [1, 2]
+
+    def test_an_event_that_is_scored_once_more_on_purpose_counts_once(self, service: Service) -> None:
+        for _ in range(2):
+            score(service, 1, 0, again=True)
+        score(service, 2, 1)
         assert [count for _, count, _ in features(service)] == [1, 1, 2]
 
     def test_zones_do_not_matter(self, service: Service) -> None:
@@ -123,7 +131,7 @@ class TestScores:
         decisions = []
         for threshold in (scored, math.nextafter(scored, 1)):
             service.bundle = dataclasses.replace(service.bundle, threshold=threshold)
-            decisions.append(score(service, 1, 0, amount=100)["decision"])
+            decisions.append(score(service, 1, 0, amount=100, again=True)["decision"])
         assert decisions == ["flag", "pass"]
         assert [row["flagged"] for row in logged(service)] == [True, True, False]
 
@@ -285,12 +293,12 @@ class TestRestarts:
         score(again, 3, 1)
         score(again, 4, 2)
         places = [(row["id"], row["arrival"], row["as_of"]) for row in logged(again)]
-        assert places == [("1", 1, 1), ("3", 3, 3), ("3", 3, 3), ("4", 4, 4)]
+        assert places == [("1", 1, 1), ("3", 3, 3), ("4", 4, 4)]
 
     @pytest.mark.parametrize("turn", [1, -1])
     def test_what_came_first_under_an_id_counts_whatever_order_the_table_has(self, service: Service, turn: int) -> None:
         for hours in (5, 0):
-            score(service, 1, hours)
+            score(service, 1, hours, again=True)
             service.predictions.close_segment()
         for segment in list(service.predictions.released())[::turn]:
             prediction_log.move_predictions(service.store, service.settings.log, segment)

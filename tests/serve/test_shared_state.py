@@ -130,7 +130,8 @@ class TestReplicas:
     def test_an_event_that_was_taken_in_but_not_recorded_keeps_its_number(self, shared: Settings) -> None:
         first, second = Service(shared), Service(shared)
         event = {"id": 1, "time": micros(START), "customer": second.token("customer", CUSTOMER), "amount": 100}
-        first.state.placed(event)  # and is killed
+        first.state.placed(event)
+        die(first)
         score(second, 2, 1)
         score(second, 1, 0)
         assert [(row["id"], row["arrival"], row["as_of"]) for row in logged(second)] == [("2", 2, 2), ("1", 1, 2)]

@@ -32,10 +32,13 @@ from workbench.features.vector import Event, Place, Vector, whole
 Entities = tuple[Hashable, ...]
 Labels = tuple[tuple[int, int], ...]  # (known time, label), ascending
 SWEEP = 256  # expired events of one entity that are dropped together
+TOGETHER = 32  # events that may be placed before the first of them is recorded
 
 
 class OnlineState:
     """Feature state of one process. Times are int microseconds since 1970; entities are any hashable values."""
+
+    together = TOGETHER
 
     def __init__(self, feature_set: FeatureSet, tables: Tables = NO_TABLES) -> None:
         self.feature_set, self._tables = feature_set, tables
@@ -53,9 +56,7 @@ class OnlineState:
         self._horizon_us, self._memory_us = feature_set.horizon_us, feature_set.memory_us
         self.clock = 0  # the stream's watermark: the greatest event time seen, in microseconds
         self.arrivals = 0  # the number of the newest event
-        self._taken: tuple[Any, int] | None = (
-            None  # the event that was placed last, if it was new, and the clock before
-        )
+        self._taken: list[tuple[Any, int]] = []  # the new ones of the events placed last, and the clock before each
 
     def __len__(self) -> int:
         oldest = self.clock - self._memory_us
@@ -79,9 +80,25 @@ class OnlineState:
         """
         return self.placed(event)[1]
 
-    def placed(self, event: Event, arrival: int | None = None) -> tuple[Place, list[float]]:
-        """What `observe` gives, and its place. `arrival` is the number that the event got when it came first."""
-        names, self._taken = self.feature_set, None
+    def claimed(self, identity: Any) -> str | None:
+        """The other replica that may be about to record that event: there is none."""
+        del identity
+
+    def taken(self, event: Event, more: bool = False) -> tuple[Place, list[float]] | None:
+        """What `placed` gives of a new event. None: it is in the state, or was forgotten; nothing has changed."""
+        names = self.feature_set
+        if event[names.id] in self._events or event[names.event_time] < self.clock - self._memory_us:
+            return None
+        return self.placed(event, more=more)
+
+    def placed(self, event: Event, arrival: int | None = None, more: bool = False) -> tuple[Place, list[float]]:
+        """What `observe` gives, and its place. `arrival` is the number that the event got when it came first.
+
+        `more`: it is taken back together with those that were placed before it.
+        """
+        names = self.feature_set
+        if not more:
+            self._taken.clear()
         time, identity = event[names.event_time], event[names.id]
         if late := time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
@@ -91,7 +108,7 @@ class OnlineState:
         if is_new := identity not in self._events:
             clock = self.clock
             self._insert(event, time, identity)
-            self._taken = identity, clock
+            self._taken.append((identity, clock))
             self._number[identity] = arrival or self.arrivals + 1
             self.arrivals = max(self.arrivals, self._number[identity])
         found = [kept.get(named(event)) for named, kept in zip(self._named, self._histories, strict=True)]
@@ -104,11 +121,21 @@ class OnlineState:
                 self._earlier.fill(vector, asker, history, partial(self._bases_of, self._earlier, late))
         return place, vector
 
+    def peeked(self, event: Event) -> list[float]:
+        """The features that the event would get now; nothing has changed afterwards."""
+        arrivals = self.arrivals
+        found = self.observe(event)
+        self.take_back()
+        self.arrivals = arrivals
+        return found
+
     def take_back(self) -> None:
         """Be as before the last event was placed, if that was new: it is not recorded. Its number is not reused."""
-        if self._taken is None:
-            return
-        (identity, self.clock), self._taken = self._taken, None
+        while self._taken:
+            identity, self.clock = self._taken.pop()
+            self._take_back(identity)
+
+    def _take_back(self, identity: Any) -> None:
         time, _, entities = self._events.pop(identity)
         for histories, value in zip(self._histories, entities, strict=True):
             if value is not None and histories[value].remove(time, identity):
@@ -187,7 +214,8 @@ class OnlineState:
     def _insert(self, event: Event, time: int, identity: Any) -> None:
         known = event.get(self.feature_set.known_time)
         known = time if known is None else known
-        self._expire()  # as of the events before: this one may be taken back, what it expires could not
+        if not self._taken:  # as of the events before: those may be taken back, what they expire could not
+            self._expire()
         entities = self._keep(event, time, identity, known, NEVER_US)
         self._events[identity] = (time, known, entities)
         if self._earlier:

@@ -9,6 +9,7 @@ what is refused is refused whole.
 """
 
 LOST = "LOST"
+ANY, NEW, PEEK = "any", "new", "peek"  # which events are meant, and whether they stay
 EXPIRED_AT_ONCE = 16  # expired events that one new event takes away: more than come, and never long
 
 _HEAD = (
@@ -26,8 +27,9 @@ local function text(number) return string.format('%.0f', number) end
 # the number of its call, then for each entity: the version, the oldest and newest time to look at, and whether labels
 # are looked at; then which KEYS has the events that a sequence shows (0: there is none), how many, from and until when,
 # the number of that entity and, for all entities, how far back an event looks, its delay and whether it looks at
-# labels. Clock, the event's number, the newest number that it could see, and what was looked at: nothing where it is
-# from before all memory. What it expires goes by the clock before it, since it may be taken back. An event that is
+# labels; last, whether any event is meant, only a new one, or one that leaves nothing behind. Clock, the event's
+# number, the newest number that it could see, and what was looked at: nothing where it is from before all memory, or is
+# held and a new one is meant. What it expires goes by the clock before it, since it may be taken back. An event that is
 # asked again by anyone is nobody's to take back. Of earlier events come the record and what their other entities did,
 # also of those that are tied with the last: ids are not compared.
 OBSERVE = (
@@ -54,10 +56,16 @@ local function release(id)
 end
 
 local arrival
+local how = ARGV[#ARGV]
 local held = redis.call('HGET', KEYS[3], id)
 if held then
   arrival = cmsgpack.unpack(held)[1]
-  release(id)
+  if how == 'new' then return '\\148' .. cmsgpack.pack(clock, arrival, newest) .. '\\192' end
+  if how == 'any' then release(id) end
+elseif how == 'peek' then
+  arrival = 0
+  clock = math.max(clock, time)
+  for i = 4, #KEYS do redis.call('ZADD', KEYS[i], ARGV[2], ARGV[4 * i - 7]) end
 else
   newest = newest + 1
   arrival = newest
@@ -93,7 +101,7 @@ local from = 4 * #KEYS - 3
 local shown, left, oldest = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
 local own = ARGV[from + 4]
 local function look_back(record)
-  for number = 1, (#ARGV - from - 4) / 3 do
+  for number = 1, (#ARGV - from - 5) / 3 do
     local at, entity = from + 2 + 3 * number, record[4][number]
     if entity and tostring(number) ~= own then
       local since = text(math.max(record[2] - tonumber(ARGV[at]) + 1, clock - memory))
@@ -120,6 +128,9 @@ if shown > 0 then
       look_back(cmsgpack.unpack(held))
     end
   end
+end
+if how == 'peek' and not held then
+  for i = 4, #KEYS do redis.call('ZREM', KEYS[i], ARGV[4 * i - 7]) end
 end
 parts[1] = '\\148' .. cmsgpack.pack(clock, arrival, newest) .. struct.pack('>BI4', 0xdd, #parts - 1)
 return table.concat(parts)

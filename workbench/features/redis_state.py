@@ -41,6 +41,8 @@ TOGETHER = 2000  # members of one command when a history is loaded
 class RedisState:
     """What `OnlineState` is, for all who share it. `name` and the definitions' digest tell one state from another."""
 
+    together = 1  # events that may be placed before the first is recorded: a dead replica's last one is taken back
+
     def __init__(self, feature_set: FeatureSet, url: str, name: str, tables: Tables = NO_TABLES) -> None:
         self.feature_set, self._tables = feature_set, tables
         self.clock = 0  # the stream's watermark when this replica last looked
@@ -51,6 +53,7 @@ class RedisState:
         self._link = Link(url, f"{name}:{feature_set.digest}")
         self.replica = secrets.token_hex(8)  # its name among those who share the state
         self._calls = itertools.count(1)
+        self._place: list[int] = []  # of the event that was observed last
         self._call, self._doubtful = 0, 0  # of `placed`: the last one, and one that may have to be taken back (0: none)
 
     def fill_once(self, fill: Callable[[OnlineState], None]) -> None:
@@ -89,6 +92,29 @@ class RedisState:
 
     def placed(self, event: Event) -> tuple[Place, list[float]]:
         """What `observe` gives, and its place: read, insertion and number are one act."""
+        found = self._observed(event, scripts.ANY)
+        if found is None:  # from before all memory
+            return Place(*self._place), OnlineState(self.feature_set, self._tables).observe(event)
+        return found
+
+    def taken(self, event: Event, more: bool = False) -> tuple[Place, list[float]] | None:
+        """What `placed` gives of a new event. None: it is in the state, or was forgotten; nothing has changed."""
+        assert not more, "each is taken back alone: `together` is 1"
+        return self._observed(event, scripts.NEW)
+
+    def peeked(self, event: Event) -> list[float]:
+        """The features that the event would get now; nothing has changed afterwards, for anyone."""
+        found = self._observed(event, scripts.PEEK)
+        return OnlineState(self.feature_set, self._tables).observe(event) if found is None else found[1]
+
+    def claimed(self, identity: Any) -> str | None:
+        """The other replica that has taken in that event last: it may be about to record it, or be dead."""
+        said: Any = self._link.ask(partial(self._link.redis.hgetall, self._link.key("meta")))
+        taken = ((name.decode().removeprefix("taken:"), value.split(b" ", 2)[-1]) for name, value in said.items())
+        others = (name for name, value in taken if value == encode(identity) and name != self.replica)
+        return next(others, None)
+
+    def _observed(self, event: Event, how: str) -> tuple[Place, list[float]] | None:
         self._call, names, link = next(self._calls), self.feature_set, self._link
         time, identity, known = event[names.event_time], event[names.id], event.get(names.known_time)
         known = time if known is None else known
@@ -104,14 +130,14 @@ class RedisState:
         looks += self._looks_back(entities, time)
         self.settle()
         try:
-            answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks)
+            answer = link.run(scripts.OBSERVE, [link.key(key) for _, key in named], *said, *looks, how)
         except StateUnavailable:
             self._doubtful = self._call  # it may have been taken in all the same
             raise
-        self.clock, *place, found = decode(answer)
-        if found is None:  # from before all memory
-            return Place(*place), OnlineState(names, self._tables).observe(event)
-        return Place(*place), self._answered(vector, event, Asker(time, identity, {}), entities, found)
+        self.clock, *self._place, found = decode(answer)
+        if found is None:
+            return None
+        return Place(*self._place), self._answered(vector, event, Asker(time, identity, {}), entities, found)
 
     def take_back(self) -> None:
         """Be as before the last event was placed, if that was new: it is not recorded. Its number is not reused.

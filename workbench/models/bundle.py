@@ -25,6 +25,7 @@ from workbench.models.scorer import Scorer
 
 FORMAT = 1
 MANIFEST, SIGNATURE, MODEL = "bundle.json", "bundle.sig", "model.onnx"
+MEMBERS = "members/"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,12 @@ def verified_files(artifact: Artifact, public_key: Ed25519PublicKey) -> tuple[di
     if extra := set(artifact.manifest["blobs"]) - set(files) - {MANIFEST, SIGNATURE}:
         raise StoreError(f"{artifact.uri}: {', '.join(sorted(extra))} was added after the signature. Do not use it.")
     return about, files
+
+
+def members_of(artifact: Artifact, public_key: Ed25519PublicKey) -> dict[str, bytes]:
+    """The members' own files by their names, verified."""
+    _, files = verified_files(artifact, public_key)
+    return {name: content for name, content in files.items() if name.startswith(MEMBERS)}
 
 
 def open_bundle(artifact: Artifact, public_key: Ed25519PublicKey) -> Bundle:

@@ -25,6 +25,12 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
     return np.asarray(from_bytes(content).predict(x_NF.astype(np.float32), raw_score=True))
 
 
+def contributions(content: bytes, x_NF: np.ndarray) -> np.ndarray:
+    """[N, F + 1] each feature's share in the log-odds and the base: exact TreeSHAP (Lundberg and others, 2020)."""
+    rows = x_NF.astype(np.float32)
+    return np.asarray(from_bytes(content).predict(rows, pred_contrib=True, num_threads=1))
+
+
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N]: the same trees, read as a regression, end in the margin."""
     text = content.decode()

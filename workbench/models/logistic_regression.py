@@ -27,6 +27,13 @@ def logits(content: bytes, x_NF: np.ndarray) -> np.ndarray:
     return ((x_NF.astype(np.float32) - own["mean"]) / own["scale"]) @ own["weight"] + own["bias"]
 
 
+def contributions(content: bytes, x_NF: np.ndarray) -> np.ndarray:
+    """[N, F + 1] each feature's share in the log-odds and the base, which is the log-odds of the mean training row."""
+    own = _numbers(content)
+    each_NF = (x_NF.astype(np.float32) - own["mean"]) / own["scale"] * own["weight"]
+    return np.concatenate([each_NF, np.full((len(x_NF), 1), float(own["bias"]))], axis=1)
+
+
 def to_onnx(content: bytes, features: int) -> bytes:
     """The graph from `features` [N, F] to `logit` [N]."""
     own = _numbers(content)

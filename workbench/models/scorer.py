@@ -48,5 +48,10 @@ class Scorer:
         score, members = self._session.run([SCORE, MEMBERS], {INPUT: np.array([features_F], np.float32)})
         return float(score[0]), members[0].tolist()
 
+    def many(self, features_NF: list[list[float]]) -> list[tuple[float, list[float]]]:
+        """What `one` gives, of some rows in one run. The last bit may differ: kernels depend on the number of rows."""
+        score_N, _, members_NM = self._run(np.array(features_NF, np.float32))
+        return list(zip(score_N.tolist(), members_NM.tolist(), strict=True))
+
     def _run(self, x_NF: Floats) -> list[Floats]:
         return list(self._session.run([SCORE, OUTPUT, MEMBERS], {INPUT: x_NF}))

@@ -41,11 +41,11 @@ class Plan:
         self.steps = math.ceil(math.ceil(total / workers) / self.size)
         self.rows = len(shard.y_N)
 
-    def epoch(self, seed: Seed) -> Iterator[NDArray[np.int64]]:
-        """The row numbers of each batch. Every row comes at least once; the last batch is filled up from the first."""
+    def epoch(self, seed: Seed) -> NDArray[np.int64]:
+        """The row numbers [steps, size] of the batches. Every row comes once, and some again to fill the last batch."""
         order = np.random.default_rng(seed.number(10_000)).permutation(self.rows)
         places = np.arange(self.steps * self.size) % self.rows
-        yield from order[places].reshape(self.steps, self.size)
+        return order[places].reshape(self.steps, self.size)
 
 
 def parts(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -60,9 +60,9 @@ class Losses:
     def __init__(self) -> None:
         self.values: list[float] = []
 
-    def add(self, loss: float) -> None:
-        """One step's."""
-        self.values.append(loss)
+    def add(self, *losses: float) -> None:
+        """Those of the next steps."""
+        self.values += losses
 
     @property
     def fault(self) -> str | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -105,25 +105,26 @@ def _epoch(
     """The losses of one pass over the rows."""
     network.train()
     torch.manual_seed(seed.number(ray.train.get_context().get_world_rank()))  # dropout differs between the workers
-    losses = batches.Losses()
-    for step, rows in enumerate(plan.epoch(seed)):
+    losses, told = batches.Losses(), []
+    for step, rows in enumerate(torch.from_numpy(plan.epoch(seed)).to(data[0].device)):
         for group in optimizer.param_groups:
             group["lr"] = hyper.learning_rate * seed.cosine(step, plan.steps)
         optimizer.zero_grad()
-        losses.add(_accumulated(network, data, np.array_split(rows, min(hyper.accumulate, len(rows))), hyper))
+        told.append(_accumulated(network, data, rows.tensor_split(min(hyper.accumulate, len(rows))), hyper))
         optimizer.step()
+    losses.add(*torch.stack(told).tolist())  # once an epoch: each look at a number waits for the GPU
     return losses
 
 
-def _accumulated(network: nn.Module, data: list[Tensor], parts: list[np.ndarray], hyper: TorchConfig) -> float:
+def _accumulated(network: nn.Module, data: list[Tensor], parts: Sequence[Tensor], hyper: TorchConfig) -> Tensor:
     """The mean loss of a batch whose gradients are there: part by part, and averaged between the workers once."""
-    total, rows = 0.0, sum(map(len, parts))
+    total, rows = torch.zeros((), device=data[0].device), sum(map(len, parts))
     for number, part in enumerate(parts, start=1):
-        *inputs, y = (one[torch.from_numpy(part).to(one.device)] for one in data)
+        *inputs, y = (one[part] for one in data)
         with _alone(network) if number < len(parts) else contextlib.nullcontext():
             loss = torch_losses.loss_N(network(*inputs), y, hyper).mean() * (len(part) / rows)
             loss.backward()
-        total += float(loss.detach())
+        total += loss.detach()
     return total
 
 

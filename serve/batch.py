@@ -1,0 +1,93 @@
+"""Many events in one call, one after the other in the state, a few at a time: one run of the model, one write.
+
+Between the parts single requests get their turn. A part is recorded whole or not at all, so a batch that ends early
+(503) is sent again as it is: what was recorded is answered from the log.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from serve.answers import CODES, Refusal
+from serve.service import Question, Service
+
+DECODED = 100  # events that are read and checked before others get a turn
+
+
+async def scored(service: Service, events: Sequence[msgspec.Struct], request_id: str) -> dict[str, Any]:
+    """A result for each event in its order: its decision, or the error where another event was answered by its id.
+
+    Raises `Refusal` 422 with all faults where an event cannot be right; then none is scored.
+    """
+    questions = await _checked(service, events, request_id)
+    results: list[Any] = []
+    for start in range(0, len(questions), service.state.together):
+        part = questions[start : start + service.state.together]
+        answers = _part(service, part)
+        for place, answer in enumerate(answers):
+            if answer is None:
+                answers[place] = await asyncio.to_thread(_before, service, part[place])
+        results += answers
+        await asyncio.sleep(0)
+    return {"request_id": request_id, "results": results}
+
+
+async def _checked(service: Service, events: Sequence[msgspec.Struct], request_id: str) -> list[Question]:
+    questions, faults, seen_us = list[Question](), list[dict[str, str]](), 0
+    for number, event in enumerate(events):
+        questions.append(question := service.question(event, f"{request_id}-{number}"))
+        faults += service.ahead(question.values, f"$.events[{number}]", seen_us)
+        seen_us = max(seen_us, question.values[service.bundle.feature_set.event_time])
+        if number % DECODED == DECODED - 1:
+            await asyncio.sleep(0)
+    service.check(faults)
+    return questions
+
+
+def _part(service: Service, part: list[Question]) -> list[dict[str, Any] | None]:
+    """The answers of a part; None of an event that is not new: the log has to be asked."""
+    answers: list[dict[str, Any] | None] = [_recent(service, question) for question in part]
+    with service.alone:
+        new, found = list[int](), list[Any]()
+        try:
+            for place, question in enumerate(part):
+                if answers[place] is None and (taken := service.state.taken(question.values, more=bool(new))):
+                    new.append(place)
+                    found.append(taken)
+            records = list(_records(service, [part[place] for place in new], found))
+            if records:
+                service.predictions.append(records)
+        except BaseException:
+            service.state.take_back()
+            raise
+    for place, record in zip(new, records, strict=True):
+        answers[place] = service.answer(part[place], record)
+    return answers
+
+
+def _records(service: Service, questions: list[Question], found: list[Any]) -> Iterator[dict[str, Any]]:
+    if questions:
+        scores = service.bundle.scorer.many([features for _, features in found])
+        for question, (place, features), score in zip(questions, found, scores, strict=True):
+            yield service.record(question, place, features, *score)
+
+
+def _recent(service: Service, question: Question) -> dict[str, Any] | None:
+    known = service.answered.recent(question.identity)
+    return None if known is None else _or_error(lambda: known.to(question.text))
+
+
+def _before(service: Service, question: Question) -> dict[str, Any]:
+    return _or_error(lambda: service.scored_before(question))
+
+
+def _or_error(answer: Any) -> dict[str, Any]:
+    """An answer, or the error that stands in its place: another event was answered under this id."""
+    try:
+        return dict(answer())
+    except Refusal as error:
+        if error.status != 409:
+            raise
+        return {"error": {"code": CODES[error.status], "message": error.message}}
