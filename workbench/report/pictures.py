@@ -22,7 +22,7 @@ STYLE = {
     "axes.axisbelow": True, "grid.color": "#e3e7ec", "legend.frameon": False, "legend.fontsize": 8,
     "axes.prop_cycle": cycler(color=COLOURS),
 }  # fmt: skip
-WIDTH, HEIGHT = 3.7, 2.9  # of one panel, in inches
+WIDTH, HEIGHT = 3.1, 2.6  # of one panel, in inches
 Draw = Callable[[Axes], Any]
 
 
@@ -51,7 +51,8 @@ def panels(*draws: Draw, columns: int = 3, height: float = HEIGHT, width: float 
             one.set_visible(False)
         sink = io.StringIO()
         figure.savefig(sink, format="svg", metadata={"Date": None})
-    return Picture(sink.getvalue()[sink.getvalue().index("<svg") :])
+    svg = sink.getvalue()[sink.getvalue().index("<svg") :]
+    return Picture(svg.replace("<svg", '<svg style="max-width: 100%; height: auto"', 1))
 
 
 def spread(title: str, unit: str, groups: Mapping[str, Sequence[float]], log: bool = False, rows: str = "rows") -> Draw:
