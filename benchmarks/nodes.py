@@ -21,6 +21,7 @@ from workbench.errors import EnvironmentFault
 
 ROOT = Path(__file__).resolve().parents[1]
 UP_S = 120.0
+LOG = "NODES_LOG"  # the variable that says where the nodes print
 BIN = Path(sys.executable).parent
 OF_ALL = ("--node-manager-port", "--object-manager-port", "--dashboard-agent-listen-port",
           "--dashboard-agent-grpc-port", "--runtime-env-agent-port", "--metrics-export-port")  # fmt: skip
@@ -69,9 +70,8 @@ class Nodes:
         until = time.monotonic() + UP_S
         while self.alive() != count:
             if time.monotonic() > until:
-                raise EnvironmentFault(
-                    f"The cluster has {self.alive()} nodes after {UP_S:g} s, not {count}. See {self.folder}."
-                )
+                said = Path(self.environment[LOG]).read_text()[-3000:]
+                raise EnvironmentFault(f"{self.alive()} nodes are up after {UP_S:g} s, not {count}:\n{said}")
             time.sleep(0.5)
 
     def alive(self) -> int:
@@ -94,6 +94,7 @@ def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
     own |= cluster.ENVIRONMENT | QUICK
     own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "PATH": f"{BIN}:{os.environ['PATH']}"}
     ports = {name: str(free_port()) for name in (*OF_HEAD, *OF_ALL)}
+    own[LOG] = str(folder / "nodes.log")
     own_folder = tempfile.mkdtemp(prefix="wbn-")  # short: a path of a socket has 107 bytes at the most
     nodes = Nodes(
         own, f"http://127.0.0.1:{ports['--dashboard-port']}", own_folder, address=f"127.0.0.1:{ports['--port']}"
@@ -119,9 +120,8 @@ def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
 def _started(words: Sequence[str], own: dict[str, str]) -> subprocess.Popen[bytes]:
     start = [BIN / "ray", "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
              "--object-store-memory=200000000", *words]  # fmt: skip
-    return subprocess.Popen(
-        start, env=own, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with Path(own[LOG]).open("ab") as log:
+        return subprocess.Popen(start, env=own, start_new_session=True, stdout=log, stderr=log)
 
 
 def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:

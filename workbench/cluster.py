@@ -118,14 +118,22 @@ def _start(cfg: Config, dashboard: bool) -> None:
     try:
         _initialise(options)
     except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
-        cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
-        cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
-        raise EnvironmentFault(f"No Ray: {str(error).rstrip('.')}. {cure}") from error
+        raise EnvironmentFault(f"No Ray: {' '.join(str(error).split()).rstrip('.')}. {_cure(error)}") from error
     if threading.current_thread() is threading.main_thread():  # Ray's handler prints a stack of its own and exits
         signal.signal(signal.SIGTERM, on_terminate)
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+
+
+def _cure(error: Exception) -> str:
+    if "Version mismatch" in str(error):
+        return (
+            "Install the same Python and Ray on every node: pip install -c constraints.txt. A job's is --python PATH."
+        )
+    if joined():
+        return "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
+    return "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
 
 
 def _initialise(options: dict[str, Any]) -> None:

@@ -102,6 +102,21 @@ def test_another_ray_is_refused_with_both_versions(
     assert f"runs Ray {ours}, and this workbench is made for 2.59.0" in refused(["list"], capsys)
 
 
+MISMATCHED = """
+import ray
+ray.__version__ = "2.59.0"
+from workbench import cluster
+from workbench.config import Config, KeysConfig, ScalingConfig
+cluster.up(Config(name="x", scaling=ScalingConfig(name="x"), keys=KeysConfig()))
+"""
+
+
+def test_a_job_whose_python_has_another_ray_than_the_cluster_is_told_what_to_install(three: Nodes) -> None:
+    done = three.run("-c", MISMATCHED, RAY_ADDRESS=three.address)
+    assert "EnvironmentFault: No Ray: Version mismatch" in done.stderr
+    assert "Install the same Python and Ray on every node" in done.stderr.splitlines()[-1]
+
+
 def test_what_no_node_has_and_what_is_too_large_is_refused_before_anything_is_submitted(
     client: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,7 +131,7 @@ def test_what_no_node_has_and_what_is_too_large_is_refused_before_anything_is_su
 def test_a_storage_that_may_not_be_written_ends_the_job_with_a_sentence(three: Nodes) -> None:
     done = three.submit("ingest", *SMALL, "storage.root=/sys/store", "--follow")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert re.search(r"error: .*(denied|not permitted).* Check the disk, the path and its permissions", done.stdout)
+    assert re.search(r"error: .*could not be written: .*(denied|not permitted).* or ask for the right", done.stdout)
 
 
 def test_a_diagnosis_from_the_head_finds_every_node_and_the_store(three: Nodes, folder: Path) -> None:

@@ -70,7 +70,7 @@ def disk(what: str, path: Path) -> Finding:
     """Whether the disk that a path is on, or will be, has room."""
     place = next(one for one in (path, *path.parents) if one.exists())
     total, _, free = shutil.disk_usage(place)
-    used, said = 1 - free / total, f"{free / 2**30:.1f} GiB of {total / 2**30:.0f} free at {path}"
+    used, said = 1 - free / max(total, 1), f"{free / 2**30:.1f} GiB of {total / 2**30:.0f} free at {path}"
     if used >= FULL:
         return wrong(what, said, "Free some: from 95 % on Ray makes no object there. RAY_TMPDIR moves Ray's own files.")
     if used >= NEARLY_FULL:

@@ -71,7 +71,7 @@ def plan(digest: str, attempts: list[Attempt], code: str, changing: str | None, 
     and so is a finished one whose answer may be another now: asked for `again`, by other code, of what is `changing`.
     """
     if not attempts:
-        return Plan(f"{digest}-1", "submitted")
+        return Plan(f"{digest}-1", "new")
     last = attempts[-1]
     following = f"{digest}-{last.number + 1}"
     other = last.about.get("package") not in (None, code)

@@ -58,7 +58,8 @@ class Connection:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # the header is ours: Ray's client needs no token of its own
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray.dashboard").setLevel(logging.WARNING)  # it tells of every upload and connection
+        for name in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and connection
+            logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
         with self._told():
             self._client = JobSubmissionClient(self.address, headers=self._headers)
 

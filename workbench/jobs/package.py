@@ -15,6 +15,7 @@ LIMIT_BYTES = 2 * 2**20
 LISTED = 10
 OURS = ("workbench", "workloads", "serve")
 ROOT = Path(__file__).resolve().parents[2]
+NO_CODE = (".pyc", ".md")  # of what lies among code
 LEFT_OUT = ("__pycache__", "node_modules")
 ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells that a folder is one
 THEN = (1980, 1, 1, 0, 0, 0)  # of every file: a zip holds times, and they are no content
@@ -92,7 +93,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     if any((folder / mark).exists() for mark in ENVIRONMENTS):
         return
     for one in sorted(folder.iterdir()):
-        if one.name.startswith(".") or one.name in LEFT_OUT or one.suffix == ".pyc":
+        if one.name.startswith(".") or one.name in LEFT_OUT or one.suffix in NO_CODE:
             continue
         if one.is_symlink() and not one.resolve().is_relative_to(folder.resolve()):
             raise ConfigError(f"{one} leads out of the code. Replace the link by what it names, or move it away.")
