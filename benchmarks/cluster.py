@@ -81,7 +81,7 @@ def every_step(three: Nodes, folder: Path, steps: Sequence[str], more: Sequence[
 
 
 def _plain(three: Nodes, step: str, words: Sequence[str], root: Path) -> int:
-    job = [BIN / "ray", "job", "submit", "--address", three.dashboard, "--working-dir", ".", "--", "python", "-m"]
+    job = [str(BIN / "ray"), "job", "submit", "--address", three.dashboard, "--working-dir", ".", "--", "python", "-m"]
     done = subprocess.run(
         [*job, f"workloads.{step}", *words, f"storage.root={root}"],
         cwd=ROOT, env=three.environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,

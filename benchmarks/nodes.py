@@ -25,6 +25,13 @@ LOG = "NODES_LOG"  # the variable that says where the nodes print
 BIN = Path(sys.executable).parent
 OF_ALL = ("--node-manager-port", "--object-manager-port", "--dashboard-agent-listen-port",
           "--dashboard-agent-grpc-port", "--runtime-env-agent-port", "--metrics-export-port")  # fmt: skip
+SERVE_PORTS = (
+    "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+)  # fmt: skip
+SERVE_FILES = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg", "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "", "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+}  # fmt: skip
 OF_HEAD = ("--port", "--dashboard-port", "--ray-client-server-port")
 QUICK = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000",
          "RAY_health_check_failure_threshold": "3"}  # else a lost node is missed after 15 s only  # fmt: skip
@@ -89,22 +96,11 @@ class Nodes:
 @contextlib.contextmanager
 def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
     """A cluster with a node for each number of CPUs, the head first; store, keys and journal lie in the folder."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("RAY_", "WORKBENCH_"))}
-    own = inherited | {f"WORKBENCH_{name}": str(folder / name.lower()) for name in ("STORE", "KEYS", "JOURNAL")}
-    own |= cluster.ENVIRONMENT | QUICK
-    own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    place = tempfile.mkdtemp(prefix="wbn-")  # short: a path of a socket has 107 bytes at the most
+    own = _environment(folder, place)
     ports = {name: str(free_port()) for name in (*OF_HEAD, *OF_ALL)}
-    own[LOG] = str(folder / "nodes.log")
-    own_folder = tempfile.mkdtemp(prefix="wbn-")  # short: a path of a socket has 107 bytes at the most
-    nodes = Nodes(
-        own, f"http://127.0.0.1:{ports['--dashboard-port']}", own_folder, address=f"127.0.0.1:{ports['--port']}"
-    )
-    words = [
-        "--head",
-        f"--num-cpus={cpus[0]}",
-        f"--temp-dir={own_folder}",
-        *[f"{key}={at}" for key, at in ports.items()],
-    ]
+    nodes = Nodes(own, f"http://127.0.0.1:{ports['--dashboard-port']}", place, address=f"127.0.0.1:{ports['--port']}")
+    words = ["--head", f"--num-cpus={cpus[0]}", f"--temp-dir={place}", *[f"{key}={at}" for key, at in ports.items()]]
     nodes.head = head = _started(words, own)
     try:
         nodes.wait(1)
@@ -114,11 +110,21 @@ def running(folder: Path, cpus: Sequence[int] = (1, 2, 2)) -> Iterator[Nodes]:
         yield nodes
     finally:
         _end([*nodes.workers, head])
-        shutil.rmtree(own_folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _environment(folder: Path, place: str) -> dict[str, str]:
+    """The variables of a fresh user and of every node, with a token, and with what Serve takes of a host moved away."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("RAY_", "WORKBENCH_"))}
+    own = {f"WORKBENCH_{name}": str(folder / name.lower()) for name in ("STORE", "KEYS", "JOURNAL")}
+    own |= {name: str(free_port()) for name in SERVE_PORTS}
+    own |= {name: f"{place}/{file}" for name, file in SERVE_FILES.items()}
+    own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    return inherited | cluster.ENVIRONMENT | QUICK | own | {LOG: str(folder / "nodes.log")}
 
 
 def _started(words: Sequence[str], own: dict[str, str]) -> subprocess.Popen[bytes]:
-    start = [BIN / "ray", "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
+    start: list[str] = [str(BIN / "ray"), "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
              "--object-store-memory=200000000", *words]  # fmt: skip
     with Path(own[LOG]).open("ab") as log:
         return subprocess.Popen(start, env=own, start_new_session=True, stdout=log, stderr=log)

@@ -17,7 +17,7 @@ from workbench.data.store import code_version
 from workbench.digest import digest
 from workbench.doctor import findings, machine, nodes, ports
 from workbench.doctor.findings import Finding, State, ok, wrong
-from workbench.doctor.storage import Probe
+from workbench.doctor.storage import Probe, without_secret
 from workbench.errors import EnvironmentFault
 from workbench.jobs.connection import HERE
 from workloads import deploy, door
@@ -75,7 +75,7 @@ def run(cfg: Config) -> dict[str, Any]:
     print(findings.table(found))
     counts = {state.name: sum(one.state is state for one in found) for state in State}
     told = [{"what": one.what, "state": one.state.name, "said": one.said, "cure": one.cure} for one in found]
-    return {"id": digest(told), "uri": cfg.storage.root, "figures": {**counts, "findings": told}}
+    return {"id": digest(told), "uri": without_secret(cfg.storage.root), "figures": {**counts, "findings": told}}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Whether `storage.root` can be written, read and emptied from here and read from every node; and its clock."""
 
 import datetime as dt
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -18,11 +19,16 @@ FOLDER = "doctor"
 CURE = "Check the path and who may read, write and delete there (local: owner and mode; S3: the role's policy)."
 
 
+def without_secret(root: str) -> str:
+    """A storage's address as it may be shown: without a user or a key before its bucket."""
+    return re.sub(r"//[^/@]*@", "//...@", root)
+
+
 class Probe:
     """A small file in the store, for as long as the diagnosis lasts."""
 
     def __init__(self, root: str) -> None:
-        self.root, self.content = root, secrets.token_bytes(16)
+        self.root, self.shown, self.content = root, without_secret(root), secrets.token_bytes(16)
         self.name = f"{FOLDER}/{secrets.token_hex(8)}"
 
     def findings(self) -> Iterator[Finding]:
@@ -33,13 +39,13 @@ class Probe:
             read = read_bytes(store.fs, store.path(self.name))
             told = store.fs.get_file_info(store.path(self.name)).mtime
         except (OSError, WorkbenchError) as error:
-            yield wrong("storage", f"{self.root}: {' '.join(str(error).split())[:300]}", CURE)
+            yield wrong("storage", f"{self.shown}: {' '.join(str(error).split())[:300]}", CURE)
             return
         same = read == self.content
         yield (
-            ok("storage", f"{self.root} is written and read")
+            ok("storage", f"{self.shown} is written and read")
             if same
-            else wrong("storage", f"{self.root} gives back other bytes than were written", "Do not use this storage.")
+            else wrong("storage", f"{self.shown} gives back other bytes than were written", "Do not use this storage.")
         )
         yield from _clock(told, before, time.time())
 
@@ -57,7 +63,7 @@ class Probe:
         try:
             store.fs.delete_file(store.path(self.name))
         except OSError as error:
-            yield wrong("storage", f"{self.root}: nothing can be deleted ({error})", CURE)
+            yield wrong("storage", f"{self.shown}: nothing can be deleted ({error})", CURE)
         with suppress(OSError):  # another diagnosis looks at the same time
             if store.fs.type_name == "local" and not store.fs.get_file_info(fs.FileSelector(store.path(FOLDER))):
                 store.fs.delete_dir(store.path(FOLDER))

@@ -80,8 +80,10 @@ def plan(digest: str, attempts: list[Attempt], code: str, changing: str | None, 
         return Plan(last.name, f"{why}: this follows it", last)
     if last.state is not State.succeeded:
         return Plan(following, f"attempt {last.number} {last.state.lower()}: this one goes on from what it left")
-    if why := "asked for again" if again else "its code is another" if other else changing:
-        return Plan(following, f"attempt {last.number} is finished, but {why}: what is done is found, not done twice")
+    if reason := "asked for again" if again else "its code is another" if other else changing:
+        return Plan(
+            following, f"attempt {last.number} is finished, but {reason}: what is done is found, not done twice"
+        )
     return Plan(last.name, f"attempt {last.number} is finished: nothing is run", last)
 
 

@@ -8,7 +8,7 @@ from workbench.jobs.attempts import Attempt
 
 def table(found: Iterable[Attempt]) -> str:
     """A line per job, the newest first."""
-    rows = [("job", "state", "step", "experiment", "who", "commit", "started")]
+    rows: list[tuple[str, ...]] = [("job", "state", "step", "experiment", "who", "commit", "started")]
     for one in sorted(found, key=lambda one: -(one.started_s or 0)):
         about = [one.about.get(name, "") for name in ("step", "experiment", "who")]
         rows.append((one.name, one.state.value, *about, _commit(one), time(one.started_s)))

@@ -104,6 +104,11 @@ def test_a_storage_is_written_read_and_left_as_it_was(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_storages_key_is_not_shown() -> None:
+    assert Probe("s3://AKIA:hush@bucket/store").shown == "s3://...@bucket/store"
+    assert Probe("s3://bucket/a@b").shown == "s3://bucket/a@b"
+
+
 def test_a_storage_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (found,) = Probe(str(tmp_path / "file" / "store")).findings()

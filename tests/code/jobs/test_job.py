@@ -1,9 +1,11 @@
 """What is told of a job, and what of a config can never run on another machine."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from workbench.data.store import code_version
 from workbench.errors import ConfigError
 from workbench.jobs import job, package, shown
 from workbench.jobs.attempts import Attempt, State
@@ -11,13 +13,21 @@ from workbench.jobs.job import Job
 from workloads import door
 
 
-def test_a_job_says_who_what_and_by_which_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The commit that a job is told it is of."""
     monkeypatch.setenv("WORKBENCH_CODE", "abc123+changed")
+    code_version.cache_clear()
+    yield "abc123"
+    code_version.cache_clear()
+
+
+def test_a_job_says_who_what_and_by_which_code(commit: str, tmp_path: Path) -> None:
     code = package.package([], {}, tmp_path)
     one = Job("train", ["experiment=smoke"], door.composed(["experiment=smoke"]), "d" * 16, code, {}, "/my env/python")
     told = one.about()
     assert told["who"].count("@") == 1
-    assert (told["step"], told["experiment"], told["commit"], told["tree"]) == ("train", "smoke", "abc123", "changed")
+    assert (told["step"], told["experiment"], told["commit"], told["tree"]) == ("train", "smoke", commit, "changed")
     assert one.entrypoint == "'/my env/python' -m workloads.train --resolved job.json"
     assert all(isinstance(value, str) for value in told.values()), "Ray keeps texts"
 
