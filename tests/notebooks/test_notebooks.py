@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import nbformat
 import pytest
@@ -12,8 +11,6 @@ from nbclient import NotebookClient
 
 from benchmarks import nodes
 from tests.loop.commands import ROOT, free_port
-from workbench import cluster as ray_of_ours
-from workloads.deploy import SERVE_PORTS
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PICTURES = {
@@ -50,8 +47,7 @@ def test_a_notebook_uses_what_is_public_only(path: Path) -> None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The variables of a kernel on the head node of three."""
-    folder, ports = tmp_path_factory.mktemp("notebooks"), {name: str(free_port()) for name in SERVE_PORTS}
-    with mock.patch.dict(ray_of_ours.ENVIRONMENT, ports), nodes.running(folder) as running:
+    with nodes.running(tmp_path_factory.mktemp("notebooks")) as running:
         own = {"RAY_ADDRESS": running.address, "RAY_API_SERVER_ADDRESS": running.dashboard}
         yield running.environment | own | {"PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
 
