@@ -77,11 +77,11 @@ def counts(title: str, axis: str, of: Mapping[Any, float], unit: str = "rows", c
     """A bar for each name, number or day, in the order given."""
 
     def draw(axes: Axes) -> None:
-        names = [f"{one:%d %b}" if isinstance(one, dt.date) else str(one) for one in of]
+        names = [f"{one:%-d %b}" if isinstance(one, dt.date) else str(one) for one in of]
         axes.bar(range(len(of)), list(of.values()), color=colour, width=0.8)
         axes.set(title=title, xlabel=axis, ylabel=unit)
         axes.grid(axis="x", visible=False)
-        shown = list(range(0, len(of), max(1, -(-len(of) // 6))))
+        shown = list(range(0, len(of), max(1, -(-len(of) // 5))))
         axes.set_xticks(shown, [names[place] for place in shown])
 
     return draw

@@ -40,7 +40,7 @@ DRAWS: dict[str, tuple[Draw, list[str]]] = {
     ),
     "counts": (
         pictures.counts("By day", "day", {dt.date(2018, 7, 1): 3, "later": 4}),
-        ["By day", "day", "rows", "01 Jul", "later"],
+        ["By day", "day", "rows", "1 Jul", "later"],
     ),
     "ranked": (pictures.ranked("Weight", "fall", {"a": 1.0, "b": -2.0}), ["Weight", "fall", "a", "b"]),
     "steps": (pictures.steps({"ingest": 2.0, "train": 8.0}), ["The steps of 10 s", "seconds since the start", "train"]),
