@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from workbench.report.charts import COLOURS
+from workbench.report.judged import FIGURES
 
 BLUE, ORANGE, GREEN, GREY = COLOURS[:4]
 PALE = "#b9c4d0"  # what the rest is seen against
@@ -33,7 +34,7 @@ class Picture:
     svg: str
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return self.svg[self.svg.index("<svg") :].replace("<svg", '<svg style="max-width: 100%; height: auto"', 1)
 
 
 def panels(*draws: Draw, columns: int = 3, height: float = HEIGHT, width: float = WIDTH) -> Picture:
@@ -51,8 +52,7 @@ def panels(*draws: Draw, columns: int = 3, height: float = HEIGHT, width: float 
             one.set_visible(False)
         sink = io.StringIO()
         figure.savefig(sink, format="svg", metadata={"Date": None})
-    svg = sink.getvalue()[sink.getvalue().index("<svg") :]
-    return Picture(svg.replace("<svg", '<svg style="max-width: 100%; height: auto"', 1))
+    return Picture(sink.getvalue())
 
 
 def spread(title: str, unit: str, groups: Mapping[str, Sequence[float]], log: bool = False, rows: str = "rows") -> Draw:
@@ -127,7 +127,7 @@ def learning(history: pa.Table, metric: str = "average_precision") -> Draw:
                 share = [100 * one["step"] / own[-1]["step"] for one in own]
                 label = family if fit == next(iter(fits)) else None
                 axes.plot(share, [one["value"] for one in own], color=COLOURS[place], linewidth=1.4, label=label)
-        axes.set(title="While it learnt", xlabel="% of the steps", ylabel=metric.replace("_", " "))
+        axes.set(title="While it learnt", xlabel="% of the steps", ylabel=FIGURES.get(metric, metric))
         axes.legend()
 
     return draw
@@ -154,7 +154,7 @@ def _dots(title: str, figure: str, values: Mapping[str, float], ends: Mapping[st
             axes.plot(ends[name], [place, place], color=colour, linewidth=2)
             axes.plot([value], [place], "o", color=colour, markersize=6)
         axes.set_yticks(range(len(values)), list(values))
-        axes.set(title=title, xlabel=f"{figure.replace('_', ' ')}, 95 %", ylim=(len(values) - 0.5, -0.5))
+        axes.set(title=title, xlabel=f"{FIGURES[figure]}, 95 %", ylim=(len(values) - 0.5, -0.5))
         axes.grid(axis="y", visible=False)
 
     return draw

@@ -45,7 +45,7 @@ DRAWS: dict[str, tuple[Draw, list[str]]] = {
     "ranked": (pictures.ranked("Weight", "fall", {"a": 1.0, "b": -2.0}), ["Weight", "fall", "a", "b"]),
     "steps": (pictures.steps({"ingest": 2.0, "train": 8.0}), ["The steps of 10 s", "seconds since the start", "train"]),
     "learning": (pictures.learning(HISTORY), ["While it learnt", "% of the steps", "average precision", "network"]),
-    "intervals": (pictures.intervals("Order", ABOUT, "roc_auc"), ["Order", "roc auc, 95 %", "trees", "mixture"]),
+    "intervals": (pictures.intervals("Order", ABOUT, "roc_auc"), ["Order", "ROC AUC, 95 %", "trees", "mixture"]),
     "promised": (pictures.promised(FINDINGS), ["As good as promised?", "average precision, 95 %", "promised", "live"]),
     "windows": (
         pictures.windows(FOUND),
@@ -66,9 +66,9 @@ DRAWS: dict[str, tuple[Draw, list[str]]] = {
 def test_a_picture_has_title_axes_and_names(name: str) -> None:
     draw, words = DRAWS[name]
     svg = pictures.panels(draw)._repr_svg_()
+    assert svg.startswith('<svg style="max-width: 100%'), "a notebook's page takes it as it is, and no wider than it is"
     texts = [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert [word for word in words if word not in texts] == []
-    assert svg.startswith("<svg"), "a notebook's page takes it as it is"
 
 
 def test_panels_lie_in_rows_of_the_columns_that_are_asked_for() -> None:
