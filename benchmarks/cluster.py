@@ -57,7 +57,7 @@ def main() -> None:
 def counted(arguments: Any, folder: Path) -> list[Row]:
     """A row per case."""
     rows: list[Row] = []
-    with nodes.running(folder, (2, 2, 2)) as three:
+    with nodes.running(folder) as three:
         if "steps" in arguments.parts:
             rows += every_step(three, folder, arguments.steps, arguments.overrides)
         if "nodes" in arguments.parts:

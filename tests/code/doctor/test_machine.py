@@ -94,6 +94,10 @@ def test_a_port_that_is_taken_and_one_that_is_open_to_all_are_told() -> None:
         assert [one.what for one in ports.exposed({port: "the dashboard"}) if "the dashboard" in one.said] == ["ports"]
     (found,) = ports.free({"serve.port": ("127.0.0.1", port)})
     assert found.state is State.ok
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", port))
+        closed.listen()
+        assert port not in (ports.open_to_all() or set())
 
 
 def test_a_storage_is_written_read_and_left_as_it_was(tmp_path: Path) -> None:

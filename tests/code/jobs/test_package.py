@@ -57,6 +57,8 @@ def test_the_same_code_gives_the_same_bytes_whenever_it_was_written(own: Path) -
     (own / "mine" / "deep" / "sums.py").touch()
     again = package.package(["mine"], {"job.json": b"1"}, own)
     assert (again.archive, again.digest) == (first.archive, first.digest)
+    with zipfile.ZipFile(io.BytesIO(again.archive)) as zipped:
+        assert {one.date_time[0] for one in zipped.infolist()} == {1980}, "a zip of tomorrow is the same"
 
 
 def test_the_name_of_the_code_changes_with_the_code_and_not_with_the_config(own: Path) -> None:
