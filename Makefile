@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
-.PHONY: help setup run test test-all check serve bench images images-test clean
+.PHONY: help setup run test test-all check serve notebooks bench images images-test clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -36,6 +36,10 @@ check: setup ## format, lint, types
 
 serve: setup ## start the champion and stay up until Ctrl-C
 	$(BIN)/python -m workloads.deploy serve.stay_up=true serve.version=champion
+
+notebooks: setup ## JupyterLab on loopback, behind a token, on a Ray that all notebooks share
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[notebooks]"
+	$(BIN)/python -m notebooks.lab
 
 bench: setup ## our figures beside a peer's (needs wrk)
 	$(BIN)/python -m benchmarks.serving

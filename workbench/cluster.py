@@ -70,10 +70,13 @@ def session() -> Iterator[None]:
             sys.modules["ray"].shutdown()
 
 
-def up(cfg: Config) -> None:
-    """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so."""
+def up(cfg: Config, dashboard: bool = False) -> None:
+    """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so.
+
+    `dashboard`: one of our own gets what jobs are submitted to, on loopback.
+    """
     if not _running():
-        _start(cfg)
+        _start(cfg, dashboard)
 
 
 def joined() -> bool:
@@ -95,12 +98,22 @@ def _running() -> bool:
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
-def _start(cfg: Config) -> None:
+def addresses() -> dict[str, str]:
+    """The variables by which other processes of this user join the Ray that is up, and submit jobs to it."""
+    import ray
+
+    context = ray.init(ignore_reinit_error=True)  # the one that is up tells its addresses
+    jobs = {"RAY_API_SERVER_ADDRESS": f"http://{context.dashboard_url}"} if context.dashboard_url else {}
+    return {"RAY_ADDRESS": context.address_info["gcs_address"], **jobs}
+
+
+def _start(cfg: Config, dashboard: bool) -> None:
     if not joined():
         use_token(cfg.keys.folder)
     import ray
 
-    options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    own = {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": dashboard}
+    options = {} if joined() else own
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _initialise(options)

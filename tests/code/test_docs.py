@@ -71,7 +71,7 @@ def test_the_table_of_groups_names_every_choice_there_is() -> None:
 def test_every_verb_in_a_readme_is_in_the_makefile() -> None:
     said = {verb for path in READMES for verb in re.findall(r"\bmake ([a-z-]+)\b(?=[\s`#]|$)", path.read_text())}
     there = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    verbs = said & {"help", "setup", "run", "test", "test-all", "check", "serve", "bench", "clean"}
+    verbs = said & {"help", "setup", "run", "test", "test-all", "check", "serve", "notebooks", "bench", "clean"}
     assert {"run", "test", "help", "bench"} <= verbs
     assert verbs <= there
 

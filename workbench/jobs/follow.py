@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from workbench import awaited
 from workbench.errors import EnvironmentFault
 from workbench.jobs.attempts import LIVE, Attempt, State
 from workbench.jobs.connection import Connection
@@ -36,7 +37,7 @@ def follow(cluster: Connection, name: str, show: Callable[[str], None]) -> Attem
     while True:
         try:
             if started(cluster, name).state is not State.pending:
-                shown = asyncio.run(_shown(cluster, name, show, shown))
+                shown = awaited.result(_shown(cluster, name, show, shown))
             if (now := known(cluster, name)).state not in LIVE:
                 return now
             away_since = None
