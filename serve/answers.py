@@ -14,6 +14,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+ENCODED = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 JSON = "application/json"
 CODES = {
     400: "not_json",
@@ -28,6 +29,7 @@ CODES = {
     422: "invalid",
     429: "too_many_requests",
     500: "internal",
+    501: "not_installed",
     503: "not_ready",
 }
 PLACE = re.compile(r" - at `(\$[\w.\[\]]*)`$")  # names of the schema only, never of the request
@@ -45,8 +47,9 @@ class Refusal(Exception):
 
 def answer(body: Any, request_id: str, kind: str = JSON) -> Response:
     """An answer: JSON, unless it is bytes of another kind."""
-    content = body if isinstance(body, bytes) else encode(body)
-    return Response(content, 200, {**HEADERS, "x-request-id": request_id}, kind)
+    response = Response(body if isinstance(body, bytes) else encode(body), media_type=kind)
+    response.raw_headers += [*ENCODED, (b"x-request-id", request_id.encode())]  # what is the same is encoded once
+    return response
 
 
 def refusal(error: Refusal, request_id: str) -> Response:

@@ -74,7 +74,7 @@ class Endpoint:
         """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
         said = request.headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
-        route, name = self._route(request.scope["path"])
+        route, name = self._route(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
         with self.metrics.timed(request.method, route, request_id) as answered:
             response = await self._response(request, route, name, request_id)
             answered.status = response.status_code
@@ -136,9 +136,12 @@ class Endpoint:
             raise Refusal(400, "The body was cut off.") from None
 
     def _score(self, call: Call) -> Any:
-        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
-        answer = self.service.scored(asked, again=call.request.headers.get(AGAIN) == "true")
-        return asyncio.to_thread(self.service.scored_before, asked) if answer is None else answer
+        again = call.request.headers.get(AGAIN, "false")
+        if again not in ("true", "false"):
+            raise Refusal(422, f"{AGAIN} is wrong.", [{"field": AGAIN, "rule": "true or false"}])
+        question = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        answer = self.service.scored(question, again == "true")
+        return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     def _batch(self, call: Call) -> Any:
         events = _decoded(self._events, call.body).events

@@ -1,5 +1,6 @@
 """The endpoint's description as OpenAPI 3.1, made from the same types that check the requests."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,10 +11,8 @@ from serve.answers import CODES
 from workbench.config import DataConfig
 
 TEMPLATE = "#/components/schemas/{name}"
-KEYED, BODY = (
-    (401, 403, 405, 429, 500, 503),
-    (400, 408, 413, 415, 422),
-)  # what is refused of every route with a key; of a body
+KEYED = (401, 403, 405, 429, 500, 503)  # what is refused of every route with a key
+BODY = (400, 408, 413, 415, 422)  # and of a body
 DECISION_EXAMPLE = {
     "request_id": "3f6c0a52c1d94b0f8a4e",
     "score": 0.0132,
@@ -89,12 +88,21 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": f"{application}: scoring", "version": "1"},
-        "paths": {**_posts(data, of), **_gets(application, of)},
+        "paths": _named({**_posts(data, of), **_gets(application, of)}),
         "components": {
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "API key: wb_..."}},
         },
     }
+
+
+def _named(paths: dict[str, Any]) -> dict[str, Any]:
+    """The routes with a name each, as generated clients call them: score, score_batch, decisions, ..."""
+    for path, verbs in paths.items():
+        words = re.findall(r"[a-z]+", path.removeprefix("/v1").removesuffix(".json").removesuffix("/{id}"))
+        for one in verbs.values():
+            one["operationId"] = "_".join(words)
+    return paths
 
 
 def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,7 +111,15 @@ def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     asked = [event, schemas.batch_type(event), schemas.feedback_type(data), schemas.corrections_type(data)]
     asked.append(admin.Release)
     decided = [answered.Decision, answered.NoDecision, answered.Decisions, answered.Explained]
-    kinds = [*asked, *decided, answered.Taken, answered.Released, answered.Models, answered.Found, answered.Error]
+    kinds: list[type] = [
+        *asked,
+        *decided,
+        answered.Taken,
+        answered.Released,
+        answered.Models,
+        answered.Found,
+        answered.Error,
+    ]
     references, components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     of = {kind.__name__: reference for kind, reference in zip(kinds, references, strict=True)}
     each = components["Decisions"]["properties"]["results"]
@@ -125,7 +141,7 @@ def _posts(data: DataConfig, of: dict[str, Any]) -> dict[str, Any]:
             "post": _post("Score up to 1,000 events in their order", of["Batch"], events, of["Decisions"], batch)
         },
         "/v1/explain": {
-            "post": _post("Explain a score", of["Event"], event, of["Explained"], EXPLAINED_EXAMPLE, (409,))
+            "post": _post("Explain a score", of["Event"], event, of["Explained"], EXPLAINED_EXAMPLE, (409, 501))
         },
         "/v1/feedback": {
             "post": _post("Tell up to 1,000 late labels", of["Feedback"], {"labels": [told]}, of["Taken"], counts[0])

@@ -11,7 +11,6 @@ from workbench.governance import audit
 from workbench.progress import say
 from workbench.release import actions, ledger
 from workbench.release.releases import Releases
-from workloads import register
 
 FOLLOW_S = 120.0  # that an endpoint may take to load a version
 LOOK_S = 0.2
@@ -44,6 +43,8 @@ def _named(cfg: Config, store: Store) -> str | None:
         return ledger.challenger(store, cfg.serve.application)
     if cfg.release.version != "configured":
         return cfg.release.version
+    from workloads import register  # needs what trains: an install that only serves names its version
+
     return register.run(cfg).key if cfg.release.reason else register.key(cfg)
 
 

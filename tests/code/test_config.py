@@ -124,6 +124,14 @@ def test_keys_do_not_lie_in_the_store(tmp_path: Path, keys: str, scheme: str) ->
     door.composed(["storage.root=s3://bucket/store", f"keys.folder={tmp_path}/{keys}"])
 
 
+def test_what_a_bucket_asks_for_belongs_into_the_environment_and_is_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="holds a key, and configs are shown") as refused:
+        door.composed(["storage.root=s3://key:hidden@bucket/store"])
+    assert "hidden" not in str(refused.value)
+    with pytest.raises(ConfigError, match="Leave them to AWS_ENDPOINT_URL"):
+        door.composed(['storage.root="s3://bucket/store?endpoint_override=localhost:9000"'])
+
+
 FAULTS = {
     "data.source.kind=kafka": "data.source.kind=kafka is unknown. Use one of: benchmark, file.",
     "data.split.kind=random": "data.split.kind=random is unknown",
@@ -268,7 +276,7 @@ NUMBERS = [key for name in SECTIONS for key in numbers(name, typing.get_type_hin
 
 
 def test_every_number_is_found() -> None:
-    assert len(NUMBERS) == 180
+    assert len(NUMBERS) == 188
 
 
 @pytest.mark.parametrize("key", NUMBERS)

@@ -30,9 +30,10 @@ RESPONSE = {
     "properties": {"description": TEXT, "content": CONTENT},
 }  # fmt: skip
 OPERATION = {
-    "type": "object", "required": ["responses", "summary"], "additionalProperties": False,
+    "type": "object", "required": ["responses", "summary", "operationId"], "additionalProperties": False,
     "properties": {
         "summary": TEXT,
+        "operationId": {"type": "string", "pattern": "^[a-z_]+$"},
         "parameters": {
             "type": "array",
             "items": {
