@@ -60,13 +60,10 @@ class Issuer:
 
         self._cfg, self._roles = cfg, roles
         leeway = round(cfg.leeway_s)
-        self._claims = jwt.JWTClaimsRegistry(
-            leeway=leeway,
-            iss={"essential": True, "value": str(cfg.issuer)},
-            aud={"essential": True, "value": str(cfg.audience)},
-            exp={"essential": True},
-            **{cfg.client_claim: {"essential": True}},
-        )
+        needed: dict[str, Any] = {name: {"essential": True} for name in ("exp", cfg.client_claim)}
+        needed |= {"iss": {"essential": True, "value": str(cfg.issuer)}}
+        needed |= {"aud": {"essential": True, "value": str(cfg.audience)}}
+        self._claims = jwt.JWTClaimsRegistry(leeway=leeway, **needed)
         self._keys: Any = None
         self._cache: dict[str, Principal] = {}
         self._tried, self._fetched, self._wanted = 0.0, 0.0, True
