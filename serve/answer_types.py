@@ -7,7 +7,7 @@ import msgspec
 from serve.answers import CODES
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Code = Literal[tuple(sorted(set(CODES.values())))]  # type: ignore[valid-type]
+Code: Any = Literal[tuple(sorted(set(CODES.values())))]
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +71,17 @@ class Explained(msgspec.Struct, forbid_unknown_fields=True):
     contributions: list[Contribution]
     members: list[Member]
     reasons: list[dict[str, str]]
+
+
+class Released(msgspec.Struct, forbid_unknown_fields=True):
+    """What is live after an act."""
+
+    request_id: str
+    step: int
+    champion: str | None
+    canary: str | None
+    canary_percent: int | None
+    shadows: list[str]
 
 
 class Taken(msgspec.Struct, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ async def scored(service: Service, events: Sequence[msgspec.Struct], request_id:
 
     Raises `Refusal` 422 with all faults where an event cannot be right; then none is scored.
     """
+    service.check_room()
     questions = await _checked(service, events, request_id)
     results: list[Any] = []
     for start in range(0, len(questions), service.state.together):

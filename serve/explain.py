@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from serve import journal
+from serve.answers import Refusal
 from serve.service import Question, Service
 from workbench.feedback import prediction_log
 from workbench.models.bundle import Bundle, members_of
@@ -35,7 +36,7 @@ class Explaining:
         """The answer. This reads files and takes some milliseconds of a core: it is for a thread of its own."""
         service, bundle = self._service, self._service.bundle
         features = self._features(question)
-        found = self._explainer(bundle).explain(features)
+        found = self._explained(bundle, features)
         contributions = _listed(bundle, features, found)
         return {
             "request_id": question.request_id,
@@ -49,6 +50,15 @@ class Explaining:
             "members": _members(bundle, found),
             "reasons": self._reasons(contributions),
         }
+
+    def _explained(self, bundle: Bundle, features: list[float]) -> Explanation:
+        try:
+            return self._explainer(bundle).explain(features)
+        except ModuleNotFoundError as error:  # of an install that only serves
+            raise Refusal(
+                501,
+                f"No {error.name} is installed here, which explains this model; it comes with ray-ai-workbench[train].",
+            ) from None
 
     def _features(self, question: Question) -> list[float]:
         """As they were recorded with the first answer by this feature view, or else as they would be now."""

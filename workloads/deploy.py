@@ -30,11 +30,12 @@ from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
+from workbench.governance.api_keys import Register
 from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, register, releasing, validate
+from workloads import door, ingest, releasing, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -68,6 +69,10 @@ class Live:
 
 def run(cfg: Config) -> Artifact:
     """The version that is live, or was acted on; with serve.stay_up it stays live until interrupted."""
+    if cfg.target == "sagemaker":
+        from workloads import deploy_sagemaker
+
+        return deploy_sagemaker.run(cfg)
     if cfg.release.action is not None:
         version, followed = releasing.run(cfg, functools.partial(_says, cfg))
         if followed or not cfg.serve.stay_up:
@@ -94,6 +99,8 @@ def chosen(cfg: Config) -> Artifact:
         if champion := ledger.live(store, cfg.serve.application):
             return store.get("models", champion)
         say(f"  the release ledger has no version of {cfg.serve.application} yet: the configured one is deployed")
+    from workloads import register  # needs what trains: an install that only serves has a champion
+
     return register.run(cfg)
 
 
@@ -125,34 +132,57 @@ def live(cfg: Config, version: Artifact | None = None, follows: bool = False) ->
     `follows`: it serves what the release ledger says, as that changes.
     """
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
-    url, settings = url_of(cfg), settings_of(cfg, version, follows)
-    endpoint = Live(url, keys.api(), settings.folder)
-    if answers(url, settings):
+    url, given = url_of(cfg), settings_of(cfg, version, follows)
+    endpoint = Live(url, keys.api(), given.folder)
+    if answers(url, given):
         yield endpoint
         return
-    _check_version(cfg, version)
     check_ports(cfg)
-    _check_state(cfg)
-    validate.run(cfg)  # the feature state begins with these events
-    dimensions.snapshot_all(version.store, cfg.features.tables)
+    prepare(cfg, version)
     cluster.up(cfg)
     try:
-        _start(cfg, settings)
-        _wait_ready(url, settings)
+        _start(cfg, given)
+        _wait_ready(url, given)
         yield endpoint
     finally:
         _stop(cfg.serve.application)
 
 
-def _start(cfg: Config, settings: "Settings") -> None:
-    import ray
+def prepare(cfg: Config, version: Artifact) -> None:
+    """What a replica needs is in the store, and can be used."""
+    check_version(cfg, version)
+    _check_state(cfg)
+    Register(cfg.keys.folder).read()
+    validate.run(cfg)  # the feature state begins with these events
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+
+
+def application(cfg: Config, given: "Settings") -> Any:
+    """The endpoint as an application of Ray Serve, not started yet."""
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
+    from serve import app
     from serve.endpoint import Endpoint
 
+    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
+    return deployment.bind(given)
+
+
+def _start(cfg: Config, given: "Settings") -> None:
+    import ray
+    from ray import serve
+
+    from workbench.training import room
+
+    made = application(cfg, given)
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
+    each, cure = (
+        {"CPU": cfg.serve.cpus_per_replica},
+        "Use fewer replicas or serve.cpus_per_replica, or a larger cluster.",
+    )
+    room.check(f"serve.replicas={cfg.serve.replicas}", cfg.serve.replicas, each, cure)
     options = {"host": cfg.serve.host, "port": cfg.serve.port}
     try:
         serve.start(http_options=options, logging_config={"log_level": "ERROR"})
@@ -161,22 +191,12 @@ def _start(cfg: Config, settings: "Settings") -> None:
         raise EnvironmentFault(
             f"Ray Serve did not start: {said} See its logs, then run the same command again."
         ) from error
-    deployment = serve.deployment(
-        Endpoint,
-        name="endpoint",
-        num_replicas=cfg.serve.replicas,
-        max_ongoing_requests=cfg.serve.max_ongoing_requests,
-        max_queued_requests=cfg.serve.max_queued_requests,
-        ray_actor_options={"num_cpus": cfg.serve.cpus_per_replica},
-        graceful_shutdown_timeout_s=10,
-        logging_config={"log_level": "ERROR", "enable_access_log": False},
-    )
-    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
+    serve.run(made, name=cfg.serve.application, route_prefix=cfg.serve.running.route_prefix)
 
 
 def url_of(cfg: Config) -> str:
-    """Where the endpoint listens."""
-    return f"http://{cfg.serve.host}:{cfg.serve.port}"
+    """Where the endpoint's routes begin."""
+    return f"http://{cfg.serve.host}:{cfg.serve.port}{cfg.serve.running.route_prefix.rstrip('/')}"
 
 
 def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
@@ -201,9 +221,31 @@ def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Setti
         ahead_days=cfg.serve.ahead_days,
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
+        max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
+        journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
+        log_requests=cfg.serve.running.log_requests,
+        cores=tuple(cfg.serve.running.cores),
+        access=cfg.serve.access,
         follows=follows,
         guardrails=cfg.serve.guardrails,
     )
+
+
+def packed(cfg: Config, version: Artifact, folder: Path) -> None:
+    """Fill a folder with a version and all that scores it on a host without our store (`serve/package.py`)."""
+    from serve import package
+
+    check_version(cfg, version)
+    validate.run(cfg)
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+    package.write(folder, version.store, settings_of(cfg, version), Keys(cfg.keys.folder).signing())
+
+
+def package_key(cfg: Config, version: Artifact) -> str:
+    """The name of that package, known before it is made."""
+    from serve import package
+
+    return package.key(settings_of(cfg, version), Keys(cfg.keys.folder).verifying())
 
 
 def history_until(cfg: Config) -> int | None:
@@ -223,7 +265,7 @@ def _stop(application: str) -> None:
         serve.shutdown()
 
 
-def _check_version(cfg: Config, version: Artifact) -> None:
+def check_version(cfg: Config, version: Artifact) -> None:
     """Refuse here what a replica would refuse, or could not score: then nothing is started."""
     about, files = verified_files(version, Keys(cfg.keys.folder).verifying())
     names = FeatureSet.from_json(json.loads(files["features.json"]))
@@ -249,9 +291,14 @@ def _unmoved(journal: Path) -> bool:
 
 
 def check_ports(cfg: Config) -> None:
-    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own."""
+    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own.
+
+    An application behind a prefix of its own may be one more of the Serve that listens there.
+    """
     serve = cfg.serve
     needed = [(serve.host, serve.port, f"serve.port={serve.port}", f"serve.port={serve.port + 1}")]
+    if cluster.joined() and serve.running.route_prefix != "/":
+        needed = []
     for name, (host, default) in SERVE_PORTS.items() if not cluster.joined() else ():
         port = int(os.environ.get(name, default))
         needed.append((host, port, f"port {port} of Ray Serve", f"{name}={port + 1} in the environment"))

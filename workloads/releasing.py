@@ -7,10 +7,10 @@ from typing import Any
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, GateRefused
+from workbench.governance import audit
 from workbench.progress import say
 from workbench.release import actions, ledger
 from workbench.release.releases import Releases
-from workloads import register
 
 FOLLOW_S = 120.0  # that an endpoint may take to load a version
 LOOK_S = 0.2
@@ -26,6 +26,7 @@ def run(cfg: Config, says: Says) -> tuple[Artifact, bool]:
     named = (asked.action or "", _named(cfg, store), asked.reason)
     live = actions.act(store, application, *named, canary_percent=asked.canary_percent, canary_steps=asked.canary_steps)
     version = ledger.history(store, application)[live.step - 1]["version"]
+    audit.acted(cfg.serve.journal, cfg.serve.access.audit_file_bytes, f"release.{asked.action}", version=version)
     say(f"  {asked.action} {version}: {live}")
     followed = live.champion is not None and says(live.champion) is not None
     if followed:
@@ -42,6 +43,8 @@ def _named(cfg: Config, store: Store) -> str | None:
         return ledger.challenger(store, cfg.serve.application)
     if cfg.release.version != "configured":
         return cfg.release.version
+    from workloads import register  # needs what trains: an install that only serves names its version
+
     return register.run(cfg).key if cfg.release.reason else register.key(cfg)
 
 

@@ -21,6 +21,8 @@ FENCES = {
     "xgboost": {"workbench/models/xgboost.py", "workbench/training/xgboost.py"},
     "lightgbm": {"workbench/models/lightgbm.py", "workbench/training/lightgbm.py"},
     "wandb": {"workbench/tracking.py"},
+    "boto3": {"workbench/release/sagemaker.py"},
+    "botocore": {"workbench/release/sagemaker.py"},
     "hydra": {"workloads/door.py"},
     "omegaconf": {"workloads/door.py"},
 }

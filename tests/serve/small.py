@@ -16,8 +16,10 @@ from workbench.data.store import Artifact, Store
 from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models import bundle, graph
+from workloads import door
 
 API_KEY = "wb_test"
+ACCESS = door.composed([]).serve.access  # the table that is shipped
 EVENT = {"id": 1, "time": "2018-08-15T09:00:00Z", "customer": 596, "amount": 100}
 COLUMNS = {
     "id": ColumnConfig(type="integer", example="1"),
@@ -100,6 +102,7 @@ def settings(store: Store, folder: Path, data: DataConfig = DATA, features: Feat
         compact_every_s=3600,
         max_body_bytes=4096,
         ahead_days=400.0,
+        access=ACCESS,
     )
 
 

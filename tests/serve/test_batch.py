@@ -104,6 +104,8 @@ async def test_it_has_a_limit_of_its_own(given: Settings) -> None:
 
 async def test_single_events_get_their_turn_between_its_parts(endpoint: Endpoint) -> None:
     running = asyncio.create_task(post(endpoint, many(1000)))
+    while not len(endpoint.service.state):  # until its first part is taken in
+        await asyncio.sleep(0)
     body = [json.dumps(event(5000, 1)).encode()]
     single = await call(endpoint, "/v1/score", body)
     assert (single.status_code, running.done()) == (200, False)
@@ -117,6 +119,7 @@ from tests.serve.small import settings
 from tests.serve.test_batch import many, post
 from tests.serve.test_service import features
 from serve.endpoint import Endpoint
+from serve.models import Models
 from workbench.data.store import Store
 folder = Path(sys.argv[1])
 endpoint = Endpoint(settings(Store(str(folder / "store")), folder))

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve.answers import CODES, HEADERS
-from serve.endpoint import OPEN, Endpoint
-from tests.serve.small import API_KEY, EVENT, die, settings
+from serve.endpoint import Endpoint
+from tests.serve.small import ACCESS, API_KEY, EVENT, die, settings
 from workbench.data import labels
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
 from workbench.governance.keys import proof
 
+OPEN = [route.partition(" ")[2] for route in ACCESS.open]
 MARK = "SECRET"  # what is sent where it is wrong, and must not come back
 LABEL = {"id": 1, "label": 1, "known_time": "2018-08-15T10:00:00Z"}
 ROUTES = {
@@ -31,6 +32,7 @@ ROUTES = {
     "/metrics": "GET",
     "/v1/feedback": "POST",
     "/v1/corrections": "POST",
+    "/v1/admin/releases": "POST",
     "/healthz": "GET",
     "/readyz": "GET",
     "/openapi.json": "GET",

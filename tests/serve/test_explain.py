@@ -53,6 +53,16 @@ async def test_it_adds_up_and_is_the_score_that_the_event_then_gets(endpoint: En
     }
 
 
+async def test_a_library_that_is_not_installed_is_told(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'xgboost'", name="xgboost")
+
+    monkeypatch.setattr("workbench.models.explanation.Explainer.explain", missing)
+    response = await call(endpoint, "/v1/explain", [json.dumps(EVENT).encode()])
+    assert response.status_code == 501
+    assert json.loads(response.body)["error"]["message"].startswith("No xgboost is installed here")
+
+
 async def test_nothing_of_it_stays(endpoint: Endpoint, given: Settings) -> None:
     score(endpoint.service, 1, 0)
     before = (len(endpoint.service.state), endpoint.service.state.clock, endpoint.service.state.arrivals)

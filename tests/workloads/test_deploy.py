@@ -93,6 +93,9 @@ def test_the_ports_of_a_cluster_that_is_joined_are_its_own(taken: int, monkeypat
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
     deploy.check_ports(door.composed([f"serve.port={free_port()}"]))
+    with pytest.raises(EnvironmentFault, match=f"serve.port={taken} on 127.0.0.1 cannot be used"):
+        deploy.check_ports(door.composed([f"serve.port={taken}"]))
+    deploy.check_ports(door.composed([f"serve.port={taken}", "serve.running.route_prefix=/one_more"]))
 
 
 def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(

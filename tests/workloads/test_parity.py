@@ -227,7 +227,7 @@ class TestReport:
             parity.run(cfg)
         assert ledger.live(store, "small") == "v0"
         with pytest.raises(GateRefused, match=r"raise features\.version"):
-            deploy._check_version(cfg, store.get("models", "v1"))
+            deploy.check_version(cfg, store.get("models", "v1"))
 
 
 class TestRelease:

@@ -4,6 +4,7 @@ Beside it lie the corrections that the endpoint was told: what was known later o
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,12 @@ def first_answers(rows: pa.Table) -> pa.Table:
     """The first answer to each event, by id."""
     rows, turn = in_turn(rows)
     return rows.filter(pa.array(turn == 0))
+
+
+def features(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The features that decisions were made from, a column each, and `score`: what a reference profile describes."""
+    flat_NF = np.array(rows["features"].to_pylist(), np.float64).reshape(rows.num_rows, len(names))
+    return pa.table([*flat_NF.T, rows["score"]], [*names, "score"])
 
 
 def move_predictions(store: Store, name: str, segment: Path) -> int:

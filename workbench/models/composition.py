@@ -14,7 +14,8 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from workbench.models.correction import Correction
-from workbench.models.graph import INPUT, IR_VERSION, OPSET, OUTPUT, levelled, merge
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import IR_VERSION, OPSET, levelled, merge
 
 MAGIC = b"workbench composed member 1\n"  # no family's own file begins like this
 GRID = 1024.0  # scores are rounded to steps of 1 / GRID: trees cut at values, and the last bit is the runtime's own

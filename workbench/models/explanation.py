@@ -29,7 +29,6 @@ from workbench.config import FAMILIES, TrainConfig
 from workbench.errors import StoreError
 from workbench.models import inputs
 from workbench.models.bundle import Bundle
-from workbench.models.composition import Member
 
 ADDITIVE = {"xgboost": "tree_shap", "lightgbm": "tree_shap", "logistic_regression": "linear"}
 ENUMERATED = 11  # features up to which all coalitions are looked at
@@ -96,12 +95,18 @@ class Explainer:
 
     def _additive(self, family: str) -> str | None:
         """The method of a member whose library explains it, and whose log-odds are the library's but for a shift."""
+        if family not in ADDITIVE:
+            return None
+        from workbench.models.composition import Member  # needs ONNX, which an install that only serves has not
+
         members = [Member.from_bytes(content) for content in self._of(family).values()]
         plain = all(one.anomaly is None and not one.correction.gamma for one in members)
-        return ADDITIVE.get(family) if members and plain else None
+        return ADDITIVE[family] if members and plain else None
 
     def _native(self, family: str, method: str, x_F: NDArray[np.float32], own: float) -> Part:
         """By the library, the mean of a member's fits."""
+        from workbench.models.composition import Member
+
         places = inputs.places_of(getattr(TrainConfig(), family), self._names)
         module, found = importlib.import_module(f"workbench.models.{family}"), list[Floats]()
         for content in self._of(family).values():

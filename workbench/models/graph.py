@@ -12,9 +12,8 @@ from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 
 from workbench.models import calibration as calibrated
 from workbench.models.calibration import Calibration
+from workbench.models.ends import INPUT, MEMBERS, OUTPUT, SCORE
 
-INPUT, OUTPUT = "features", "logit"
-SCORE, MEMBERS = "score", "member_logits"
 SHARE_MARGIN = 2.0**-20  # a share of 0 or 1 has no log-odds; a float32 holds one less this exactly
 OPSET, IR_VERSION = 20, 10  # what every converter here reaches and the runtime reads
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import IsolationForest
 
-from workbench.models.graph import INPUT, IR_VERSION, OPSET, SHARE_MARGIN, log_odds_of_share
+from workbench.models.ends import INPUT
+from workbench.models.graph import IR_VERSION, OPSET, SHARE_MARGIN, log_odds_of_share
 
 EULER = 0.5772156649015329
 

@@ -14,7 +14,8 @@ import onnx
 import tensorflow as tf
 
 from workbench.models.encoding import Encoding
-from workbench.models.graph import INPUT, OUTPUT, flatten_output, rename_input
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import flatten_output, rename_input
 
 Stored = dict[str, np.ndarray]
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from workbench.models import keras_inputs
 from workbench.models.encoding import Encoding
-from workbench.models.graph import INPUT
+from workbench.models.ends import INPUT
 from workbench.models.keras_inputs import Encode
 
 

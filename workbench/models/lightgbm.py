@@ -5,7 +5,8 @@ import numpy as np
 from onnxmltools.convert import convert_lightgbm
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from workbench.models.graph import INPUT, OUTPUT, flatten_output
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import flatten_output
 
 LOGISTIC, IDENTITY = "objective=binary sigmoid:1\n", "objective=regression\n"
 

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from workbench.models.graph import INPUT, IR_VERSION, OPSET, OUTPUT
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import IR_VERSION, OPSET
 
 
 def to_bytes(mean_F: np.ndarray, scale_F: np.ndarray, weight_F: np.ndarray, bias: float) -> bytes:

@@ -10,7 +10,8 @@ from skl2onnx import to_onnx as converted
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import RandomForestClassifier
 
-from workbench.models.graph import INPUT, SHARE_MARGIN, log_odds_of_share
+from workbench.models.ends import INPUT
+from workbench.models.graph import SHARE_MARGIN, log_odds_of_share
 
 
 def to_bytes(forest: RandomForestClassifier) -> bytes:

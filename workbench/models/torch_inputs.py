@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from workbench.models.encoding import Encoding
-from workbench.models.graph import INPUT, OPSET, OUTPUT
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import OPSET
 from workbench.models.vocabulary import Vocabulary
 
 

@@ -9,7 +9,8 @@ import xgboost
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from workbench.models.graph import INPUT, OUTPUT, flatten_output
+from workbench.models.ends import INPUT, OUTPUT
+from workbench.models.graph import flatten_output
 
 
 def to_bytes(booster: xgboost.Booster) -> bytes:
