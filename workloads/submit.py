@@ -21,7 +21,7 @@ from workbench.jobs.job import Job
 from workbench.progress import say
 from workloads import door
 
-NO_STEPS = ("__init__", "door", "submit")
+COMMAND = "__main__"  # what a file has that can be run
 BEGINS_S = 25.0  # so long a job that is not followed is watched: what is wrong with it shows at its beginning
 
 
@@ -196,8 +196,9 @@ def resources(asked: argparse.Namespace) -> dict[str, float]:
 
 
 def steps() -> list[str]:
-    """What can be submitted."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NO_STEPS)
+    """What can be submitted: every command beside this one."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [path.stem for path in files if COMMAND in path.read_text() and path != Path(__file__)]
 
 
 def _packed(step: str, words: list[str], cfg: Config, asked: argparse.Namespace, reserved: room.Resources) -> Job:

@@ -18,7 +18,7 @@ from workloads import submit
 
 pytestmark = pytest.mark.slow
 SMALL = ("experiment=smoke", "tracker=disabled", "data.source.benchmark.customers=100")
-TRAIN = (*SMALL, "train.families=[torch_mlp]", "train.torch_mlp.epochs=12", "scaling.workers=2",
+TRAIN = (*SMALL, "train.families=[torch_mlp]", "train.torch_mlp.epochs=6", "scaling.workers=2",
          "scaling.cpus_per_worker=1", "scaling.max_failures=4")  # fmt: skip
 
 

@@ -14,9 +14,10 @@ def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, 
 
 
 def test_every_workload_can_be_submitted_and_nothing_else() -> None:
-    files = {path.stem for path in Path(door.__file__).parent.glob("*.py")}
-    assert set(submit.steps()) == files - {"__init__", "door", "submit"}
-    assert {"train", "pipeline", "deploy", "doctor"} <= set(submit.steps())
+    sources = {path.stem: path.read_text() for path in Path(door.__file__).parent.glob("*.py")}
+    takes_a_config = {name for name, text in sources.items() if "door.main(" in text or "door.asked(" in text}
+    assert set(submit.steps()) == takes_a_config
+    assert {"train", "pipeline", "deploy", "doctor"} <= takes_a_config
 
 
 def test_a_verb_is_run_where_none_is_said_and_overrides_are_the_steps_own() -> None:
@@ -27,7 +28,7 @@ def test_a_verb_is_run_where_none_is_said_and_overrides_are_the_steps_own() -> N
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "nothing is no step. Use one of: compare, deploy"),
+        ([], "nothing is no step. Use one of: "),
         (["trian"], "trian is no step"),
         (["run", "door"], "door is no step"),
         (["train", "serve.port=none"], "serve.port"),
