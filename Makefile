@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
-.PHONY: help setup run test test-all check serve bench images images-test clean
+.PHONY: help setup run test test-all check serve notebooks bench images images-test clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -37,6 +37,10 @@ check: setup ## format, lint, types
 serve: setup ## start the champion and stay up until Ctrl-C
 	$(BIN)/python -m workloads.deploy serve.stay_up=true serve.version=champion
 
+notebooks: setup ## JupyterLab on loopback, behind a token, on a Ray that all notebooks share
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[notebooks]"
+	$(BIN)/python -m notebooks.lab
+
 bench: setup ## our figures beside a peer's (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
@@ -52,7 +56,7 @@ images-test: setup ## build IMAGES, start them and ask them (root, buildah; else
 	if [ $$code = 69 ]; then exit 0; elif [ $$code != 0 ]; then exit $$code; fi; \
 	WORKBENCH_IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/deploy/test_images.py
 
-HELD = find .workbench/journal -type f ! -empty ! -name '*.new' 2>/dev/null
+HELD = find .workbench/journal -type f ! -empty ! -name '*.new' ! -name '*.audit' 2>/dev/null
 
 clean: ## remove the store with its tables, offline runs and caches; not while the journal holds records
 	@test -z "$$($(HELD))" || { $(HELD); echo "These hold what an endpoint acknowledged and no table has yet. Run make serve once, which moves them (of *.unreadable see serve/README.md), or remove .workbench/journal yourself."; exit 1; }

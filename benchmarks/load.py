@@ -1,51 +1,167 @@
-"""Load by wrk on loopback, bounded in time: what a URL answers at a number of connections."""
+"""Real transactions at a rate of your choosing, whatever the endpoint does: percentiles, and a picture of the run.
 
-import json
-import shutil
-import subprocess
-from collections.abc import Sequence
+Open loop: each request is due at a time that is fixed beforehand, and its latency counts from then. Where the endpoint
+stalls, those that had to wait for it are in the percentiles (a closed loop, or one that counts from the sending, leaves
+them out: coordinated omission). How late this program itself was is told beside it.
+
+    python -m benchmarks.load [--rate 200] [--seconds 60] [--arrivals poisson] [--url URL] [--picture FILE.svg]
+                              [--json FILE] [KEY=VALUE ...]
+
+Without --url an endpoint of its own is started on copies of the tables, so that no decision of a load stays in the
+store. With it the key comes from WORKBENCH_API_KEY or the keys' folder, and the decisions are recorded there.
+"""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import EnvironmentFault
+import aiohttp
+import numpy as np
+import uvloop
+from numpy.typing import NDArray
 
-SCRIPT = Path(__file__).with_name("load.lua")
+from benchmarks import load_picture, serving, table
+from benchmarks.table import Row
+from workbench import cluster
+from workbench.config import Config
+from workbench.errors import EnvironmentFault, InputError
+from workbench.governance.keys import Keys
+from workbench.progress import say
+from workloads import deploy, door, register, replay
+
+ASKED_MS = {50.0: 5.0, 99.0: 15.0}  # percentile: what is asked of the whole path at 200 requests/s on two cores
+SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the load generator saw. A connection has one request at a time."""
+    """What came of N requests, in the order in which they were due. Times in s since the first was due."""
 
-    requests: int
-    failed: int  # connections that broke, and answers of a status above 399
-    seconds: float
-    p50_ms: float
-    p99_ms: float
+    due_N: Floats
+    sent_N: Floats
+    done_N: Floats
+    status_N: NDArray[np.int64]  # 0: no answer
 
     @property
-    def requests_per_s(self) -> float:
-        """Throughput."""
-        return self.requests / self.seconds
+    def latency_ms(self) -> Floats:
+        """From when a request was due to its answer."""
+        return (self.done_N - self.due_N) * 1000
+
+    @property
+    def late_ms(self) -> Floats:
+        """From when a request was due to when it was sent: this program's own part."""
+        return (self.sent_N - self.due_N) * 1000
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many got each status."""
+        return dict(sorted(Counter(self.status_N.tolist()).items()))
 
 
-def write_bodies(path: Path, bodies: Sequence[bytes]) -> Path:
-    """The file of request bodies that `run` sends, a line each."""
-    path.write_bytes(b"\n".join(bodies) + b"\n")
-    return path
+def due_times(rate: float, seconds: float, arrivals: str, seed: int = 0) -> Floats:
+    """When each request is due: evenly, or by a Poisson process, as independent customers come."""
+    count = round(rate * seconds)
+    if count < 1:
+        raise InputError(f"--rate {rate:g} and --seconds {seconds:g} make no request. Raise one.")
+    if arrivals == "even":
+        return np.arange(count) / rate
+    return np.cumsum(np.random.default_rng(seed).exponential(1 / rate, count)) - 1 / rate
 
 
-def run(url: str, bodies: Path, connections: int, seconds: float, offset: int = 0, key: str | None = None) -> Seen:
-    """Post the bodies one after the other, from line `offset` on; raises `EnvironmentFault` when any request fails."""
-    if shutil.which("wrk") is None:
-        raise EnvironmentFault("wrk is not installed. It is a package of most systems: apt-get install wrk.")
-    header = ["--header", f"Authorization: Bearer {key}"] if key else []
-    load = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
-    command = [*load, "--timeout", "10s", "--script", str(SCRIPT), *header, url, "--", str(bodies), str(offset)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("json ")]
-    if done.returncode or not lines:
-        raise EnvironmentFault(f"wrk ended with {done.returncode}: {done.stderr.strip()[:300]}")
-    seen = Seen(**json.loads(lines[0].removeprefix("json ")))
-    if seen.failed or not seen.requests:
-        raise EnvironmentFault(f"{seen.failed} of {seen.requests} requests to {url} failed; nothing can be compared.")
-    return seen
+async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, connections: int = 256) -> Seen:
+    """Send the bodies, each when it is due, and wait for all answers."""
+    count, headers = len(due_N), {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    sent_N, done_N, status_N = np.zeros(count), np.zeros(count), np.zeros(count, np.int64)
+    connector = aiohttp.TCPConnector(limit=connections)
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
+        started = time.perf_counter() + 0.1
+
+        async def one(number: int) -> None:
+            sent_N[number] = time.perf_counter() - started
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.post(url, data=bodies[number % len(bodies)]) as response:
+                    await response.read()
+                    status_N[number] = response.status
+            done_N[number] = time.perf_counter() - started
+
+        async with asyncio.TaskGroup() as group:
+            for number, due in enumerate(due_N.tolist()):
+                wait_s = started + due - time.perf_counter()
+                if wait_s > 0:  # else it is overdue: no pause may hide that
+                    await asyncio.sleep(wait_s)
+                group.create_task(one(number))
+    return Seen(due_N, sent_N, done_N, status_N)
+
+
+def rows(rate: float, seen: Seen) -> list[Row]:
+    """The percentiles beside what is asked, and what was not answered beside nothing."""
+    latency, case = seen.latency_ms, f"open loop, {rate:g} requests/s"
+    found = [
+        Row(f"p{percentile:g}, {case}", float(np.percentile(latency, percentile)), asked, "ms")
+        for percentile, asked in ASKED_MS.items()
+    ]
+    answered = seen.counts.get(200, 0)
+    return [*found, Row(f"answered with 200, {case}", answered, len(latency), "requests")]
+
+
+def told(seen: Seen) -> str:
+    """The figures in words."""
+    figures = zip(SHOWN, np.percentile(seen.latency_ms, SHOWN), strict=True)
+    listed = ", ".join(f"p{percentile:g} {value:.2f}" for percentile, value in figures)
+    late = np.percentile(seen.late_ms, 99)
+    return f"  {listed} ms from when a request was due (sent late by this program: p99 {late:.2f} ms); {seen.counts}"
+
+
+@contextlib.contextmanager
+def asked(cfg: Config, url: str | None) -> Iterator[tuple[str, str]]:
+    """Where to send to, and the key."""
+    if url is not None:
+        yield url.rstrip("/"), Keys(cfg.keys.folder).api()
+        return
+    with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-load-") as folder:
+        register.run(cfg)
+        serving.set_apart(cfg, Path(folder))
+        with deploy.live(cfg) as endpoint:
+            yield endpoint.url, endpoint.api_key
+
+
+def main() -> None:
+    """Load, and say what was seen."""
+    parser = table.parser(__doc__)
+    parser.add_argument("--rate", type=float, default=200, help="requests/s")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--arrivals", choices=("even", "poisson"), default="poisson")
+    parser.add_argument("--url", help="of an endpoint that is live")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the configuration, as for any step")
+    arguments = parser.parse_args()
+
+    def work() -> None:
+        due_N = due_times(arguments.rate, arguments.seconds, arguments.arrivals)
+        cfg = serving.configured(arguments.overrides)
+        bodies = replay.bodies(cfg, replay.events_of(cfg).slice(0, len(due_N)))
+        with asked(cfg, arguments.url) as (url, key):
+            seen = uvloop.run(replayed(f"{url}/v1/score", key, bodies, due_N))
+        if not seen.counts.get(200):
+            raise EnvironmentFault(f"{url} answered none of {len(due_N):,} requests with 200: {seen.counts}.")
+        say(told(seen))
+        found = rows(arguments.rate, seen)
+        print(table.text(found))
+        if arguments.json:
+            table.write(arguments.json, found)
+        if arguments.picture:
+            arguments.picture.write_bytes(load_picture.svg(seen))
+
+    sys.exit(door.guarded(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ process; the load generator shares the machine with them. Each case is the media
 """
 
 import contextlib
+import http.client
 import json
 import shutil
 import socket
@@ -18,12 +19,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyarrow.fs import LocalFileSystem
 
-from benchmarks import load, table
-from benchmarks.load import Seen
+from benchmarks import table, wrk
 from benchmarks.table import Row
+from benchmarks.wrk import Seen
 from workbench import cluster
 from workbench.config import Config
 from workbench.data import snapshots
@@ -35,7 +37,8 @@ from workbench.progress import say
 from workloads import deploy, door, featurize, register, replay, train
 
 CONNECTIONS = (1, 16, 64)
-Measure = Callable[[int], Seen]
+BATCHES, ROWS = 20, 1000
+ASKED_ROWS_PER_S = 8000
 
 
 def main() -> None:
@@ -82,7 +85,7 @@ def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row
     """Both sides measured in turn."""
     with deploy.live(cfg) as endpoint, twin(cfg, folder) as twin_url:
         ours, theirs = bodies(cfg, folder)
-        sides: dict[str, Measure] = {
+        sides = {
             "ours": Fresh(f"{endpoint.url}/v1/score", ours, seconds, endpoint.api_key),
             "peer": Fresh(f"{twin_url}/score", theirs, seconds),
         }
@@ -94,7 +97,27 @@ def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row
             for n in CONNECTIONS:
                 for side, measure in sides.items():
                     seen[n][side].append(measure(n))
-    return [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
+        batch = batched(endpoint, ours, sides["ours"].sent)
+    return [*(row for n in CONNECTIONS for row in _rows(n, **seen[n])), batch]
+
+
+def batched(endpoint: deploy.Live, bodies: Path, sent: int) -> Row:
+    """The batch route, one call after the other; the other side is what is asked."""
+    events = bodies.read_bytes().splitlines()
+    fresh = [events[(sent + n) % len(events)] for n in range(BATCHES * ROWS)]
+    address = urlsplit(endpoint.url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+    headers = {"authorization": f"Bearer {endpoint.api_key}", "content-type": "application/json"}
+    started = time.perf_counter()
+    for start in range(0, len(fresh), ROWS):
+        body = b'{"events":[' + b",".join(fresh[start : start + ROWS]) + b"]}"
+        connection.request("POST", f"{address.path}/v1/score:batch", body, headers)
+        answer = connection.getresponse()
+        if answer.status != 200 or b'"error"' in answer.read():
+            raise EnvironmentFault(f"{endpoint.url}/v1/score:batch answered {answer.status}. See its log.")
+    seconds = time.perf_counter() - started
+    connection.close()
+    return Row(f"batch route, {ROWS} rows a call", len(fresh) / seconds, ASKED_ROWS_PER_S, "rows/s (peer: asked)")
 
 
 class Fresh:
@@ -105,7 +128,7 @@ class Fresh:
 
     def __call__(self, connections: int) -> Seen:
         """What was seen at a number of connections."""
-        seen = load.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key)
+        seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key)
         self.sent += seen.requests + connections  # those under way at the end were sent too
         return seen
 
@@ -118,8 +141,8 @@ def bodies(cfg: Config, folder: Path) -> tuple[Path, Path]:
     features = snapshots.read(featurize.run(cfg), [cfg.data.id, *names], days).sort_by(cfg.data.id)
     listed = zip(*(features[name].to_pylist() for name in names), strict=True)
     ready = [json.dumps({"features": list(row)}).encode() for row in listed]
-    ours = load.write_bodies(folder / "ours.jsonl", replay.bodies(cfg, events))
-    return ours, load.write_bodies(folder / "peer.jsonl", ready)
+    ours = wrk.write_bodies(folder / "ours.jsonl", replay.bodies(cfg, events))
+    return ours, wrk.write_bodies(folder / "peer.jsonl", ready)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import msgspec
 from serve.answers import CODES
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Code = Literal[tuple(sorted(set(CODES.values())))]  # type: ignore[valid-type]
+Code: Any = Literal[tuple(sorted(set(CODES.values())))]
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,6 +73,17 @@ class Explained(msgspec.Struct, forbid_unknown_fields=True):
     reasons: list[dict[str, str]]
 
 
+class Released(msgspec.Struct, forbid_unknown_fields=True):
+    """What is live after an act."""
+
+    request_id: str
+    step: int
+    champion: str | None
+    canary: str | None
+    canary_percent: int | None
+    shadows: list[str]
+
+
 class Taken(msgspec.Struct, forbid_unknown_fields=True):
     """How many labels or corrections were recorded, and how many of them the feature state knew the event of."""
 
@@ -84,6 +95,7 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     """A model that is live."""
 
     alias: Literal["champion", "canary", "shadow"]
+    percent: int  # of the customers, whom it answers
     version: str
     threshold: float
     members: dict[str, float]

@@ -14,16 +14,20 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+ENCODED = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 JSON = "application/json"
 CODES = {
     400: "not_json",
     401: "no_valid_key",
+    403: "not_allowed",
     404: "no_such_route",
     405: "method_not_allowed",
+    408: "too_slow",
     409: "conflict",
     413: "too_large",
     415: "not_json_content",
     422: "invalid",
+    429: "too_many_requests",
     500: "internal",
     501: "not_installed",
     503: "not_ready",
@@ -43,8 +47,9 @@ class Refusal(Exception):
 
 def answer(body: Any, request_id: str, kind: str = JSON) -> Response:
     """An answer: JSON, unless it is bytes of another kind."""
-    content = body if isinstance(body, bytes) else encode(body)
-    return Response(content, 200, {**HEADERS, "x-request-id": request_id}, kind)
+    response = Response(body if isinstance(body, bytes) else encode(body), media_type=kind)
+    response.raw_headers += [*ENCODED, (b"x-request-id", request_id.encode())]  # what is the same is encoded once
+    return response
 
 
 def refusal(error: Refusal, request_id: str) -> Response:

@@ -21,6 +21,7 @@ async def scored(service: Service, events: Sequence[msgspec.Struct], request_id:
 
     Raises `Refusal` 422 with all faults where an event cannot be right; then none is scored.
     """
+    service.check_room()
     questions = await _checked(service, events, request_id)
     results: list[Any] = []
     for start in range(0, len(questions), service.state.together):
@@ -39,7 +40,7 @@ async def _checked(service: Service, events: Sequence[msgspec.Struct], request_i
     for number, event in enumerate(events):
         questions.append(question := service.question(event, f"{request_id}-{number}"))
         faults += service.ahead(question.values, f"$.events[{number}]", seen_us)
-        seen_us = max(seen_us, question.values[service.bundle.feature_set.event_time])
+        seen_us = max(seen_us, question.values[service.state.feature_set.event_time])
         if number % DECODED == DECODED - 1:
             await asyncio.sleep(0)
     service.check(faults)
@@ -69,9 +70,10 @@ def _part(service: Service, part: list[Question]) -> list[dict[str, Any] | None]
 
 def _records(service: Service, questions: list[Question], found: list[Any]) -> Iterator[dict[str, Any]]:
     if questions:
-        scores = service.bundle.scorer.many([features for _, features in found])
-        for question, (place, features), score in zip(questions, found, scores, strict=True):
-            yield service.record(question, place, features, *score)
+        customers = [service.customer(question) for question in questions]
+        made = service.models.decide_many(customers, [features for _, features in found])
+        for question, (place, features), decided in zip(questions, found, made, strict=True):
+            yield service.record(question, place, features, decided)
 
 
 def _recent(service: Service, question: Question) -> dict[str, Any] | None:

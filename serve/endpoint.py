@@ -1,8 +1,6 @@
 """The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
 
 import asyncio
-import hashlib
-import hmac
 import inspect
 import logging
 import re
@@ -10,21 +8,21 @@ import uuid
 from typing import Any, NamedTuple
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from serve import answers, batch, decisions, live, metrics, openapi, schemas
+from serve import admin, answers, batch, decisions, live, metrics, openapi, schemas
+from serve.access import Access
 from serve.answers import Refusal
 from serve.explain import Explaining
 from serve.metrics import Metrics
+from serve.principals import Asked
 from serve.service import Service, Settings
-from workbench.digest import digest
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DECISION = "/v1/decisions/{id}"
-OPEN = ("/healthz", "/readyz", "/openapi.json")  # they hold no data
 AGAIN = "x-score-again"  # "true": an event that was answered is scored once more, as a replay of the past asks
 LENGTH = re.compile(r"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
@@ -37,6 +35,7 @@ class Call(NamedTuple):
     request: Request
     body: bytes
     name: str  # what the path has in the place of `{id}`
+    asked: Asked
 
 
 class Endpoint:
@@ -44,6 +43,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.access = Access(settings)
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
         self.explaining = Explaining(self.service)
@@ -53,6 +53,7 @@ class Endpoint:
         self._events = msgspec.json.Decoder(schemas.batch_type(event))
         self._labels = msgspec.json.Decoder(schemas.feedback_type(settings.data))
         self._corrections = msgspec.json.Decoder(schemas.corrections_type(settings.data))
+        self._release = msgspec.json.Decoder(admin.Release)
         self._openapi = openapi.document(settings.application, settings.data)
         self._routes = {
             "/v1/score": ("POST", self._score),
@@ -60,6 +61,7 @@ class Endpoint:
             "/v1/explain": ("POST", self._explain),
             "/v1/feedback": ("POST", self._feedback),
             "/v1/corrections": ("POST", self._correct),
+            "/v1/admin/releases": ("POST", self._released),
             "/v1/models": ("GET", self._models),
             DECISION: ("GET", self._decision),
             "/metrics": ("GET", self._metrics),
@@ -72,25 +74,27 @@ class Endpoint:
         """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
         said = request.headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
-        route, name = self._route(request.scope["path"])
+        route, name = self._route(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
         with self.metrics.timed(request.method, route, request_id) as answered:
             response = await self._response(request, route, name, request_id)
             answered.status = response.status_code
         return response
 
     async def _response(self, request: Request, route: str, name: str, request_id: str) -> Response:
+        asked = Asked(request_id)
         try:
-            said = await self._answer(request, route, name, request_id)
+            said = await self._answer(request, route, name, asked)
             return said if isinstance(said, Response) else answers.answer(said, request_id)
         except Refusal as error:
-            return answers.refusal(error, request_id)
+            refused = error
         except StateUnavailable as error:
             log.error("request %s: %s", request_id, error)
-            refusal = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
-            return answers.refusal(refusal, request_id)
+            refused = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")
         except Exception as error:  # noqa: BLE001 - nothing of ours may leave as another shape, or with its details
             log.error("request %s failed: %s", request_id, answers.traced(error))
-            return answers.refusal(Refusal(500, "The request failed here; it was not your fault."), request_id)
+            refused = Refusal(500, "The request failed here; it was not your fault.")
+        self.access.refusals.note(asked, refused)
+        return answers.refusal(refused, request_id)
 
     def _route(self, path: str) -> tuple[str, str]:
         """The route of a path, as it is described, and what stands in the place of `{id}`."""
@@ -100,26 +104,20 @@ class Endpoint:
         template = f"{before}/{{id}}"
         return (template, name) if name and template in self._routes else ("", "")
 
-    async def _answer(self, request: Request, route: str, name: str, request_id: str) -> Any:
+    async def _answer(self, request: Request, route: str, name: str, asked: Asked) -> Any:
         method, handler = self._routes.get(route, (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
-        if route not in OPEN:
-            self._check_key(request)
+        asked.route = f"{method} {route}"
+        self.access.admit(asked, request.headers.get("authorization"))
         body = b"" if method == "GET" else await self._body(request, self._limit(route))
-        said = handler(Call(request_id, request, body, name))
+        said = handler(Call(asked.request_id, request, body, name, asked))
         return await said if inspect.isawaitable(said) else said
 
     def _limit(self, route: str) -> int:
         return self.settings.max_batch_body_bytes if route.endswith(":batch") else self.settings.max_body_bytes
-
-    def _check_key(self, request: Request) -> None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        found = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(found, self.settings.api_key_digest):
-            raise Refusal(401, "Send the API key as `Authorization: Bearer wb_...`.", www_authenticate="Bearer")
 
     async def _body(self, request: Request, limit: int) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
@@ -129,20 +127,26 @@ class Endpoint:
             raise Refusal(400, "The content-length is no number of bytes.")
         if int(length) > limit:
             raise Refusal(413, f"The body may have {limit} bytes.")
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise Refusal(413, f"The body may have {limit} bytes.")
-        return bytes(body)
+        try:
+            async with asyncio.timeout(self.settings.access.body_timeout_s):
+                return await _within(request, limit)
+        except TimeoutError:
+            raise Refusal(408, "The body came too slowly.", connection="close") from None
+        except ClientDisconnect:
+            raise Refusal(400, "The body was cut off.") from None
 
     def _score(self, call: Call) -> Any:
-        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
-        answer = self.service.scored(asked, again=call.request.headers.get(AGAIN) == "true")
-        return asyncio.to_thread(self.service.scored_before, asked) if answer is None else answer
+        again = call.request.headers.get(AGAIN, "false")
+        if again not in ("true", "false"):
+            raise Refusal(422, f"{AGAIN} is wrong.", [{"field": AGAIN, "rule": "true or false"}])
+        question = self.service.asked(_decoded(self._event, call.body), call.request_id)
+        answer = self.service.scored(question, again == "true")
+        return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     def _batch(self, call: Call) -> Any:
-        return batch.scored(self.service, _decoded(self._events, call.body).events, call.request_id)
+        events = _decoded(self._events, call.body).events
+        self.access.charge(call.asked, len(events) - 1)  # each of them counts
+        return batch.scored(self.service, events, call.request_id)
 
     def _explain(self, call: Call) -> Any:
         asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
@@ -153,6 +157,10 @@ class Endpoint:
 
     def _correct(self, call: Call) -> Any:
         return self.service.correct(_decoded(self._corrections, call.body).corrections)
+
+    def _released(self, call: Call) -> Any:
+        wanted = _decoded(self._release, call.body)
+        return asyncio.to_thread(admin.released, self.settings, self.access.audit, call.asked, wanted)
 
     def _models(self, _: Call) -> Any:
         return asyncio.to_thread(live.models, self.service)
@@ -171,13 +179,26 @@ class Endpoint:
         return {"status": "ok"}
 
     def _ready(self, call: Call) -> Any:
-        ready = {"status": "ready", "application": self.settings.application, "settings": digest(self.settings)}
-        ready["proof"] = proof(self.settings.api_key_digest, ready["settings"], call.request_id)
+        ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
+        ready["proof"] = proof(self.access.default_digest, ready["settings"], call.request_id)
+        models = self.service.models
+        live = {"model_version": models.champion.version, "release_step": models.step}
+        live["restart_needed"] = self.service.follower.waits
         with self.service.alone:
-            return {**ready, "model_version": self.service.bundle.version, "events_in_state": len(self.service.state)}
+            return {**ready, **live, "events_in_state": len(self.service.state)}
 
     def _describe(self, _: Call) -> Any:
         return self._openapi
+
+
+async def _within(request: Request, limit: int) -> bytes:
+    """The whole body; never more of it in memory than its limit and one part."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise Refusal(413, f"The body may have {limit} bytes.")
+    return bytes(body)
 
 
 def _decoded(decoder: msgspec.json.Decoder, body: bytes) -> Any:

@@ -12,9 +12,14 @@ from workbench.release import ledger
 
 def models(service: Service) -> dict[str, Any]:
     """The models of this replica by their aliases. This reads the release ledger."""
-    since = _since(service)
-    live = {"champion": service.bundle}
-    listed = [{"alias": alias, **_about(bundle), "since": since.get(bundle.version)} for alias, bundle in live.items()]
+    since, there = _since(service), service.models
+    canary = [("canary", there.canary)] if there.canary else []
+    live = [("champion", there.champion), *canary, *(("shadow", one) for one in there.shadows)]
+    percents = {"champion": 100 - there.percent, "canary": there.percent, "shadow": 0}
+    listed = [
+        {"alias": alias, "percent": percents[alias], **_about(bundle), "since": since.get(bundle.version)}
+        for alias, bundle in live
+    ]
     return {"application": service.settings.application, "models": listed}
 
 

@@ -1,16 +1,18 @@
 """The endpoint's description as OpenAPI 3.1, made from the same types that check the requests."""
 
+import re
 from typing import Any
 
 import msgspec
 
+from serve import admin, schemas
 from serve import answer_types as answered
-from serve import schemas
 from serve.answers import CODES
 from workbench.config import DataConfig
 
 TEMPLATE = "#/components/schemas/{name}"
-KEYED, BODY = (401, 405, 500, 503), (400, 413, 415, 422)  # what is refused of every route with a key; of a body
+KEYED = (401, 403, 405, 429, 500, 503)  # what is refused of every route with a key
+BODY = (400, 408, 413, 415, 422)  # and of a body
 DECISION_EXAMPLE = {
     "request_id": "3f6c0a52c1d94b0f8a4e",
     "score": 0.0132,
@@ -35,6 +37,7 @@ FOUND_EXAMPLE = {
 }
 MODEL_EXAMPLE = {
     "alias": "champion",
+    "percent": 100,
     "version": "9c1d0a5b7e3f2d48",
     "threshold": 0.42,
     "members": {"xgboost": 0.7, "torch_mlp": 0.3},
@@ -47,6 +50,8 @@ READY_EXAMPLE = {
     "settings": "0b5c9a7f1e24d683",
     "proof": "5f0c1e6a9d3b7c82e4a1f6b09d2c7e35a8b4d1f0c6e92a7b3d5f8e1c0a4b6d97",
     "model_version": "9c1d0a5b7e3f2d48",
+    "release_step": 7,
+    "restart_needed": False,
     "events_in_state": 292160,
 }
 EXPLAINED_EXAMPLE = {
@@ -83,7 +88,7 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": f"{application}: scoring", "version": "1"},
-        "paths": {**_posts(data, of), **_gets(application, of)},
+        "paths": _named({**_posts(data, of), **_gets(application, of)}),
         "components": {
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "API key: wb_..."}},
@@ -91,12 +96,30 @@ def document(application: str, data: DataConfig) -> dict[str, Any]:
     }
 
 
+def _named(paths: dict[str, Any]) -> dict[str, Any]:
+    """The routes with a name each, as generated clients call them: score, score_batch, decisions, ..."""
+    for path, verbs in paths.items():
+        words = re.findall(r"[a-z]+", path.removeprefix("/v1").removesuffix(".json").removesuffix("/{id}"))
+        for one in verbs.values():
+            one["operationId"] = "_".join(words)
+    return paths
+
+
 def _components(data: DataConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schemas, and a reference to each that a route names."""
     event = schemas.event_type(data)
     asked = [event, schemas.batch_type(event), schemas.feedback_type(data), schemas.corrections_type(data)]
+    asked.append(admin.Release)
     decided = [answered.Decision, answered.NoDecision, answered.Decisions, answered.Explained]
-    kinds = [*asked, *decided, answered.Taken, answered.Models, answered.Found, answered.Error]
+    kinds: list[type] = [
+        *asked,
+        *decided,
+        answered.Taken,
+        answered.Released,
+        answered.Models,
+        answered.Found,
+        answered.Error,
+    ]
     references, components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     of = {kind.__name__: reference for kind, reference in zip(kinds, references, strict=True)}
     each = components["Decisions"]["properties"]["results"]
@@ -132,7 +155,13 @@ def _posts(data: DataConfig, of: dict[str, Any]) -> dict[str, Any]:
                 counts[1],
             )
         },
+        "/v1/admin/releases": {"post": _released(of)},
     }
+
+
+def _released(of: dict[str, Any]) -> dict[str, Any]:
+    said = "Release a version, or take one back"
+    return _post(said, of["Release"], admin.EXAMPLE, of["Released"], admin.ANSWER_EXAMPLE, (409,))
 
 
 def _changed(data: DataConfig, event: dict[str, Any]) -> dict[str, Any]:

@@ -4,24 +4,27 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import feature_state, journal
+from serve import cores, feature_state, follow, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
+from serve.compactor import Compactor
 from serve.journal import Journal
+from serve.models import Decided, Models
 from serve.schemas import micros
+from serve.shadows import Shadows
 from workbench.config import DataConfig
 from workbench.data.store import Store
 from workbench.digest import digest
-from workbench.errors import EnvironmentFault, StateUnavailable
+from workbench.errors import StateUnavailable
 from workbench.features.definitions import known_time_column
 from workbench.features.earlier import NO_CORRECTIONS
 from workbench.features.online import OnlineState
@@ -29,11 +32,13 @@ from workbench.features.vector import Place
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
-from workbench.models.bundle import Bundle, open_bundle
+from workbench.governance.settings import AccessConfig
+from workbench.models.bundle import Bundle
+from workbench.release.settings import GuardrailsConfig
 
 DAY_US = 86_400_000_000
 PATIENCE_S = 2.0  # that a repeated event waits for the record of whoever is answering it
-DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
+RECENT = 64  # events that a new version must score before it is taken
 log = logging.getLogger("ray.serve")
 
 
@@ -58,7 +63,17 @@ class Settings:
     redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
     max_batch_body_bytes: int = 2_097_152
+    journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
     log_requests: bool = False
+    cores: tuple[int, ...] = ()  # that replicas are pinned to, one each
+    follows: bool = False  # whether it serves what the release ledger says, as that changes, and not `version` alone
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)  # who may ask what; nobody anything, unless it is said
+
+    @property
+    def identity(self) -> str:
+        """The name of an endpoint, whatever version it serves, and whichever default key it has by now."""
+        return digest(replace(self, version="", follows=False, api_key_digest=""))
 
     @property
     def log(self) -> str:
@@ -82,29 +97,45 @@ class Question(NamedTuple):
 
 
 class Service:
-    """One loaded model version with its feature state and journal."""
+    """The models that are live, with their feature state and journal."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.store = settings, Store(settings.store)
         self.public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
-        self.bundle: Bundle = open_bundle(self.store.get("models", settings.version), self.public_key)
+        self.models = Models(follow.first(self.store, settings, self.public_key))
+        self.recent: deque[list[float]] = deque(maxlen=RECENT)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._core = cores.pin(folder, settings.cores)
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
         self.answered = Answered(folder, self.store, settings.log)
         self.on_decision: Callable[[str, str], None] = lambda *_: None  # told version and decision of each
         self.alone = threading.Lock()  # held by whoever asks or changes the state: the loop, or a thread beside it
-        self._compacting = threading.Lock()
-        self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
+        self.shadows = Shadows(
+            Journal(folder, "shadows"), lambda: self.models.shadows, settings.guardrails.shadow_queue
+        )
+        self._customer = next(iter(settings.data.entities), settings.data.id)
+        self.compactor = Compactor(self)
         self.state = feature_state.of(self)
         self.alive = None if isinstance(self.state, OnlineState) else journal.live(folder, self.state.replica)
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))
         feature_state.settle(self)
         self.bundle.scorer.one(self.state.feature_set.zeros)  # the first run of a session is slow
-        threading.Thread(target=self._compact_for_ever, name="compactor", daemon=True).start()
+        self.follower = follow.Follower(self)
+        if settings.follows:
+            self.follower.follow()
+            self.follower.start()
+            self.shadows.start()
+        self.compactor.start()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The champion."""
+        return self.models.champion
 
     def score(self, event: msgspec.Struct, request_id: str, again: bool = False) -> dict[str, Any]:
         """The decision on an event: its first one, wherever it is recorded. This may wait and read files."""
@@ -117,6 +148,12 @@ class Service:
         question = self.question(event, request_id)
         self.check([*self.ahead(question.values, "$")])
         return question
+
+    def check_room(self) -> None:
+        """Raise `Refusal` 503 before a record would have to be dropped: the tables are too far behind."""
+        if self.compactor.full:
+            wait_s = str(max(1, round(self.settings.compact_every_s)))
+            raise Refusal(503, "The journal is full: its records wait for the tables.", retry_after=wait_s)
 
     def question(self, event: msgspec.Struct, request_id: str) -> Question:
         """The same, unchecked."""
@@ -132,6 +169,7 @@ class Service:
         """
         if not again and (known := self.answered.recent(asked.identity)):
             return known.to(asked.text)
+        self.check_room()
         with self.alone:
             placed = self.state.placed if again else self.state.taken
             return self._recorded(asked, placed)
@@ -141,9 +179,8 @@ class Service:
         until = time.monotonic() + PATIENCE_S
         with self.answered.turn():
             while True:
-                claimed = self.state.claimed(
-                    asked.values[self.settings.data.id]
-                )  # before the log is asked: it is recorded first
+                # before the log is asked: whoever claims it records it first
+                claimed = self.state.claimed(asked.values[self.settings.data.id])
                 if found := self.answered.find(asked.identity):
                     return found.to(asked.text)
                 if claimed is None or not journal.lives(self.settings.folder, claimed):
@@ -162,8 +199,8 @@ class Service:
             found = placed(asked.values)
             if found is None:
                 return None
-            score, member_logits = self.bundle.scorer.one(found[1])
-            record = self.record(asked, *found, score, member_logits)
+            place, features = found
+            record = self.record(asked, place, features, self.models.decide(self.customer(asked), features))
             self.predictions.append([record])
         except StateUnavailable:
             raise  # it takes back itself what was taken in all the same, as soon as it can
@@ -173,18 +210,23 @@ class Service:
         return self.answer(asked, record)
 
     def answer(self, asked: Question, record: dict[str, Any]) -> dict[str, Any]:
-        """The answer that goes with a record that is written; it is remembered."""
+        """The answer that goes with a record that is written; it is remembered, and shadows score beside it."""
         body = answer_of(record)
         self.on_decision(body["model_version"], body["decision"])
         self.answered.remember(asked.identity, asked.text, body)
+        self.recent.append(record["features"])
+        if self.models.shadows:
+            self.shadows.put(asked.request_id, asked.identity, record["event_time"], record["features"])
         return body
 
-    def record(
-        self, asked: Question, place: Place, features: list[float], score: float, member_logits: list[float]
-    ) -> dict[str, Any]:
+    def customer(self, asked: Question) -> Any:
+        """By whom a canary's customers are told from others: the first entity's token, or the event's id."""
+        found = asked.values[self._customer]
+        return asked.identity if found is None else found
+
+    def record(self, asked: Question, place: Place, features: list[float], decided: Decided) -> dict[str, Any]:
         """What the log keeps of a decision."""
-        bundle, values = self.bundle, asked.values
-        names = bundle.feature_set
+        values, names = asked.values, self.state.feature_set
         return {
             "request_id": asked.request_id,
             "id": asked.identity,
@@ -194,18 +236,20 @@ class Service:
             "entities": [values[entity] for entity in self.settings.data.entities],
             "event": asked.text,
             "features": features,
-            "score": score,
-            "member_logits": member_logits,
-            "flagged": score >= bundle.threshold,
-            "model_version": bundle.version,
+            "score": decided.score,
+            "member_logits": decided.member_logits,
+            "flagged": decided.flagged,
+            "model_version": decided.bundle.version,
             "feature_view_version": names.digest,
             "history": self._history,
             "dimensions": self._dimensions,
             "latency_us": (time.perf_counter_ns() - asked.started) // 1000,
+            **decided.beside,
         }
 
     def learn(self, told: list[Any]) -> dict[str, int]:
         """Take in late labels: recorded first, then seen by the features that use them."""
+        self.check_room()
         now, id_column = prediction_log.now_us(), self.settings.data.id
         records = []
         with self.alone:
@@ -222,6 +266,7 @@ class Service:
         """Take in what is known later of events, or that they are deleted: recorded first, then seen by features."""
         if self.bundle.feature_set.sequence:
             raise Refusal(422, NO_CORRECTIONS)
+        self.check_room()
         said = [self._version(one) for one in told]
         now, records = prediction_log.now_us(), []
         with self.alone:
@@ -236,48 +281,12 @@ class Service:
         return {"accepted": len(told), "in_feature_state": sum(taken_in)}
 
     def compact(self) -> int:
-        """Move what this replica and dead ones have recorded into the tables; returns the number of records.
-
-        A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
-        of what their records say, so that it does not matter which comes first.
-        """
-        moved = 0
-        with self._compacting:
-            told, self._failed = {str(error) for error in self._failed.values()}, {}
-            for written, move in (
-                (self.predictions, self._move_predictions),
-                (self.feedback, self._move_feedback),
-                (self.corrections, self._move_corrections),
-            ):
-                written.close_segment()
-                moved += sum(self._moved(move, segment) for segment in written.released())
-        for message in sorted({str(error) for error in self._failed.values()} - told):  # once, not in every round
-            log.error("the journal keeps its records, the tables could not take them: %s", message)
-        log.debug("%s: %d records moved", self.settings.application, moved)
-        return moved
+        """Move what was recorded into the tables; returns the number of records."""
+        return self.compactor.compact()
 
     def drain(self) -> None:
-        """Return when the tables hold all that any replica had recorded before; those that live move theirs."""
-        settings = self.settings
-        waiting, until = journal.unmoved(settings.folder), time.monotonic() + settings.compact_every_s + DRAIN_S
-        while self.compact() or waiting & journal.unmoved(settings.folder):
-            for error in self._failed.values():
-                raise error
-            if time.monotonic() > until:
-                raise EnvironmentFault(
-                    f"{settings.folder} was not moved into the tables by the replicas. See their log."
-                )
-            time.sleep(0.1)
-
-    def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
-        try:
-            return move(segment)
-        except pa.ArrowException as error:
-            log.error("%s cannot be read and is set aside: %s", segment, error)
-            journal.set_aside(segment)
-        except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
-            self._failed[segment.name] = error
-        return 0
+        """Return when the tables hold all that any replica had recorded before."""
+        self.compactor.drain()
 
     def check(self, faults: list[dict[str, str]]) -> None:
         """Raise `Refusal` 422 with the faults, if there are any."""
@@ -321,26 +330,6 @@ class Service:
             {data.id: identity, **self._values(told.event), known_time_column(data): known_time},
             known_time,
         )
-
-    def _move_predictions(self, segment: Path) -> int:
-        return prediction_log.move_predictions(self.store, self.settings.log, segment)
-
-    def _move_corrections(self, segment: Path) -> int:
-        return prediction_log.move_corrections(self.store, self.settings.log, segment)
-
-    def _move_feedback(self, segment: Path) -> int:
-        data = self.settings.data
-        id_type = pa.int64() if data.columns[data.id].type == "integer" else pa.string()
-        return prediction_log.move_feedback(self.store, self.settings.raw_key, data.id, id_type, segment)
-
-    def _compact_for_ever(self) -> None:
-        while True:
-            time.sleep(self.settings.compact_every_s)
-            for act in (self.compact, lambda: feature_state.settle(self)):
-                try:
-                    act()
-                except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
-                    log.error("what is done every few seconds beside answering failed: %s", error)
 
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
         """The event with times as integers and entities as tokens."""

@@ -1,6 +1,7 @@
 """The Ray that a step runs on: the one named by RAY_ADDRESS, or a quiet one of our own on loopback, behind a token."""
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from workbench import errors
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, WorkbenchError
 from workbench.governance.keys import Keys
+from workbench.jobs import room
 from workbench.progress import say
 
 # Read by Ray's processes at their start, so they must be in the environment before `ray` is imported anywhere.
@@ -38,6 +40,7 @@ ENVIRONMENT = {
 }
 RAISED = re.compile(rf"^{errors.__name__}\.(\w+): (.*(?:\n  - .*)*)$", re.MULTILINE)
 STARTS = 3
+AUTOSCALER = b"__autoscaling_status"  # where Ray's monitor writes down what it sees
 SERVE_VARIABLES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
@@ -67,10 +70,13 @@ def session() -> Iterator[None]:
             sys.modules["ray"].shutdown()
 
 
-def up(cfg: Config) -> None:
-    """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so."""
+def up(cfg: Config, dashboard: bool = False) -> None:
+    """Ray is up: the one that runs, the one that RAY_ADDRESS names, or one of our own. Whoever needs it says so.
+
+    `dashboard`: one of our own gets what jobs are submitted to, on loopback.
+    """
     if not _running():
-        _start(cfg)
+        _start(cfg, dashboard)
 
 
 def joined() -> bool:
@@ -78,28 +84,56 @@ def joined() -> bool:
     return "RAY_ADDRESS" in os.environ
 
 
+def grows() -> bool:
+    """Whether an autoscaler may start nodes: never on a Ray of our own; on another's it may where nothing is known."""
+    from ray.experimental.internal_kv import _internal_kv_get  # Ray tells it nowhere else
+
+    if not joined():
+        return False
+    said = _internal_kv_get(AUTOSCALER)
+    return room.grows(json.loads(said) if said else None) is not False
+
+
 def _running() -> bool:
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
-def _start(cfg: Config) -> None:
+def addresses() -> dict[str, str]:
+    """The variables by which other processes of this user join the Ray that is up, and submit jobs to it."""
+    import ray
+
+    context = ray.init(ignore_reinit_error=True)  # the one that is up tells its addresses
+    jobs = {"RAY_API_SERVER_ADDRESS": f"http://{context.dashboard_url}"} if context.dashboard_url else {}
+    return {"RAY_ADDRESS": context.address_info["gcs_address"], **jobs}
+
+
+def _start(cfg: Config, dashboard: bool) -> None:
     if not joined():
         use_token(cfg.keys.folder)
     import ray
 
-    options = {} if joined() else {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": False}
+    own = {"address": "local", "num_cpus": cfg.scaling.ray_cpus, "include_dashboard": dashboard}
+    options = {} if joined() else own
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _initialise(options)
     except Exception as error:  # a start that takes too long is a bare one, a bad address a ValueError
-        cure = "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
-        cure = cure if joined() else "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
-        raise EnvironmentFault(f"No Ray: {str(error).rstrip('.')}. {cure}") from error
+        raise EnvironmentFault(f"No Ray: {' '.join(str(error).split()).rstrip('.')}. {_cure(error)}") from error
     if threading.current_thread() is threading.main_thread():  # Ray's handler prints a stack of its own and exits
         signal.signal(signal.SIGTERM, on_terminate)
     configure_data()
     cpus = int(ray.cluster_resources().get("CPU", 0))
     say(f"  Ray {ray.__version__} {'joined' if joined() else 'started'}: {cpus} CPUs, {len(ray.nodes())} node(s)")
+
+
+def _cure(error: Exception) -> str:
+    if "Version mismatch" in str(error):
+        return (
+            "Install the same Python and Ray on every node: pip install -c constraints.txt. A job's is --python PATH."
+        )
+    if joined():
+        return "Check RAY_ADDRESS and RAY_AUTH_TOKEN, or unset RAY_ADDRESS."
+    return "Check RAY_AUTH_TOKEN; where the machine is busy, run the same command again."
 
 
 def _initialise(options: dict[str, Any]) -> None:

@@ -18,8 +18,11 @@ from workbench.families import (
     RandomForestConfig,
     XGBoostConfig,
 )
+from workbench.governance.settings import AccessConfig, KeysConfig
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
 from workbench.release.sagemaker_config import SageMakerConfig
+from workbench.release.settings import GuardrailsConfig, ReleaseConfig
+from workbench.running import RunningConfig
 from workbench.tuning.config import TuneConfig
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
@@ -264,6 +267,9 @@ class ServeConfig:
     stay_up: bool = False  # keep serving until interrupted
     journal: str = "${oc.env:WORKBENCH_JOURNAL,.workbench/journal}"  # folder of records not yet in the tables
     compact_every_s: float = 5.0  # seconds between two commits of the journal to the tables
+    running: RunningConfig = field(default_factory=RunningConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)
+    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
 
 
 @dataclass
@@ -337,13 +343,6 @@ class StorageConfig:
 
 
 @dataclass
-class KeysConfig:
-    """Where secrets lie; never inside the store."""
-
-    folder: str = "~/.config/ray-ai-workbench"  # signing, pseudonym and API key, mode 0600, made at first use
-
-
-@dataclass
 class OutputConfig:
     """What a step leaves for machines."""
 
@@ -363,6 +362,7 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    release: ReleaseConfig = field(default_factory=ReleaseConfig)
     target: str = "serve"  # serve (Ray Serve, here or on the cluster) | sagemaker: where deploy brings a version
     sagemaker: SageMakerConfig = field(default_factory=SageMakerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)

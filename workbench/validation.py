@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench import family_rules, network_rules, scaling
+from workbench import family_rules, network_rules, running, scaling
 from workbench.config import FAMILIES, Config, ServeConfig
 from workbench.data import declaration
 from workbench.decisions import GRID_MEMBERS
@@ -16,7 +16,9 @@ from workbench.errors import ConfigError, raise_all
 from workbench.evaluation import published, rules
 from workbench.features import definitions
 from workbench.features.definitions import FeatureSet
+from workbench.governance import access_rules
 from workbench.release import sagemaker_config
+from workbench.release.settings import ACTIONS
 from workbench.tuning import rules as tuning
 
 CHOICES = {
@@ -34,6 +36,7 @@ CHOICES = {
     "tune.scheduler": ("none", "asha", "median", "pbt"),
     "serve.state": ("memory", "redis"),
     "serve.version": ("configured", "champion"),
+    "release.action": (None, *ACTIONS),
     "target": sagemaker_config.TARGETS,
     "sagemaker.action": sagemaker_config.ACTIONS,
     "tracker.mode": ("wandb", "offline", "disabled"),
@@ -65,9 +68,12 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days", "replay.days", "replay.connections", "replay.time_limit_s",
-            "monitor.minimum_judged", "monitor.latency_p99_ms", "sagemaker.instances",
-            "sagemaker.timeout_s", "scaling.workers", "scaling.cpus_per_worker",
+            "serve.compact_every_s", "serve.ahead_days", "serve.guardrails.score_ms",
+            "serve.guardrails.latency_factor", "serve.guardrails.pairs_per_step", "serve.guardrails.shadow_queue",
+            *(f"serve.running.{key}" for key in ("drain_s", "max_batch_body_bytes", "journal_limit_bytes")),
+            *(f"serve.running.autoscaling.{key}" for key in ("replicas", "target_requests")),
+            "replay.days", "replay.connections", "replay.time_limit_s", "sagemaker.instances", "sagemaker.timeout_s",
+            "monitor.minimum_judged", "monitor.latency_p99_ms", "scaling.workers", "scaling.cpus_per_worker",
         ),
     ),
     (
@@ -77,7 +83,9 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.xgboost.min_child_weight",
             "train.xgboost.reg_lambda", "train.lightgbm.lambda_l2",
             *(f"{one}.{key}" for one in NETWORKS for key in ("bins", "weight_decay")),
-            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "monitor.drift_floor",
+            "train.ensemble.noise", "register.score_tolerance", "serve.cpus_per_replica", "serve.running.retry_after_s",
+            "serve.running.autoscaling.up_after_s", "serve.running.autoscaling.down_after_s",
+            "serve.guardrails.latency_slack_ms", "serve.guardrails.faults", "monitor.drift_floor",
             "scaling.gpus_per_worker", "scaling.max_failures", "evaluate.fold",
             "tune.seed", "tune.gpus_per_trial", "tune.plateau_gain", "data.split.test_place",
         ),
@@ -96,6 +104,10 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "train.lightgbm.learning_rate", "train.lightgbm.bagging_fraction", "train.lightgbm.feature_fraction",
             "train.random_forest.max_features",
         ),
+    ),
+    (
+        "greater than 0 and less than 1", lambda value: 0 < value < 1,
+        tuple(f"serve.guardrails.{key}" for key in ("alpha", "disagreement", "shift", "shifted_share", "slow_share")),
     ),
     (
         "at least 0 and at most 1", lambda value: 0 <= value <= 1,
@@ -160,6 +172,7 @@ def value_faults(cfg: Config) -> Iterator[str]:
         yield f"serve.application={cfg.serve.application} is no name. Use lower case letters, digits, - and _."
     yield from family_rules.faults(cfg.train)
     yield from _serve_faults(cfg.serve)
+    yield from access_rules.faults(cfg.serve.access, cfg.keys)
     yield from scaling.faults(
         cfg.scaling, {name: getattr(cfg.train, name) for name in cfg.train.families if name in FAMILIES}
     )
@@ -194,6 +207,7 @@ def _storage_faults(cfg: Config) -> Iterator[str]:
     """Secrets lie outside the store, which others may read, copy and back up."""
     scheme, _, rest = cfg.storage.root.rpartition("://")
     if scheme not in ("", "file"):
+        yield from _bucket_faults(rest)
         return
     root, keys = (Path(one).expanduser().resolve() for one in (rest, cfg.keys.folder))
     if keys.is_relative_to(root):
@@ -201,6 +215,14 @@ def _storage_faults(cfg: Config) -> Iterator[str]:
             f"keys.folder={cfg.keys.folder} lies in storage.root={cfg.storage.root}, and keys must not lie in the"
             " store. Use a folder outside it."
         )
+
+
+def _bucket_faults(path: str) -> Iterator[str]:
+    """What belongs into the environment: what is written here is shown, and what follows a ? would end every path."""
+    if "@" in path.partition("/")[0]:
+        yield "storage.root holds a key, and configs are shown. Leave it to AWS_ACCESS_KEY_ID and its like."
+    elif "?" in path:
+        yield "storage.root has settings after a ?. Leave them to AWS_ENDPOINT_URL and AWS_REGION."
 
 
 def _folds(cfg: Config) -> int:
@@ -211,6 +233,7 @@ def _folds(cfg: Config) -> int:
 
 
 def _serve_faults(serve: ServeConfig) -> Iterator[str]:
+    yield from running.faults(serve.running, serve.replicas, serve.state)
     if serve.replicas > 1 and serve.state == "memory":
         yield (
             f"serve.replicas={serve.replicas}: with serve.state=memory the feature state lives in one process. Use"

@@ -1,13 +1,14 @@
-"""Put a model version behind an authenticated HTTP endpoint on Ray Serve.
+"""Put a model version behind an authenticated HTTP endpoint on Ray Serve; release another there, or take it back.
 
 Reads:  model version (the configured one, or the release ledger's champion); validated snapshot, label ledger and
         prediction log (the feature state); dimension snapshots
-Writes: release ledger; while it lives, the endpoint writes prediction log and label ledger
+Writes: release ledger; while it lives, the endpoint writes prediction log, label ledger and release ledger
 Run:    python -m workloads.deploy serve.stay_up=true serve.version=champion
 """
 
 import contextlib
 import datetime as dt
+import functools
 import io
 import json
 import logging
@@ -19,22 +20,22 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench import cluster
 from workbench.config import Config
 from workbench.data import dimensions
 from workbench.data.store import Artifact, Store
-from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, raise_all
 from workbench.features import functions, lookups
 from workbench.features.definitions import FeatureSet
 from workbench.feedback import prediction_log
+from workbench.governance.api_keys import Register
 from workbench.governance.keys import Keys, api_key_digest, proof
 from workbench.models.bundle import verified_files
 from workbench.progress import say
 from workbench.release import gates, ledger
-from workloads import door, ingest, validate
+from workloads import door, ingest, releasing, validate
 
 if TYPE_CHECKING:
     from serve.service import Settings
@@ -67,14 +68,21 @@ class Live:
 
 
 def run(cfg: Config) -> Artifact:
-    """The version that is live; with serve.stay_up it stays live until interrupted."""
+    """The version that is live, or was acted on; with serve.stay_up it stays live until interrupted."""
     if cfg.target == "sagemaker":
         from workloads import deploy_sagemaker
 
         return deploy_sagemaker.run(cfg)
+    if cfg.release.action is not None:
+        version, followed = releasing.run(cfg, functools.partial(_says, cfg))
+        if followed or not cfg.serve.stay_up:
+            return version
+        cfg.serve.version = "champion"
     version = chosen(cfg)
-    with live(cfg, version) as endpoint:
-        release(cfg, version)
+    _check_champion(cfg, version)
+    with live(cfg, version, follows=True) as endpoint:
+        if ledger.live(version.store, cfg.serve.application) is None:
+            release(cfg, version)
         keys = Keys(cfg.keys.folder)
         say(f"  live at {endpoint.url} (key in {keys.path_of_api_key() or 'WORKBENCH_API_KEY'})")
         if cfg.serve.stay_up:
@@ -96,43 +104,85 @@ def chosen(cfg: Config) -> Artifact:
     return register.run(cfg)
 
 
+def _says(cfg: Config, champion: str) -> dict[str, Any] | None:
+    """What the endpoint of this config says of itself; None where it does not answer."""
+    return ready(url_of(cfg), settings_of(cfg, Store(cfg.storage.root).get("models", champion)))
+
+
+def _check_champion(cfg: Config, version: Artifact) -> None:
+    """Raise `ConfigError` where another version is the champion: who serves one beside it says how, and why."""
+    champion = ledger.live(version.store, cfg.serve.application)
+    if champion not in (None, version.key):
+        raise ConfigError(
+            f"{champion} is the champion of {cfg.serve.application}; this config's model is {version.key}. Use"
+            " serve.version=champion, or release.version=configured with release.action=shadow, canary or promote and"
+            " release.reason."
+        )
+
+
 def release(cfg: Config, version: Artifact) -> None:
     """Write down that a version which answers is the champion."""
     ledger.release(Store(cfg.storage.root), cfg.serve.application, version.key, f"deployed by {cfg.name}")
 
 
 @contextlib.contextmanager
-def live(cfg: Config, version: Artifact | None = None) -> Iterator[Live]:
-    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block."""
+def live(cfg: Config, version: Artifact | None = None, follows: bool = False) -> Iterator[Live]:
+    """The endpoint of a version (None: the chosen one): the one that answers already, or one as long as the block.
+
+    `follows`: it serves what the release ledger says, as that changes.
+    """
     version, keys = version or chosen(cfg), Keys(cfg.keys.folder)
-    url, settings = f"http://{cfg.serve.host}:{cfg.serve.port}", _settings(cfg, version)
-    endpoint = Live(url, keys.api(), settings.folder)
-    if answers(url, settings):
+    url, given = url_of(cfg), settings_of(cfg, version, follows)
+    endpoint = Live(url, keys.api(), given.folder)
+    if answers(url, given):
         yield endpoint
         return
-    _check_version(cfg, version)
     check_ports(cfg)
-    _check_state(cfg)
-    validate.run(cfg)  # the feature state begins with these events
-    dimensions.snapshot_all(version.store, cfg.features.tables)
+    prepare(cfg, version)
     cluster.up(cfg)
     try:
-        _start(cfg, settings)
-        _wait_ready(url, settings)
+        _start(cfg, given)
+        _wait_ready(url, given)
         yield endpoint
     finally:
         _stop(cfg.serve.application)
 
 
-def _start(cfg: Config, settings: "Settings") -> None:
-    import ray
+def prepare(cfg: Config, version: Artifact) -> None:
+    """What a replica needs is in the store, and can be used."""
+    check_version(cfg, version)
+    _check_state(cfg)
+    Register(cfg.keys.folder).read()
+    validate.run(cfg)  # the feature state begins with these events
+    dimensions.snapshot_all(version.store, cfg.features.tables)
+
+
+def application(cfg: Config, given: "Settings") -> Any:
+    """The endpoint as an application of Ray Serve, not started yet."""
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
+    from serve import app
     from serve.endpoint import Endpoint
 
+    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
+    return deployment.bind(given)
+
+
+def _start(cfg: Config, given: "Settings") -> None:
+    import ray
+    from ray import serve
+
+    from workbench.training import room
+
+    made = application(cfg, given)
     if ray.get(ray.remote(num_cpus=0)(os.getenv).remote(cluster.SERVE_VARIABLES[0])) != "1":
         say("  HAProxy is off: RAY_SERVE_ENABLE_HA_PROXY=1 was not set before Ray started; the default proxy is slower")
+    each, cure = (
+        {"CPU": cfg.serve.cpus_per_replica},
+        "Use fewer replicas or serve.cpus_per_replica, or a larger cluster.",
+    )
+    room.check(f"serve.replicas={cfg.serve.replicas}", cfg.serve.replicas, each, cure)
     options = {"host": cfg.serve.host, "port": cfg.serve.port}
     try:
         serve.start(http_options=options, logging_config={"log_level": "ERROR"})
@@ -141,20 +191,16 @@ def _start(cfg: Config, settings: "Settings") -> None:
         raise EnvironmentFault(
             f"Ray Serve did not start: {said} See its logs, then run the same command again."
         ) from error
-    deployment = serve.deployment(
-        Endpoint,
-        name="endpoint",
-        num_replicas=cfg.serve.replicas,
-        max_ongoing_requests=cfg.serve.max_ongoing_requests,
-        max_queued_requests=cfg.serve.max_queued_requests,
-        ray_actor_options={"num_cpus": cfg.serve.cpus_per_replica},
-        graceful_shutdown_timeout_s=10,
-        logging_config={"log_level": "ERROR", "enable_access_log": False},
-    )
-    serve.run(deployment.bind(settings), name=cfg.serve.application, route_prefix="/")
+    serve.run(made, name=cfg.serve.application, route_prefix=cfg.serve.running.route_prefix)
 
 
-def _settings(cfg: Config, version: Artifact) -> "Settings":
+def url_of(cfg: Config) -> str:
+    """Where the endpoint's routes begin."""
+    return f"http://{cfg.serve.host}:{cfg.serve.port}{cfg.serve.running.route_prefix.rstrip('/')}"
+
+
+def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
+    """What a replica is given."""
     from serve.service import Settings
 
     keys = Keys(cfg.keys.folder)
@@ -175,6 +221,13 @@ def _settings(cfg: Config, version: Artifact) -> "Settings":
         ahead_days=cfg.serve.ahead_days,
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
+        max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
+        journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
+        log_requests=cfg.serve.running.log_requests,
+        cores=tuple(cfg.serve.running.cores),
+        access=cfg.serve.access,
+        follows=follows,
+        guardrails=cfg.serve.guardrails,
     )
 
 
@@ -182,17 +235,17 @@ def packed(cfg: Config, version: Artifact, folder: Path) -> None:
     """Fill a folder with a version and all that scores it on a host without our store (`serve/package.py`)."""
     from serve import package
 
-    _check_version(cfg, version)
+    check_version(cfg, version)
     validate.run(cfg)
     dimensions.snapshot_all(version.store, cfg.features.tables)
-    package.write(folder, version.store, _settings(cfg, version), Keys(cfg.keys.folder).signing())
+    package.write(folder, version.store, settings_of(cfg, version), Keys(cfg.keys.folder).signing())
 
 
 def package_key(cfg: Config, version: Artifact) -> str:
     """The name of that package, known before it is made."""
     from serve import package
 
-    return package.key(_settings(cfg, version), Keys(cfg.keys.folder).verifying())
+    return package.key(settings_of(cfg, version), Keys(cfg.keys.folder).verifying())
 
 
 def history_until(cfg: Config) -> int | None:
@@ -212,7 +265,7 @@ def _stop(application: str) -> None:
         serve.shutdown()
 
 
-def _check_version(cfg: Config, version: Artifact) -> None:
+def check_version(cfg: Config, version: Artifact) -> None:
     """Refuse here what a replica would refuse, or could not score: then nothing is started."""
     about, files = verified_files(version, Keys(cfg.keys.folder).verifying())
     names = FeatureSet.from_json(json.loads(files["features.json"]))
@@ -238,9 +291,14 @@ def _unmoved(journal: Path) -> bool:
 
 
 def check_ports(cfg: Config) -> None:
-    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own."""
+    """Raise `EnvironmentFault` with every port that is taken and how it is moved; a joined cluster's are its own.
+
+    An application behind a prefix of its own may be one more of the Serve that listens there.
+    """
     serve = cfg.serve
     needed = [(serve.host, serve.port, f"serve.port={serve.port}", f"serve.port={serve.port + 1}")]
+    if cluster.joined() and serve.running.route_prefix != "/":
+        needed = []
     for name, (host, default) in SERVE_PORTS.items() if not cluster.joined() else ():
         port = int(os.environ.get(name, default))
         needed.append((host, port, f"port {port} of Ray Serve", f"{name}={port + 1} in the environment"))
@@ -283,19 +341,25 @@ def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
 
 
 def answers(url: str, settings: "Settings") -> bool:
-    """Whether what answers there is this very endpoint: the same version, store, data and history.
+    """Whether what answers there is this very endpoint, of the same store, data and history, with this champion."""
+    said = ready(url, settings)
+    return said is not None and said.get("model_version") == settings.version
+
+
+def ready(url: str, settings: "Settings") -> dict[str, Any] | None:
+    """What this very endpoint says of itself, whatever version it serves; None where it does not answer there.
 
     It has to prove that it was given the API key's digest, so that nobody else at that port is sent the key.
     """
-    nonce, mine = secrets.token_hex(16), digest(settings)
+    nonce, mine = secrets.token_hex(16), settings.identity
     asked = urllib.request.Request(f"{url}/readyz", headers={"x-request-id": nonce})  # noqa: S310
     try:
         with DIRECT.open(asked, timeout=2) as response:
             said = json.load(response)
     except (OSError, ValueError):
-        return False
+        return None
     expected = {"settings": mine, "proof": proof(settings.api_key_digest, mine, nonce)}
-    return isinstance(said, dict) and expected.items() <= said.items()
+    return said if isinstance(said, dict) and expected.items() <= said.items() else None
 
 
 if __name__ == "__main__":

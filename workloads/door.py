@@ -25,6 +25,7 @@ from workbench import cluster, tracking
 from workbench.config import Config
 from workbench.data.store import Artifact
 from workbench.errors import ConfigError, EnvironmentFault, WorkbenchError
+from workbench.jobs import sent
 from workbench.validation import validate
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -35,7 +36,7 @@ KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def main(run: Callable[[Config], Artifact], doc: str | None) -> None:
+def main(run: Callable[[Config], Artifact | None], doc: str | None) -> None:
     """Run one step as a command: `key=value` overrides from the command line, the exit code as the answer."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
@@ -126,30 +127,53 @@ def _reason(error: Exception) -> str:
     return " ".join((str(error) or str(cause)).split())
 
 
-def _run_step(run: Callable[[Config], Artifact], arguments: Sequence[str]) -> None:
+def _run_step(run: Callable[[Config], Artifact | None], arguments: Sequence[str]) -> None:
     show = "--cfg" in arguments
-    cfg = composed([a for a in arguments if a != "--cfg"])
+    cfg = asked([a for a in arguments if a != "--cfg"])
     if show:
         print(OmegaConf.to_yaml(OmegaConf.structured(cfg)))
         return
-    output = _checked_output(cfg.output.json)
+    output = checked_output(cfg.output.json)
     tracking.check(cfg.tracker)
     with cluster.session():
         artifact = run(cfg)
+    if artifact is None:  # what it did is not kept in the store
+        return
     print(artifact.uri)
+    leave(record(artifact), output)
+
+
+def asked(arguments: Sequence[str]) -> Config:
+    """The typed config of a command: composed from its overrides, or of a job as it was where it was submitted."""
+    if arguments[:1] != [sent.WORD]:
+        return composed(arguments)
+    if len(arguments) != 2:
+        raise ConfigError(f"{sent.WORD} takes one file and nothing else: its config is whole. Submit another job.")
+    return validate(sent.read(Path(arguments[1])))
+
+
+def leave(told: dict[str, Any], output: Path | None) -> None:
+    """Leave `{"id", "uri", "figures"}` for machines: in a file where one is asked for, and in the log of a job."""
+    if sys.argv[1:2] == [sent.WORD]:
+        print(sent.RECORD + json.dumps(told))
     if output is not None:
-        write_output(output, artifact)
+        write_record(output, told)
 
 
-def write_output(path: Path, artifact: Artifact) -> None:
-    """Write `{"id", "uri", "figures"}` for machines, whole or not at all."""
-    record: dict[str, Any] = {"id": artifact.key, "uri": artifact.uri, "figures": artifact.figures}
+def record(artifact: Artifact) -> dict[str, Any]:
+    """What is told of an artifact to machines."""
+    return {"id": artifact.key, "uri": artifact.uri, "figures": artifact.figures}
+
+
+def write_record(path: Path, told: dict[str, Any]) -> None:
+    """Write a record for machines, whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(record, indent=1) + "\n")
+    draft.write_text(json.dumps(told, indent=1) + "\n")
     draft.replace(path)
 
 
-def _checked_output(path: str | None) -> Path | None:
+def checked_output(path: str | None) -> Path | None:
+    """The file that a record is to be written to; raises `ConfigError` where there is no folder for it."""
     if path is None:
         return None
     target = Path(path)

@@ -10,6 +10,7 @@ import datetime as dt
 import pyarrow as pa
 import uvloop
 
+from workbench import awaited
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
@@ -34,7 +35,7 @@ def run(cfg: Config) -> Artifact:
     matured = end + dt.timedelta(days=cfg.data.label.delay_days)
     told = replay.told_labels(cfg, end, matured)
     with deploy.live(cfg) as endpoint:
-        accepted = uvloop.run(_tell(cfg, endpoint, told))
+        accepted = awaited.result(_tell(cfg, endpoint, told), uvloop.run)
         endpoint.drained()
     say(f"  {accepted:,} labels told, the data's clock is at {matured:%Y-%m-%d %H:%M}")
     figures = {"labels": accepted, "clock": matured.isoformat()}

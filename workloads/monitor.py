@@ -43,7 +43,7 @@ def run(cfg: Config) -> Artifact:
     bundle = open_bundle(version, Keys(cfg.keys.folder).verifying())
     log = _predictions(store, cfg, version.key)
     _check_whole(log, replay.run(cfg).figures["events"])
-    features = _features(bundle, log)
+    features = prediction_log.features(log, bundle.feature_set.names)
     findings = {
         "rows": log.num_rows,
         "drift": [dataclasses.asdict(one) for one in _drift(cfg, bundle, features)],
@@ -81,12 +81,6 @@ def _check_whole(log: pa.Table, replayed: int) -> None:
             f"the prediction log has {log.num_rows:,} of {replayed:,} replayed decisions of this version. See"
             " serve.journal for what was not moved into it, or replay again with another storage.root."
         )
-
-
-def _features(bundle: Bundle, log: pa.Table) -> pa.Table:
-    names = [*bundle.feature_set.names, "score"]
-    flat = np.array(log["features"].to_pylist(), np.float64).reshape(log.num_rows, len(names) - 1)
-    return pa.table([*flat.T, log["score"]], names)
 
 
 def _drift(cfg: Config, bundle: Bundle, features: pa.Table) -> list[drift.Drift]:

@@ -8,7 +8,6 @@ Run:    python -m workloads.pipeline experiment=payments
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
@@ -68,7 +67,7 @@ def run(cfg: Config) -> Artifact:
             if name == "parity":
                 _release(cfg, done["register"], done["parity"], went_live)
     artifact = _report(cfg, done, seconds)
-    print(page.summary(done, artifact.manifest["seconds"], Path(artifact.folder) / "report.html"))
+    print(page.summary(done, artifact.manifest["seconds"], f"{artifact.uri}/report.html"))
     parity.refuse(done["parity"])
     return artifact
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import uvloop
 
+from workbench import awaited
 from workbench.config import Config
 from workbench.data import labels, snapshots
 from workbench.data.store import Artifact, Store
@@ -68,9 +69,10 @@ def run(cfg: Config) -> Artifact:
     if done := store.find("replays", name):
         return done
     events = events_of(cfg)
+    told = told_labels(cfg, *clock(cfg, events))
     with deploy.live(cfg) as endpoint:
         started = time.monotonic()
-        outcome = uvloop.run(_replay(cfg, endpoint, events, told_labels(cfg, *clock(cfg, events))))
+        outcome = awaited.result(_replay(cfg, endpoint, events, told), uvloop.run)
         seconds = time.monotonic() - started
         endpoint.drained()
     _check(cfg, events, outcome, seconds)

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import (
     automl,
+    canary,
     feature_check,
     feature_peers,
     features,
@@ -244,3 +245,10 @@ def test_a_published_table_is_declared_as_it_is_and_fits_its_features(
     used = {one.source for one in cfg.data.columns.values()} - {None}
     assert used == set(table.column_names) - {"row_id", "seen_at", told["label"], *told["ignore"]}
     assert {one.column for one in cfg.features.views[0].features} == set(cfg.data.columns) - {"row_id", "seen_at"}
+
+
+def test_a_worse_canary_is_rolled_back_and_an_equal_one_is_left_alone_in_a_few_replays() -> None:
+    worse, equal, pairs = canary.compared(range(20261126, 20261129))
+    assert (worse.ours, equal.ours) == (3, 3)
+    assert 100 <= pairs.ours <= 2500
+    assert pairs.peer < pairs.ours, "who looks as often at another level is sooner, and wrong more often"

@@ -1,5 +1,6 @@
 """The Ray of our own is closed by a private token, and what the user has set stays as it is."""
 
+import json
 import os
 import stat
 import subprocess
@@ -150,3 +151,16 @@ def test_a_ray_that_was_there_before_a_step_is_used_and_stays() -> None:
 def test_datasets_are_read_in_the_same_order_each_time() -> None:
     rows = ray.data.range(200, override_num_blocks=20).map_batches(lambda batch: batch).take_all()
     assert [row["id"] for row in rows] == list(range(200))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_ray_of_our_own_never_grows_and_one_that_is_joined_may_until_it_says_no(bare: pytest.MonkeyPatch) -> None:
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+
+    assert cluster.grows() is False
+    bare.setenv("RAY_ADDRESS", "another")
+    for kinds, expected in (({"gpu_worker": 1}, True), ({f"node_{'0' * 56}": 1}, False)):
+        _internal_kv_put(cluster.AUTOSCALER, json.dumps({"autoscaler_report": {"active_nodes": kinds}}), overwrite=True)
+        assert cluster.grows() is expected
+    _internal_kv_del(cluster.AUTOSCALER)
+    assert cluster.grows() is True

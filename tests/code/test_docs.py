@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads import door
+from workloads import door, submit
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(path for path in ROOT.rglob("README.md") if ".venv" not in path.parts)
@@ -15,7 +15,7 @@ STEPS = (
     "ingest", "validate", "featurize", "leakcheck", "train", "tune", "evaluate", "register",
     "deploy", "replay", "label", "parity", "monitor",
 )  # fmt: skip
-ASKED = ("compare", "learning_curve")  # no steps of the loop: a person asks for them
+ASKED = ("compare", "learning_curve", "serve_config", "keys", "audit")  # no steps of the loop: a person asks for them
 COMMAND = re.compile(r"python -m (workloads\.\w+|benchmarks\.\w+|workbench\.\w+)((?: [\w.]+=[^\s`#]+)*)")
 
 
@@ -39,6 +39,17 @@ def test_a_command_in_a_readme_is_one_that_runs(readme: str, module: str, words:
         assert door.composed(own).name
 
 
+SUBMITTED = re.compile(r"python -m workloads\.submit (?!list)(\w+)((?: [\w.]+=[^\s`#]+)*)")
+
+
+def test_what_the_readmes_submit_is_a_step_and_its_words_compose() -> None:
+    found = [one for path in READMES for one in SUBMITTED.findall(path.read_text())]
+    assert len(found) >= 3
+    for step, words in found:
+        assert step in submit.steps()
+        assert door.composed(shlex.split(words)).name
+
+
 def groups() -> dict[str, set[str]]:
     """The choices of each group as the table of the configuration says them."""
     table = (ROOT / "conf" / "README.md").read_text().partition("| group | choices |")[2].partition("\n\n")[0]
@@ -60,7 +71,7 @@ def test_the_table_of_groups_names_every_choice_there_is() -> None:
 def test_every_verb_in_a_readme_is_in_the_makefile() -> None:
     said = {verb for path in READMES for verb in re.findall(r"\bmake ([a-z-]+)\b(?=[\s`#]|$)", path.read_text())}
     there = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    verbs = said & {"help", "setup", "run", "test", "test-all", "check", "serve", "bench", "clean"}
+    verbs = said & {"help", "setup", "run", "test", "test-all", "check", "serve", "notebooks", "bench", "clean"}
     assert {"run", "test", "help", "bench"} <= verbs
     assert verbs <= there
 

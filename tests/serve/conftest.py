@@ -41,6 +41,7 @@ def live(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     folder, port = tmp_path_factory.mktemp("live"), commands.free_port()
     given = dataclasses.replace(settings(Store(str(folder / "store")), folder), application="http")
+    given = dataclasses.replace(given, access=dataclasses.replace(given.access, body_timeout_s=2.0))
     serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"log_level": "ERROR"})
     deployment = serve.deployment(
         Endpoint,

@@ -12,12 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 from serve.service import Service, Settings
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, LabelConfig, ViewConfig
 from workbench.data import labels
-from workbench.data.store import Store
+from workbench.data.store import Artifact, Store
 from workbench.features.definitions import FeatureSet
 from workbench.governance.keys import Keys, api_key_digest
 from workbench.models import bundle, graph
+from workloads import door
 
 API_KEY = "wb_test"
+ACCESS = door.composed([]).serve.access  # the table that is shipped
 EVENT = {"id": 1, "time": "2018-08-15T09:00:00Z", "customer": 596, "amount": 100}
 COLUMNS = {
     "id": ColumnConfig(type="integer", example="1"),
@@ -55,18 +57,30 @@ def member(width: int) -> bytes:
     return bytes(helper.make_model(made, opset_imports=opset, ir_version=graph.IR_VERSION).SerializeToString())
 
 
+def version(
+    store: Store,
+    name: str,
+    features: FeatureSet = FEATURES,
+    model: bytes | None = None,
+    threshold: float = 0.5,
+    data: str = "small",
+) -> Artifact:
+    """A signed version; `model`: its whole graph, or the linear one."""
+    width = len(features.names)
+    files = {
+        "model.onnx": model or graph.merge({"linear": member(width)}, [1.0], 0.0, width),
+        "features.json": json.dumps(features.to_json()).encode(),
+        "reference.json": b"{}",
+        "card.json": json.dumps({"data": data, "experiment": "small"}).encode(),
+    }
+    about = {"members": ["linear"], "weights": [1.0], "threshold": threshold}
+    return bundle.write(store, name, files, about, Keys(os.environ["WORKBENCH_KEYS"]).signing(), {}, {})
+
+
 def settings(store: Store, folder: Path, data: DataConfig = DATA, features: FeatureSet = FEATURES) -> Settings:
     """Settings of a fresh endpoint without history."""
     keys = Keys(os.environ["WORKBENCH_KEYS"])
-    width = len(features.names)
-    files = {
-        "model.onnx": graph.merge({"linear": member(width)}, [1.0], 0.0, width),
-        "features.json": json.dumps(features.to_json()).encode(),
-        "reference.json": b"{}",
-        "card.json": json.dumps({"data": data.name, "experiment": "small"}).encode(),
-    }
-    about = {"members": ["linear"], "weights": [1.0], "threshold": 0.5}
-    bundle.write(store, "v1", files, about, keys.signing(), {}, {})
+    version(store, "v1", features, data=data.name)
     nothing = pa.array([], labels.TIME)
     empty = labels.rows(
         "id", pa.array([], pa.int64()), pa.array([], pa.int8()), nothing, nothing,
@@ -88,12 +102,13 @@ def settings(store: Store, folder: Path, data: DataConfig = DATA, features: Feat
         compact_every_s=3600,
         max_body_bytes=4096,
         ahead_days=400.0,
+        access=ACCESS,
     )
 
 
 def die(service: Service) -> None:
     """What the kernel does with the files of a process that is killed."""
-    for journal in (service.predictions, service.feedback, service.corrections):
+    for journal in (service.predictions, service.feedback, service.corrections, service.shadows.journal):
         os.close(journal._file)
     if service.alive is not None:
         os.close(service.alive)

@@ -13,6 +13,7 @@ import pytest
 from serve import answered
 from serve.answers import Refusal
 from serve.endpoint import Endpoint
+from serve.models import Models
 from serve.service import Service, Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
@@ -63,7 +64,7 @@ class TestTheFirstAnswer:
         first = score(service, 1, 0)
         score(service, 2, 0.5)
         again = PLACES[lies_in](service)
-        again.bundle = dataclasses.replace(again.bundle, version="v2", threshold=0.0)
+        again.models = Models(dataclasses.replace(again.bundle, version="v2", threshold=0.0))
         assert score(again, 1, 0) == first
         assert [row["id"] for row in logged(again)] == ["1", "2"]
 
@@ -175,3 +176,23 @@ class TestReplicas:
         with pytest.raises(Refusal) as caught:
             score(other, 1, 0)
         assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "1"})
+
+
+@pytest.mark.parametrize("year", [1, 81, 1869, 1969])
+async def test_an_event_from_long_before_1970_is_scored_once_and_sees_itself(
+    store: Store, tmp_path: Path, year: int
+) -> None:
+    endpoint = Endpoint(settings(store, tmp_path))
+    for identity in (1, 1, 2):
+        body = [json.dumps({**EVENT, "id": identity, "time": f"{year:04}-05-28T03:15:41Z"}).encode()]
+        assert (await call(endpoint, "/v1/score", body)).status_code == 200
+    assert [row["id"] for row in logged(endpoint.service)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("value", ["", "yes", "TRUE", "SECRET"])
+async def test_the_header_that_asks_for_one_more_answer_is_true_or_false(
+    store: Store, tmp_path: Path, value: str
+) -> None:
+    endpoint = Endpoint(settings(store, tmp_path))
+    response = await call(endpoint, "/v1/score", [json.dumps(EVENT).encode()], x_score_again=value)
+    assert check_refusal(response, 422)["faults"] == [{"field": "x-score-again", "rule": "true or false"}]

@@ -13,6 +13,7 @@ import pytest
 
 from serve import batch
 from serve.endpoint import Endpoint
+from serve.models import Models
 from serve.service import Service, Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
@@ -103,6 +104,8 @@ async def test_it_has_a_limit_of_its_own(given: Settings) -> None:
 
 async def test_single_events_get_their_turn_between_its_parts(endpoint: Endpoint) -> None:
     running = asyncio.create_task(post(endpoint, many(1000)))
+    while not len(endpoint.service.state):  # until its first part is taken in
+        await asyncio.sleep(0)
     body = [json.dumps(event(5000, 1)).encode()]
     single = await call(endpoint, "/v1/score", body)
     assert (single.status_code, running.done()) == (200, False)
@@ -116,6 +119,7 @@ from tests.serve.small import settings
 from tests.serve.test_batch import many, post
 from tests.serve.test_service import features
 from serve.endpoint import Endpoint
+from serve.models import Models
 from workbench.data.store import Store
 folder = Path(sys.argv[1])
 endpoint = Endpoint(settings(Store(str(folder / "store")), folder))
@@ -144,7 +148,8 @@ async def test_a_part_that_cannot_be_recorded_does_not_count_and_sent_again_all_
 async def test_where_a_model_fails_none_of_its_part_counts(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     service = endpoint.service
     score(service, 900, 1)
-    monkeypatch.setattr(service, "bundle", dataclasses.replace(service.bundle, threshold="none"))  # type: ignore[arg-type]
+    broken = dataclasses.replace(service.bundle, threshold="none")  # type: ignore[arg-type]
+    monkeypatch.setattr(service, "models", Models(broken))
     assert (await post(endpoint, many(10))).status_code == 500
     assert (len(service.state), service.state.arrivals) == (1, 11), "numbers are not used again"
 

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve.answers import CODES, HEADERS
-from serve.endpoint import OPEN, Endpoint
-from tests.serve.small import API_KEY, EVENT, die, settings
+from serve.endpoint import Endpoint
+from tests.serve.small import ACCESS, API_KEY, EVENT, die, settings
 from workbench.data import labels
 from workbench.data.store import Store
-from workbench.digest import digest
 from workbench.feedback import prediction_log
 from workbench.governance.keys import proof
 
+OPEN = [route.partition(" ")[2] for route in ACCESS.open]
 MARK = "SECRET"  # what is sent where it is wrong, and must not come back
 LABEL = {"id": 1, "label": 1, "known_time": "2018-08-15T10:00:00Z"}
 ROUTES = {
@@ -32,6 +32,7 @@ ROUTES = {
     "/metrics": "GET",
     "/v1/feedback": "POST",
     "/v1/corrections": "POST",
+    "/v1/admin/releases": "POST",
     "/healthz": "GET",
     "/readyz": "GET",
     "/openapi.json": "GET",
@@ -373,8 +374,9 @@ async def test_a_restart_goes_on_where_it_was(endpoint: Endpoint) -> None:
 
 async def test_readiness_names_the_version_and_counts_the_events(endpoint: Endpoint) -> None:
     await send(endpoint, "/v1/score", EVENT)
-    ready = {"status": "ready", "application": "small", "model_version": "v1", "events_in_state": 1}
-    ready["settings"] = digest(endpoint.settings)
+    ready = {"status": "ready", "application": "small", "model_version": "v1", "release_step": 0, "events_in_state": 1}
+    ready["restart_needed"] = False
+    ready["settings"] = endpoint.settings.identity
     response = await call(endpoint, "/readyz", [], "GET")
     given, nonce = endpoint.settings.api_key_digest, response.headers["x-request-id"]
     assert json.loads(response.body) == {**ready, "proof": proof(given, ready["settings"], nonce)}

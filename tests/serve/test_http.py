@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,11 +16,13 @@ import aiohttp
 import pytest
 
 from serve.answers import HEADERS
+from tests.loop import commands
 from tests.serve import sockets
 from tests.serve.conftest import Live
 from tests.serve.small import API_KEY, EVENT
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
+from workbench.governance.api_keys import Register
 from workbench.governance.keys import api_key_digest
 from workloads import deploy, replay
 
@@ -89,6 +92,85 @@ async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession
 
     async with client.post("/v1/score", data=b" " * 10_000 if announced else parts(), headers=KEY) as response:
         await check_refusal(response, 413, "too_large")
+
+
+LARGE = 300_000_000
+PART = b" " * 1_000_000
+
+
+def resident_bytes(pids: list[int]) -> dict[int, int]:
+    """What each process holds in memory now; one that has ended holds nothing."""
+    found = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found[pid] = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return found
+
+
+def poured(port: int, head: str, framed: bool, pids: list[int]) -> tuple[bytes, int]:
+    """The answer to a body of 300 MB, and by how much the process that grew most grew meanwhile."""
+    before, grown, sent = resident_bytes(pids), 0, 0
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(head.encode())
+        with contextlib.suppress(OSError):  # it is cut off, or nothing more is taken
+            client.settimeout(2)
+            while sent < LARGE:
+                client.sendall(b"%x\r\n%b\r\n" % (len(PART), PART) if framed else PART)
+                sent += len(PART)
+                now = resident_bytes(pids)
+                grown = max(grown, *(now[pid] - size for pid, size in before.items() if pid in now))
+        return client.recv(65_536), grown
+
+
+@pytest.mark.parametrize("framed", [False, True])
+async def test_a_body_of_300_mb_is_refused_and_grows_nobodys_memory(
+    client: aiohttp.ClientSession, live: Live, framed: bool
+) -> None:
+    await ready(client)
+    length = "transfer-encoding: chunked" if framed else f"content-length: {LARGE}"
+    head = (
+        f"POST /v1/score HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {API_KEY}\r\ncontent-type: application/json\r\n"
+    )
+    pids = commands.descendants(os.getpid())
+    answer, grown = await asyncio.to_thread(poured, live.port, f"{head}{length}\r\n\r\n", framed, pids)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too_large"' in answer
+    assert grown < 20_000_000
+    assert (await ready(client))["status"] == "ready"
+
+
+async def test_a_new_key_holds_and_a_revoked_one_is_refused_within_seconds_without_a_restart(
+    client: aiohttp.ClientSession, live: Live
+) -> None:
+    async def status() -> int:
+        async with client.post("/v1/score", json={**EVENT, "id": 700}, headers={**JSON, **key}) as response:
+            return response.status
+
+    register = Register(live.settings.keys_folder)
+    _, path = register.add("shop", "scorer", None)
+    key = {"authorization": f"Bearer {path.read_text()}"}
+    async with asyncio.timeout(5):
+        while await status() != 200:
+            await asyncio.sleep(0.1)
+    register.revoke("shop", None, "admin")
+    async with asyncio.timeout(5):
+        while await status() != 401:
+            await asyncio.sleep(0.1)
+    async with client.post("/v1/score", json={**EVENT, "id": 700}, headers=KEY) as response:
+        assert response.status == 200
+
+
+async def test_a_body_that_trickles_is_given_up(client: aiohttp.ClientSession, live: Live) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    head = (
+        f"POST /v1/score HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {API_KEY}\r\ncontent-type: application/json\r\n"
+    )
+    writer.write(f"{head}content-length: 100\r\n\r\n".encode())
+    async with asyncio.timeout(live.settings.access.body_timeout_s + 10):
+        answer = await reader.readuntil(b"}}")
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"too_slow"' in answer
 
 
 async def test_what_is_wrong_gets_the_one_shape_through_the_proxy_too(client: aiohttp.ClientSession) -> None:

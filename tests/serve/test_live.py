@@ -18,8 +18,8 @@ async def test_the_model_is_told_with_its_threshold_members_and_release(store: S
         "application": "small",
         "models": [
             {
-                "alias": "champion", "version": "v1", "threshold": 0.5, "members": {"linear": 1.0}, "features": 3,
-                "feature_view_version": FEATURES.digest, "since": None,
+                "alias": "champion", "percent": 100, "version": "v1", "threshold": 0.5, "members": {"linear": 1.0},
+                "features": 3, "feature_view_version": FEATURES.digest, "since": None,
             }
         ],
     }  # fmt: skip

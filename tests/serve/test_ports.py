@@ -22,9 +22,9 @@ NAMED = ("haproxy", "gcs_server", "raylet", "driver", "DashboardAgent", "Runtime
 
 def listed() -> dict[str, set[int]]:
     """Who may listen beyond loopback, and the fixed ports that the README gives."""
-    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", README.read_text(), re.MULTILINE)
-    ports = {name: set(map(int, re.findall(r"\d+", row[1]))) for row in rows for name in re.findall(r"`(.*?)`", row[0])}
-    return {name: found for name, found in ports.items() if not name.startswith(("POST", "GET", "/"))}
+    section = README.read_text().partition("## Ports")[2]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE)
+    return {name: set(map(int, re.findall(r"\d+", row[1]))) for row in rows for name in re.findall(r"`(.*?)`", row[0])}
 
 
 def open_now() -> set[Listener]:

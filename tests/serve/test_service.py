@@ -22,6 +22,7 @@ import pytest
 from serve import answers, schemas
 from serve.answers import Refusal
 from serve.journal import unmoved
+from serve.models import Models
 from serve.service import Service, Settings
 from tests.serve.small import DATA, FEATURES, die, settings
 from workbench.config import ColumnConfig, FeatureConfig, FeaturesConfig, ViewConfig
@@ -130,7 +131,7 @@ class TestScores:
         scored = score(service, 1, 0, amount=100)["score"]
         decisions = []
         for threshold in (scored, math.nextafter(scored, 1)):
-            service.bundle = dataclasses.replace(service.bundle, threshold=threshold)
+            service.models = Models(dataclasses.replace(service.bundle, threshold=threshold))
             decisions.append(score(service, 1, 0, amount=100, again=True)["decision"])
         assert decisions == ["flag", "pass"]
         assert [row["flagged"] for row in logged(service)] == [True, True, False]
@@ -393,6 +394,7 @@ from tests.serve import test_service as on
 from tests.serve.small import settings
 from serve.answers import Refusal
 from serve.journal import unmoved
+from serve.models import Models
 from serve.service import Service
 from workbench.data.store import Store
 folder = Path(sys.argv[1])
@@ -447,12 +449,13 @@ def refused_in(folder: Path, *url: str) -> list[str]:
 
 
 def test_an_event_whose_scoring_fails_does_not_count(service: Service) -> None:
-    whole = service.bundle
+    whole = service.models
     score(service, 1, 0)
-    service.bundle = dataclasses.replace(whole, threshold="none")  # type: ignore[arg-type]
+    broken = dataclasses.replace(service.bundle, threshold="none")  # type: ignore[arg-type]
+    service.models = Models(broken)
     with pytest.raises(TypeError):
         score(service, 2, 1)
-    service.bundle = whole
+    service.models = whole
     score(service, 3, 2)
     assert [count for _, count, _ in features(service)] == [1, 2]
 

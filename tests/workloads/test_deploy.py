@@ -13,7 +13,6 @@ import pytest
 from tests.loop.commands import free_port
 from tests.serve import small
 from workbench.data.store import Store
-from workbench.digest import digest
 from workbench.errors import ConfigError, EnvironmentFault, StoreError
 from workbench.governance.keys import proof
 from workbench.release import ledger
@@ -94,6 +93,9 @@ def test_the_ports_of_a_cluster_that_is_joined_are_its_own(taken: int, monkeypat
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
     deploy.check_ports(door.composed([f"serve.port={free_port()}"]))
+    with pytest.raises(EnvironmentFault, match=f"serve.port={taken} on 127.0.0.1 cannot be used"):
+        deploy.check_ports(door.composed([f"serve.port={taken}"]))
+    deploy.check_ports(door.composed([f"serve.port={taken}", "serve.running.route_prefix=/one_more"]))
 
 
 def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
@@ -105,7 +107,7 @@ def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            said = {"settings": digest(settings)}
+            said = {"settings": settings.identity, "model_version": "v1"}
             said["proof"] = proof(settings.api_key_digest, said["settings"], self.headers["x-request-id"])
             self.wfile.write(json.dumps(said).encode())
 
@@ -123,14 +125,14 @@ def test_who_only_repeats_what_readyz_says_is_not_taken_for_the_endpoint_and_sen
 ) -> None:
     settings, keys = small.settings(store, tmp_path), list[str | None]()
     if copied and copied["proof"]:
-        copied = {"proof": proof(settings.api_key_digest, digest(settings), "another")}
+        copied = {"proof": proof(settings.api_key_digest, settings.identity, "another")}
 
     class Copying(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             keys.append(self.headers.get("authorization"))
             self.send_response(200)
             self.end_headers()
-            said = [] if copied is None else {"status": "ready", "settings": digest(settings), **copied}
+            said = [] if copied is None else {"status": "ready", "settings": settings.identity, **copied}
             self.wfile.write(json.dumps(said).encode())
 
     with HTTPServer(("127.0.0.1", 0), Copying) as server:

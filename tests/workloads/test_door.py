@@ -14,9 +14,11 @@ import pytest
 import ray
 
 from tests.workloads.samples import benchmark_config
-from workbench.data.store import Store
+from workbench.config import Config
+from workbench.data.store import Artifact, Store
 from workbench.errors import ConfigError, EnvironmentFault, GateRefused, InputError, StoreError, raise_all
 from workbench.features import columns
+from workbench.jobs import sent
 from workbench.validation import check_learning
 from workloads import door, ingest, pipeline, train
 
@@ -230,7 +232,7 @@ def test_a_key_that_only_the_user_can_say_is_asked_for_by_name() -> None:
 
 def test_what_is_written_for_machines_is_the_artifact(store: Store, tmp_path: Path) -> None:
     artifact = store.stage("things", "k1").commit({}, {}, {"rows": 3})
-    door.write_output(tmp_path / "out.json", artifact)
+    door.write_record(tmp_path / "out.json", door.record(artifact))
     assert json.loads((tmp_path / "out.json").read_text()) == {"id": "k1", "uri": artifact.uri, "figures": {"rows": 3}}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -273,3 +275,24 @@ def test_a_full_disk_is_told_and_what_was_half_written_does_not_exist(
     assert "No space left on device" in said
     assert "Free space or correct storage.root" in said
     assert Store(cfg.storage.root).find("raw", ingest.key(cfg)) is None
+
+
+def test_a_job_runs_with_the_config_that_was_sent_and_leaves_its_record_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = benchmark_config(tmp_path / "store", customers=5, terminals=5, days=3)
+    (tmp_path / "job.json").write_text(json.dumps(sent.plain(cfg, set())))
+    words = ["--resolved", str(tmp_path / "job.json")]
+    monkeypatch.setattr("sys.argv", ["train", *words])
+    made = Store(str(tmp_path / "store")).stage("raw", "0" * 16).commit({}, {}, {"rows": 1})
+    found: list[Config] = []
+
+    def step(config: Config) -> Artifact:
+        found.append(config)
+        return made
+
+    door._run_step(step, words)
+    assert (found[0].data, found[0].storage) == (cfg.data, cfg.storage)
+    assert sent.record_of(capsys.readouterr().out) == {"id": "0" * 16, "uri": made.uri, "figures": {"rows": 1}}
+    with pytest.raises(ConfigError, match="takes one file and nothing else"):
+        door.asked([*words, "train.seeds=[1]"])

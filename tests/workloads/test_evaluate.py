@@ -121,7 +121,7 @@ class TestSideBySide:
         run = evaluated.manifest["parents"]["run"]
         found = compare.run(asked(cfg, [run[:10]], ["ensemble", "random_forest"]))
         assert list(found.figures) == ["ensemble", "random_forest"]
-        door.write_output(tmp_path / "out.json", found)
+        door.write_record(tmp_path / "out.json", door.record(found))
         figures = json.loads((tmp_path / "out.json").read_text())["figures"]
         assert set(figures["ensemble"]) == set(metrics.NAMES)
 

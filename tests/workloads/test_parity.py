@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from serve import schemas
+from serve.models import Models
 from serve.service import Service, Settings
 from tests.serve import small
 from workbench.config import (
@@ -106,7 +107,7 @@ def start(cfg: Config, tmp_path: Path) -> Start:
         keys = {"raw_key": ingest.key(like), "validated_key": validate.key(like)}
         given: Settings = dataclasses.replace(bare, **keys, history_until_us=deploy.history_until(like))
         service = Service(given)
-        service.bundle = dataclasses.replace(service.bundle, version=version)
+        service.models = Models(dataclasses.replace(service.bundle, version=version))
         return service
 
     return begun
@@ -226,7 +227,7 @@ class TestReport:
             parity.run(cfg)
         assert ledger.live(store, "small") == "v0"
         with pytest.raises(GateRefused, match=r"raise features\.version"):
-            deploy._check_version(cfg, store.get("models", "v1"))
+            deploy.check_version(cfg, store.get("models", "v1"))
 
 
 class TestRelease:

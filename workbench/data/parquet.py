@@ -108,7 +108,10 @@ def write_bytes(filesystem: fs.FileSystem, path: str, content: bytes | memoryvie
         if local:
             with contextlib.suppress(OSError):
                 Path(draft).unlink()
-        raise EnvironmentFault(f"{path} could not be written: {error}. Free space or correct storage.root.") from error
+        raise EnvironmentFault(
+            f"{path} could not be written: {error}. Free space or correct storage.root, or ask for the right to write"
+            " there."
+        ) from error
 
 
 def share(filesystem: fs.FileSystem, path: str, other: str) -> None:

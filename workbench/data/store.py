@@ -9,6 +9,7 @@
 import dataclasses
 import datetime as dt
 import json
+import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pyarrow import fs
 
 from workbench import digest
 from workbench.data.parquet import FileEntry, read_bytes, share, write_bytes
-from workbench.errors import ConfigError, StoreError
+from workbench.errors import ConfigError, EnvironmentFault, StoreError
 
 FORMAT = 1
 
@@ -84,8 +85,14 @@ class Store:
     def _check_format(self) -> bool:
         """Whether there is a store."""
         path = self.path("FORMAT")
-        if self.fs.get_file_info(path).type == fs.FileType.NotFound:
-            return False
+        try:
+            if self.fs.get_file_info(path).type == fs.FileType.NotFound:
+                return False
+        except OSError as error:
+            raise EnvironmentFault(
+                f"storage.root={self.root} cannot be looked into: {error}. Check that it is there and may be read; of a"
+                " bucket also AWS_REGION, AWS_ENDPOINT_URL and the credentials."
+            ) from error
         if (found := read_bytes(self.fs, path).decode(errors="replace").strip()) != str(FORMAT):
             raise StoreError(
                 f"{self.root} holds a store of format {found[:20]!r}; this version reads format {FORMAT}."
@@ -139,6 +146,12 @@ class Artifact:
         if digest.sha256(content) != self.manifest["blobs"].get(name):
             raise StoreError(f"{self.uri}/{name} was altered after it was written. Delete {self.uri} and run again.")
         return content
+
+    def note(self, name: str, content: bytes) -> None:
+        """Write the digest of a file that was replaced into the manifest: of a signature, which is no content."""
+        manifest = {**self.manifest, "blobs": {**self.manifest["blobs"], name: digest.sha256(content)}}
+        text = json.dumps(manifest, indent=1, default=str)
+        write_bytes(self.store.fs, f"{self.folder}/manifest.json", text.encode())
 
     def read_json(self, name: str) -> Any:
         """One of its other files, parsed as JSON."""
@@ -197,7 +210,12 @@ class Stage:
 
 @cache
 def code_version() -> str:
-    """The commit of the running code, with `+changed` where the tree differs from it; `unknown` outside a checkout."""
+    """The commit of the running code, with `+changed` where the tree differs from it; `unknown` outside a checkout.
+
+    A job's is that of the checkout which it was submitted from (WORKBENCH_CODE).
+    """
+    if said := os.environ.get("WORKBENCH_CODE"):
+        return said
     here = Path(__file__).parent
     try:
         run = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+changed", "--exclude=*"]

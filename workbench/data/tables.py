@@ -1,5 +1,6 @@
 """Tables: what grows (labels, predictions, quarantine, releases) as Delta, where a repeated append changes nothing."""
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -45,6 +46,34 @@ class Table:
                     raise self._fault(error) from error
         return True
 
+    def append_unless(self, rows: pa.Table, taken: dict[str, str | int]) -> bool:
+        """Append `rows` where no row has these values, whoever else asks at once; False when one has them.
+
+        Delta refuses the commit of one who has not seen a row that meets its predicate: of several one is first.
+        """
+        self.store.begin()
+        for again in reversed(range(CREATORS)):
+            try:
+                table = self._widened(rows.schema)
+                if _has(table, taken):
+                    return False
+                where = " AND ".join(f"{name} = {_literal(value)}" for name, value in taken.items())
+                write_deltalake(table, plain_strings(rows), mode="overwrite", predicate=where)
+                break
+            except Exception as error:
+                if not (again and isinstance(error, CommitFailedError)):
+                    raise self._fault(error) from error
+        return True
+
+    def _widened(self, schema: pa.Schema) -> DeltaTable:
+        """The table as it is now, which has these columns."""
+        there = DeltaTable(self.uri, storage_options=_storage_options()) if self.exists() else None
+        if there is None or set(schema.names) - {field.name for field in there.schema().fields}:
+            options = {"schema_mode": "merge", "storage_options": _storage_options()}
+            write_deltalake(self.uri, schema.empty_table(), mode="append", **options)
+            return DeltaTable(self.uri, storage_options=_storage_options())
+        return there
+
     def _write(self, rows: pa.Table, transaction: Transaction, widen: bool) -> None:
         write_deltalake(
             self.uri,
@@ -65,6 +94,20 @@ class Table:
         wanted = list(columns) if columns is not None else None
         # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
         return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
+
+    def read_new(
+        self, seen: frozenset[str], columns: Sequence[str], rows: pc.Expression
+    ) -> tuple[pa.Table, frozenset[str]]:
+        """The chosen rows of files that were not there before, and all files that are there now."""
+        found: pds.FileSystemDataset = DeltaTable(self.uri, storage_options=_storage_options()).to_pyarrow_dataset()
+        files = {one.path: one for one in found.get_fragments()}
+        fresh = [one for path, one in files.items() if path not in seen]
+        new = pds.FileSystemDataset(fresh, found.schema, found.format, found.filesystem)
+        return plain_strings(new.to_table(columns=list(columns), filter=rows, use_threads=False)), frozenset(files)
+
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return [one.name for one in DeltaTable(self.uri, storage_options=_storage_options()).schema().fields]
 
     def greatest(self, name: str) -> pa.Scalar:
         """The greatest value of a column, by the statistics of the files; a time may lack what is below a ms."""
@@ -90,6 +133,16 @@ class Table:
             return -1
         found = DeltaTable(self.uri, storage_options=_storage_options()).transaction_version(app_id)
         return -1 if found is None else found
+
+
+def _has(table: DeltaTable, values: dict[str, str | int]) -> bool:
+    rows = functools.reduce(lambda a, b: a & b, (pc.field(name) == value for name, value in values.items()))
+    return bool(table.to_pyarrow_dataset().to_table(columns=[], filter=rows, use_threads=False).num_rows)
+
+
+def _literal(value: str | int) -> str:
+    """A value as SQL has it."""
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
 def plain_strings(table: pa.Table) -> pa.Table:

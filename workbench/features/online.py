@@ -83,6 +83,7 @@ class OnlineState:
     def claimed(self, identity: Any) -> str | None:
         """The other replica that may be about to record that event: there is none."""
         del identity
+        return None
 
     def taken(self, event: Event, more: bool = False) -> tuple[Place, list[float]] | None:
         """What `placed` gives of a new event. None: it is in the state, or was forgotten; nothing has changed."""
@@ -102,7 +103,7 @@ class OnlineState:
         time, identity = event[names.event_time], event[names.id]
         if late := time < self.clock - self._horizon_us:
             if time < self.clock - self._memory_us:
-                return Place(self.arrivals, self.arrivals), OnlineState(names, self._tables).observe(event)
+                return Place(self.arrivals, self.arrivals), alone(names, self._tables, event)
             self._forget(self._entities(event), at_least=1)
         vector = self._vector.of_row(event)  # before the event is kept: a function of the user's may raise
         if is_new := identity not in self._events:
@@ -310,6 +311,13 @@ class OnlineState:
         for identity, history in self._labels.items():
             if any(label for _, label in history):
                 self._mark(identity)
+
+
+def alone(feature_set: FeatureSet, tables: Tables, event: Event) -> list[float]:
+    """The features of an event of which nothing before is known."""
+    state = OnlineState(feature_set, tables)
+    state.clock = event[feature_set.event_time]  # else one from long before 1970 were forgotten here too
+    return state.observe(event)
 
 
 def told(before: Labels, known_time_us: int, positive: bool) -> Labels:

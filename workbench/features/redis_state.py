@@ -25,7 +25,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.earlier import NO_CORRECTIONS, Bases, Earlier
 from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
-from workbench.features.online import OnlineState, told
+from workbench.features.online import OnlineState, alone, told
 from workbench.features.redis_link import Link
 from workbench.features.redis_records import Layout, Record, decode, encode, ended, read_record
 from workbench.features.tables import NO_TABLES, Tables
@@ -94,7 +94,7 @@ class RedisState:
         """What `observe` gives, and its place: read, insertion and number are one act."""
         found = self._observed(event, scripts.ANY)
         if found is None:  # from before all memory
-            return Place(*self._place), OnlineState(self.feature_set, self._tables).observe(event)
+            return Place(*self._place), alone(self.feature_set, self._tables, event)
         return found
 
     def taken(self, event: Event, more: bool = False) -> tuple[Place, list[float]] | None:
@@ -105,7 +105,7 @@ class RedisState:
     def peeked(self, event: Event) -> list[float]:
         """The features that the event would get now; nothing has changed afterwards, for anyone."""
         found = self._observed(event, scripts.PEEK)
-        return OnlineState(self.feature_set, self._tables).observe(event) if found is None else found[1]
+        return alone(self.feature_set, self._tables, event) if found is None else found[1]
 
     def claimed(self, identity: Any) -> str | None:
         """The other replica that has taken in that event last: it may be about to record it, or be dead."""

@@ -4,6 +4,7 @@ Beside it lie the corrections that the endpoint was told: what was known later o
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,25 @@ PREDICTIONS = pa.schema(
         ("history", pa.string()),  # what the feature state began with (`history_name`); null: not said
         ("dimensions", pa.string()),  # JSON: the snapshot of each table that features were looked up in; null: not said
         ("latency_us", pa.int64()),
+        ("alias", pa.string()),  # who decided, canary | champion, where both scored; null, as all below: one alone did
+        ("scored_us", pa.int64()),  # that its score took
+        ("other_version", pa.string()),  # the version that did not decide, its score, decision and time
+        ("other_score", pa.float64()),
+        ("other_flagged", pa.bool_()),
+        ("other_us", pa.int64()),
+        ("other_fault", pa.string()),  # why it has no score
+    ]
+)
+SHADOWS = pa.schema(
+    [
+        ("request_id", pa.string()),  # of the decision that it stands beside
+        ("id", pa.string()),
+        ("event_time", pa.int64()),
+        ("recorded_at", pa.int64()),
+        ("version", pa.string()),
+        ("score", pa.float64()),  # null: it had none
+        ("flagged", pa.bool_()),
+        ("scored_us", pa.int64()),  # its share of the time of the rows that were scored together
     ]
 )
 FEEDBACK = pa.schema(
@@ -92,10 +112,29 @@ def first_answers(rows: pa.Table) -> pa.Table:
     return rows.filter(pa.array(turn == 0))
 
 
+def features(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The features that decisions were made from, a column each, and `score`: what a reference profile describes."""
+    flat_NF = np.array(rows["features"].to_pylist(), np.float64).reshape(rows.num_rows, len(names))
+    return pa.table([*flat_NF.T, rows["score"]], [*names, "score"])
+
+
 def move_predictions(store: Store, name: str, segment: Path) -> int:
     """Move a closed journal segment into the table, once, and remove it; returns the number of records."""
     rows = _parse(segment, PREDICTIONS)
     predictions(store, name).append(rows, app_id=segment.stem, version=1, widen=True)
+    segment.unlink()
+    return rows.num_rows
+
+
+def shadows(store: Store, name: str) -> Table:
+    """What shadows made of the events of the prediction log of that name."""
+    return Table(store, f"shadows/{name}")
+
+
+def move_shadows(store: Store, name: str, segment: Path) -> int:
+    """Move a closed segment of shadows' scores into their table, once, and remove it."""
+    rows = _parse(segment, SHADOWS)
+    shadows(store, name).append(rows, app_id=segment.stem, version=1)
     segment.unlink()
     return rows.num_rows
 

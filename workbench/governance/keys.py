@@ -1,4 +1,4 @@
-"""The three secrets: what signs models, what hides identities, what opens the endpoint.
+"""The three secrets: what signs models, what hides identities, what opens the endpoint (its clients': `api_keys.py`).
 
 Each comes from the environment (jobs, containers) or from a file of mode 0600 in `keys.folder`, made at first use. The
 folder is never inside the store. Paths are shown, keys never.
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from workbench.errors import EnvironmentFault
 
 API_KEY_PREFIX = "wb_"
+OLD = "signing.key.old"
 
 
 class Keys:
@@ -34,6 +35,15 @@ class Keys:
         if os.environ.get("WORKBENCH_VERIFYING_KEY"):
             return Ed25519PublicKey.from_public_bytes(self._hex("WORKBENCH_VERIFYING_KEY", "signing.key"))
         return self.signing().public_key()
+
+    def retired(self) -> Ed25519PublicKey:
+        """What checked the signatures before the key was replaced (WORKBENCH_OLD_SIGNING_KEY, or signing.key.old)."""
+        if "WORKBENCH_OLD_SIGNING_KEY" not in os.environ and not (self.folder / OLD).exists():
+            raise EnvironmentFault(
+                f"There is no {self.folder / OLD}, and no WORKBENCH_OLD_SIGNING_KEY. Move the old key there; a new"
+                " signing.key is made at the next use."
+            )
+        return Ed25519PrivateKey.from_private_bytes(self._hex("WORKBENCH_OLD_SIGNING_KEY", OLD)).public_key()
 
     def pseudonym(self) -> bytes:
         """The key that turns entities into tokens (WORKBENCH_PSEUDONYM_KEY: 64 hex digits)."""
@@ -54,6 +64,11 @@ class Keys:
         """The file with the token that closes our own Ray; Ray's default file is readable by all."""
         self._file("ray_token", "")
         return self.folder / "ray_token"
+
+    def path_of_jupyter_token(self) -> Path:
+        """The file with the token that closes JupyterLab, as JUPYTER_TOKEN_FILE names it."""
+        self._file("jupyter_token", "")
+        return self.folder / "jupyter_token"
 
     def _hex(self, variable: str, name: str) -> bytes:
         text = os.environ.get(variable) or self._file(name, "")
@@ -81,6 +96,18 @@ class Keys:
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise EnvironmentFault(f"{path} can be read by others. Run: chmod 600 {path}")
         return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all, in the place of what was there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def token(key: bytes, domain: str, value: object) -> str:

@@ -1,7 +1,10 @@
-"""The fits that a run keeps: one graph and one native file per family, fold and seed."""
+"""The fits that a run keeps: one graph and one native file per family, fold and seed; and how they came about."""
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
+from workbench.data import snapshots
 from workbench.data.store import Artifact
 from workbench.models import graph
 
@@ -34,3 +37,9 @@ def natives(trained: Artifact, bags: Bags) -> dict[str, bytes]:
         for family, names in bags.items()
         for name in names
     }
+
+
+def history(trained: Artifact) -> pa.Table:
+    """A row for each family, fit, metric and step: `family, fit, metric, step, value`."""
+    files = [one for one in trained.files if one.name.startswith("history-")]
+    return pa.concat_tables([snapshots.read_file(trained, one) for one in files])

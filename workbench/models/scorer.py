@@ -50,6 +50,8 @@ class Scorer:
 
     def many(self, features_NF: list[list[float]]) -> list[tuple[float, list[float]]]:
         """What `one` gives, of some rows in one run. The last bit may differ: kernels depend on the number of rows."""
+        if not features_NF:
+            return []
         score_N, _, members_NM = self._run(np.array(features_NF, np.float32))
         return list(zip(score_N.tolist(), members_NM.tolist(), strict=True))
 

@@ -1,6 +1,5 @@
 """The pipeline's report as one self-contained HTML page, and as a dozen lines for the terminal."""
 
-from pathlib import Path
 from typing import Any
 
 from workbench.data.store import Artifact
@@ -27,7 +26,7 @@ def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], besi
     )
 
 
-def summary(done: dict[str, Artifact], seconds: dict[str, float], report: Path) -> str:
+def summary(done: dict[str, Artifact], seconds: dict[str, float], report: str) -> str:
     """What happened, in ten seconds' reading."""
     verdict, replayed, figures = done["monitor"].figures, done["replay"].figures, done["validate"].figures
     parity = done["parity"].figures

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # the one in `ray.train` is the old one
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from workbench import cluster
 from workbench.config import ScalingConfig, TrainConfig
@@ -79,11 +80,13 @@ def train_each(
     class.
     """
     _check_room(scaling, cfg)
-    trainers = ray.remote(num_cpus=0, max_concurrency=len(cfg.families))(Trainers).remote()
+    beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # lost with us alone
+    actor = ray.remote(num_cpus=0, max_concurrency=len(cfg.families), scheduling_strategy=beside)(Trainers)
+    trainers = actor.remote()
     rows = gather(features, names, order_by, chosen(folds))
     checks.check(rows, cfg)
     scores = ray.put(_scores(trainers, rows, folds, cfg, scaling, features.store, run_name))
-    waiting, done = list(cfg.families), {}
+    watch, waiting, done = room.Watch(), list(cfg.families), {}
     running: dict[Any, tuple[str, float]] = {}
     while waiting or running:
         while waiting and len(running) < _room(scaling):
@@ -91,7 +94,12 @@ def train_each(
             asked = trainers.train.remote(family, rows, folds, cfg, scaling, features.store, run_name, scores)
             running[asked] = family, started
             say(f"  train {family}: {scaling.workers} workers ...")
-        (ready, *_), _ = ray.wait(list(running))
+        finished, _ = ray.wait(list(running), timeout=room.LOOK_EVERY_S)
+        if not finished:
+            most = max((_of(getattr(cfg, family), scaling) for family, _ in running.values()), key=_least)
+            watch.look(_said(most), _least(most), {"CPU": most.cpus_per_worker, "GPU": most.gpus_per_worker})
+            continue
+        (ready,) = finished
         family, started = running.pop(ready)
         done[family] = _result(ready)
         say(f"  train {family} done in {time.monotonic() - started:.1f} s")

@@ -145,3 +145,26 @@ def test_several_writers_at_once_lose_and_double_nothing(store: Store) -> None:
 def test_wide_strings_become_strings_and_nothing_else_changes() -> None:
     wide = pa.table({"a": pa.array(["x"], pa.large_string()), "b": pa.array(["y"], pa.string_view()), "c": [1.5]})
     assert plain_strings(wide).equals(pa.table({"a": ["x"], "b": ["y"], "c": [1.5]}))
+
+
+class TestAppendUnless:
+    def rows(self, who: str, step: int = 1) -> pa.Table:
+        return pa.table({"name": ['it\'s "one"'], "step": [step], "who": [who]})
+
+    def test_a_row_whose_place_is_taken_is_not_written(self, store: Store) -> None:
+        table, place = Table(store, "t"), {"name": 'it\'s "one"', "step": 1}
+        assert [table.append_unless(self.rows(who), place) for who in ("a", "b")] == [True, False]
+        assert table.append_unless(self.rows("c", 2), {**place, "step": 2})
+        assert table.read(["who", "step"]).sort_by("step").to_pydict() == {"who": ["a", "c"], "step": [1, 2]}
+
+    def test_of_many_at_once_one_gets_the_place(self, store: Store) -> None:
+        Table(store, "t").append_unless(self.rows("first", 0), {"step": 0})
+        with ThreadPoolExecutor(4) as threads:
+            ask = lambda who: Table(store, "t").append_unless(self.rows(who), {"step": 1})  # noqa: E731
+            assert sum(threads.map(ask, "abcd")) == 1
+        assert Table(store, "t").read().num_rows == 2
+
+    def test_a_table_without_these_columns_gets_them(self, store: Store) -> None:
+        Table(store, "t").append(pa.table({"name": ["old"]}), "older", 1)
+        assert Table(store, "t").append_unless(self.rows("a"), {"step": 1})
+        assert set(Table(store, "t").read()["who"].to_pylist()) == {None, "a"}

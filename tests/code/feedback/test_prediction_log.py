@@ -11,14 +11,16 @@ from workbench.config import ColumnConfig, DataConfig
 from workbench.data import labels
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
-from workbench.feedback.prediction_log import FEEDBACK, PREDICTIONS, TIME
+from workbench.feedback.prediction_log import FEEDBACK, PREDICTIONS, SHADOWS, TIME
 
 RECORD = {
     "request_id": "r", "id": "7", "event_time": 1, "received_at": 2, "arrival": 1, "as_of": 1,
     "entities": ["t-1", "t-2"], "event": "{}", "features": [1.5], "score": 0.25, "member_logits": [-1.0, 2.0],
     "flagged": True, "model_version": "m", "feature_view_version": "f", "history": "v 1", "dimensions": "{}",
-    "latency_us": 40,
+    "latency_us": 40, "alias": "canary", "scored_us": 9, "other_version": "c", "other_score": 0.2,
+    "other_flagged": False, "other_us": 8, "other_fault": "none, but a text",
 }  # fmt: skip
+BESIDE = list(RECORD)[list(RECORD).index("alias") :]
 TOLD = {"id": "7", "label": 1, "scenario": None, "event_time": 1, "known_time": 2, "recorded_at": 3}
 
 
@@ -53,6 +55,22 @@ def test_records_of_another_version_of_the_service_lose_and_lack_no_known_column
     table = prediction_log.predictions(store, "app").read()
     assert table["member_logits"].to_pylist() == [None, [-1.0, 2.0]]
     assert "shadow_score" not in table.column_names
+
+
+def test_a_decision_that_one_model_made_alone_says_nothing_of_another(store: Store, tmp_path: Path) -> None:
+    alone = {name: value for name, value in RECORD.items() if name not in BESIDE}
+    prediction_log.move_predictions(store, "app", segment(tmp_path, alone))
+    table = prediction_log.predictions(store, "app").read()
+    assert [table[name].to_pylist() for name in BESIDE] == [[None]] * 7
+
+
+def test_what_shadows_scored_is_a_table_beside_it_moved_once(store: Store, tmp_path: Path) -> None:
+    record = {"request_id": "r", "id": "7", "event_time": 1, "recorded_at": 2, "version": "s", "score": None,
+              "flagged": None, "scored_us": 3}  # fmt: skip
+    assert prediction_log.move_shadows(store, "app", segment(tmp_path, record, name="shadows-1")) == 1
+    table = prediction_log.shadows(store, "app").read()
+    assert table.column_names == SHADOWS.names == list(record)
+    assert not (tmp_path / "shadows-1.jsonl").exists()
 
 
 @pytest.mark.parametrize("content", ["", "no JSON\n", '{"id": "7", "score": "high"}\n', json.dumps(RECORD)[:40]])

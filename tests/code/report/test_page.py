@@ -301,7 +301,7 @@ def test_an_artifact_that_was_altered_is_not_reported(store: Store) -> None:
 
 
 def test_the_summary_is_a_dozen_lines_with_the_figures_that_matter(store: Store) -> None:
-    text = page.summary(loop(store), SECONDS, Path("/somewhere/report.html"))
+    text = page.summary(loop(store), SECONDS, "/somewhere/report.html")
     assert len(text.splitlines()) <= 12
     assert max(len(line) for line in text.splitlines()) <= 120
     for words in (

@@ -47,3 +47,22 @@ def test_families_that_one_worker_fits_need_room_for_one(
     with pytest.raises(EnvironmentFault, match=said):
         training._check_room(scaling, cfg)
     return None
+
+
+@pytest.mark.usefixtures("four_small_machines")
+def test_room_that_is_lost_is_told_once_and_given_up_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    patient, hasty = room.Watch(60), room.Watch(0)
+    for _ in range(3):
+        patient.look("scaling.workers=4", 4, {"CPU": 2})
+    assert capsys.readouterr().err.count("scaling.workers=4 have no room") == 1
+    hasty.look("scaling.workers=4", 4, {"CPU": 2})
+    with pytest.raises(EnvironmentFault, match=r"hold 3 such.*goes on from the last checkpoint"):
+        hasty.look("scaling.workers=4", 4, {"CPU": 2})
+
+
+@pytest.mark.usefixtures("four_small_machines")
+def test_room_that_came_back_is_no_longer_missed() -> None:
+    watch = room.Watch(0)
+    watch.look("four", 4, {"CPU": 2})
+    watch.look("four", 3, {"CPU": 2})
+    watch.look("four", 4, {"CPU": 2})  # the first look again: it would raise at the second

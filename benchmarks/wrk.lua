@@ -1,4 +1,4 @@
--- wrk's side of benchmarks/load.py: sends the bodies of a file, a line each, and prints what it saw as one line of JSON.
+-- wrk's side of benchmarks/wrk.py: sends the bodies of a file, a line each, and prints what it saw as one line of JSON.
 local requests, at = {}, 0
 
 function init(arguments)

@@ -1,0 +1,108 @@
+"""Every node of the cluster, asked by a task there: versions, clock, disk, and whether it sees the store."""
+
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.config import Config
+from workbench.doctor.findings import Finding, none, odd, ok, wrong
+from workbench.doctor.machine import FULL, installed
+from workbench.doctor.storage import SKEW_S, Probe
+from workbench.training import room
+
+LIMIT_S = 60.0
+COMPARED = (
+    "ray",
+    "pyarrow",
+    "torch",
+    "tensorflow",
+    "tensorflow-cpu",
+    "xgboost",
+    "lightgbm",
+    "onnxruntime",
+    "deltalake",
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a node says of itself."""
+
+    versions: dict[str, str | None]
+    clock_s: float
+    free: float  # share of the disk that Ray's files are on
+    sees_store: bool
+
+
+def asked(probe: Probe | None) -> Told:
+    """What this node is like; runs as a task."""
+    versions = {"Python": platform.python_version()} | {name: installed(name) for name in COMPARED}
+    total, _, free = shutil.disk_usage(tempfile.gettempdir())
+    return Told(versions, time.time(), free / total, probe.seen() if probe else True)
+
+
+def findings(cfg: Config, probe: Probe | None) -> Iterator[Finding]:
+    """What the cluster has, and which nodes differ from this process or lag behind."""
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    there = ray.cluster_resources()
+    kinds = ", ".join(f"{kind} {there[kind]:g}" for kind in ("CPU", "GPU") if kind in there)
+    yield ok("cluster", f"Ray {ray.__version__}, {len(alive)} nodes, {kinds}")
+    yield _room(cfg)
+    told, skews, silent = _tell(alive, probe)
+    if silent:
+        yield wrong("nodes", f"{', '.join(silent)} did not answer in {LIMIT_S:g} s", "See the node's raylet.out.")
+    yield from _differences(told, skews)
+
+
+def _tell(alive: Sequence[dict[str, Any]], probe: Probe | None) -> tuple[dict[str, Told], dict[str, float], list[str]]:
+    """What each node says, how far its clock is from ours, and who says nothing."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    told, skews, silent = {}, {}, []
+    ask = ray.remote(num_cpus=0, max_retries=0)(asked)
+    for node in alive:
+        name, place = node["NodeManagerAddress"], NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        name += f" ({node['NodeID'][:6]})"
+        try:
+            ray.get(ask.options(scheduling_strategy=place).remote(None), timeout=LIMIT_S)  # its process has begun
+            before = time.time()
+            told[name] = ray.get(ask.options(scheduling_strategy=place).remote(probe), timeout=LIMIT_S)
+            skews[name] = max(before - told[name].clock_s, told[name].clock_s - time.time(), 0)
+        except (ray.exceptions.RayError, TimeoutError):
+            silent.append(name)
+    return told, skews, silent
+
+
+def _differences(told: dict[str, Told], skews: dict[str, float]) -> Iterator[Finding]:
+    mine = asked(None).versions
+    for name, one in told.items():
+        other = [f"{what} {have}, here {mine[what]}" for what, have in one.versions.items() if have != mine[what]]
+        if other:
+            yield wrong("versions", f"{name}: {'; '.join(other)}", "pip install -c constraints.txt on every node.")
+        if not one.sees_store:
+            cure = "Use a storage.root that all nodes share: s3://, or one path on a shared disk."
+            yield wrong("storage", f"{name} does not see what this process wrote", cure)
+        if one.free < 1 - FULL:
+            yield wrong("disk", f"{name}: {one.free:.0%} free where Ray's files are", "Free some, or set RAY_TMPDIR.")
+        if skews[name] > SKEW_S:
+            yield odd("clocks", f"{name} is {skews[name]:.0f} s away", "Let all nodes keep time (chrony, NTP).")
+    if told:
+        yield ok("nodes", f"{len(told)} answered")
+
+
+def _room(cfg: Config) -> Finding:
+    """Whether the cluster can hold the workers that training asks for."""
+    each = {"CPU": cfg.scaling.cpus_per_worker, "GPU": cfg.scaling.gpus_per_worker}
+    least = cfg.scaling.min_workers or cfg.scaling.workers
+    fit = room.fitting(each)
+    said = f"scaling={cfg.scaling.name} needs room for {least} workers, and there is room for {fit:g}"
+    if fit < least:
+        return wrong("room", said, room.CURE)
+    return ok("room", said) if fit < float("inf") else none("room", "workers reserve nothing")
