@@ -36,6 +36,13 @@ make_base() { # as small as Debian's own slim image
   "${STORAGE[@]}" commit --quiet --rm "$container" "$BASE" >/dev/null
 }
 
+check_run() { # a container of the base can be started at all
+  local container
+  container=$("${STORAGE[@]}" from "$BASE" 2>"$made/why") || cannot "no container can be made: $(tail -1 "$made/why")"
+  "${STORAGE[@]}" run --isolation chroot "$container" -- true 2>"$made/why" || cannot "no container runs: $(tail -1 "$made/why")"
+  "${STORAGE[@]}" rm "$container" >/dev/null
+}
+
 lend_pip() { # writes a pip.conf like the host's and prints the volumes that it needs, one a line
   python3 - "$made/pip.conf" <<'PYTHON'
 import pathlib, re, subprocess, sys
@@ -65,4 +72,5 @@ build() { # one target
 
 check_host
 make_base
+check_run
 for target in "${@:-serve}"; do build "$target"; done
