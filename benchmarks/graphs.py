@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from workbench.models import graph
+from workbench.models import ends, graph
 
 SLOW_SIDE = 1600  # of the matrices that a slow version multiplies for every score
 
@@ -11,9 +11,7 @@ SLOW_SIDE = 1600  # of the matrices that a slow version multiplies for every sco
 def linear(weights: list[float], intercept: float = 0.0) -> bytes:
     """Log-odds: the weighted sum of the features."""
     constant = numpy_helper.from_array(np.array(weights, np.float32), "w")
-    return _merged(
-        [helper.make_node("MatMul", [graph.INPUT, "w"], [graph.OUTPUT])], [constant], len(weights), intercept
-    )
+    return _merged([helper.make_node("MatMul", [ends.INPUT, "w"], [ends.OUTPUT])], [constant], len(weights), intercept)
 
 
 def no_number(width: int, above: float = -1.0) -> bytes:
@@ -26,10 +24,10 @@ def no_number(width: int, above: float = -1.0) -> bytes:
         numpy_helper.from_array(np.array([-1], np.int64), "flat"),
     ]
     nodes = [
-        helper.make_node("Gather", [graph.INPUT, "first"], ["picked"], axis=1),
+        helper.make_node("Gather", [ends.INPUT, "first"], ["picked"], axis=1),
         helper.make_node("Reshape", ["picked", "flat"], ["picked_row"]),
         helper.make_node("Greater", ["picked_row", "above"], ["is_above"]),
-        helper.make_node("Where", ["is_above", "nan", "zero"], [graph.OUTPUT]),
+        helper.make_node("Where", ["is_above", "nan", "zero"], [ends.OUTPUT]),
     ]
     return _merged(nodes, constants, width)
 
@@ -42,13 +40,13 @@ def slow(width: int) -> bytes:
         numpy_helper.from_array(np.float32(0), "zero"),
     ]
     nodes = [
-        helper.make_node("MatMul", [graph.INPUT, "nothing"], ["zeros"]),
-        helper.make_node("ReduceSum", [graph.INPUT], ["sum"], keepdims=0),
+        helper.make_node("MatMul", [ends.INPUT, "nothing"], ["zeros"]),
+        helper.make_node("ReduceSum", [ends.INPUT], ["sum"], keepdims=0),
         helper.make_node("Expand", ["sum", "side"], ["large"]),
         helper.make_node("MatMul", ["large", "large"], ["product"]),
         helper.make_node("ReduceSum", ["product"], ["total"], keepdims=0),
         helper.make_node("Mul", ["total", "zero"], ["vanished"]),
-        helper.make_node("Add", ["zeros", "vanished"], [graph.OUTPUT]),
+        helper.make_node("Add", ["zeros", "vanished"], [ends.OUTPUT]),
     ]
     return _merged(nodes, constants, width)
 
@@ -56,8 +54,8 @@ def slow(width: int) -> bytes:
 def _merged(nodes: list[NodeProto], constants: list[TensorProto], width: int, intercept: float = 0.0) -> bytes:
     for number, node in enumerate(nodes):
         node.name = f"n{number}"
-    inputs = [helper.make_tensor_value_info(graph.INPUT, TensorProto.FLOAT, ["N", width])]
-    outputs = [helper.make_tensor_value_info(graph.OUTPUT, TensorProto.FLOAT, ["N"])]
+    inputs = [helper.make_tensor_value_info(ends.INPUT, TensorProto.FLOAT, ["N", width])]
+    outputs = [helper.make_tensor_value_info(ends.OUTPUT, TensorProto.FLOAT, ["N"])]
     made = helper.make_graph(nodes, "member", inputs, outputs, constants)
     opset = [helper.make_opsetid("", graph.OPSET)]
     member = helper.make_model(made, opset_imports=opset, ir_version=graph.IR_VERSION).SerializeToString()

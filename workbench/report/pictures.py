@@ -65,7 +65,7 @@ def spread(title: str, unit: str, groups: Mapping[str, Sequence[float]], log: bo
         edges = np.geomspace(low, high, 41) if log else np.linspace(low, high, 41)
         for name, values in known.items():
             weights = np.full(len(values), 1 / max(len(values), 1))
-            axes.hist(values, edges, weights=weights, histtype="step", linewidth=1.4, label=name)
+            axes.hist(values, edges.tolist(), weights=weights, histtype="step", linewidth=1.4, label=name)
         axes.set(title=title, xlabel=unit, ylabel=f"share of {rows}", xscale="log" if log else "linear")
         if len(known) > 1:
             axes.legend()
