@@ -14,6 +14,7 @@ set -a
 . "$node/given/environment"
 set +a
 export RAY_ADDRESS="127.0.0.1:${WORKBENCH_RAY_PORT:-6379}"
+export RAY_API_SERVER_ADDRESS="http://127.0.0.1:${WORKBENCH_DASHBOARD_PORT:-8265}" # where notebooks send their jobs
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$node/given/ray_token"
 if [ "${WORKBENCH_TLS:-1}" = 1 ]; then
   export RAY_USE_TLS=1 RAY_TLS_SERVER_CERT="$node/tls/node.crt" RAY_TLS_SERVER_KEY="$node/tls/node.key"
