@@ -6,6 +6,7 @@ the one that is finished, and goes on with the one that failed.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from workbench.jobs.job import Job
 from workbench.progress import say
 from workloads import door
 
-COMMAND = "__main__"  # what a file has that can be run
+COMMAND = re.compile(r"door\.(main|asked)\(")  # what the file of a step has: it is called with a config
 BEGINS_S = 25.0  # so long a job that is not followed is watched: what is wrong with it shows at its beginning
 
 
@@ -198,7 +199,7 @@ def resources(asked: argparse.Namespace) -> dict[str, float]:
 def steps() -> list[str]:
     """What can be submitted: every command beside this one."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    return [path.stem for path in files if COMMAND in path.read_text() and path != Path(__file__)]
+    return [path.stem for path in files if COMMAND.search(path.read_text()) and path != Path(__file__)]
 
 
 def _packed(step: str, words: list[str], cfg: Config, asked: argparse.Namespace, reserved: room.Resources) -> Job:

@@ -25,7 +25,7 @@ from benchmarks import (
     training_peers,
 )
 from benchmarks.usage import Usage, tree
-from workbench.config import BenchmarkConfig, Config
+from workbench.config import BenchmarkConfig, Config, ScalingConfig
 from workbench.data import snapshots
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, InputError
@@ -227,7 +227,7 @@ def test_the_bare_training_of_a_family_learns_what_there_is(family: str) -> None
         if family == "xgboost"
         else TorchMLPConfig(epochs=4, hidden=[8], leaves=0, batch_size=64)
     )
-    loops, average_precision = getattr(training_peers, family)(rows, 4000, hyper, 1)
+    loops, average_precision = getattr(training_peers, family)(rows, 4000, hyper, ScalingConfig(workers=1))
     assert len(loops) == 1
     assert average_precision > 0.9
 

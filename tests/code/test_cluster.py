@@ -130,6 +130,7 @@ sys.exit(door.guarded(work))
 """
 
 
+@pytest.mark.slow
 def test_a_request_to_terminate_ends_like_ctrl_c_while_ray_runs(tmp_path: Path) -> None:
     words = [sys.executable, "-c", TERMINATED, str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)

@@ -11,6 +11,7 @@ from workloads import door, featurize
 SMALL = ("data.source.benchmark.customers=40", "data.source.benchmark.terminals=60")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_partitions_cost_parts_by_their_square_and_change_neither_rows_nor_labels(tmp_path: Path) -> None:
     rows = scaling.compared(SMALL, [1, 4], tmp_path)
@@ -24,6 +25,7 @@ def test_partitions_cost_parts_by_their_square_and_change_neither_rows_nor_label
     assert distributed.chain.__module__ == "workbench.features.distributed", "the step is its own again"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_the_features_are_the_same_however_many_partitions_there_are(tmp_path: Path) -> None:
     cfg = door.composed(["experiment=payments", "tracker=disabled", *SMALL, f"storage.root={tmp_path}"])

@@ -92,6 +92,7 @@ def runtime(port: int) -> Iterator[Any]:
         server.server_close()
 
 
+@pytest.mark.slow
 def test_a_champion_is_packed_registered_deployed_and_answers(aws: Any, cfg: Config, tmp_path: Path) -> None:
     version = deploy.run(cfg)
     assert deploy.run(cfg).key == version.key, "repeated, it finds what it made"
@@ -120,6 +121,7 @@ def test_a_champion_is_packed_registered_deployed_and_answers(aws: Any, cfg: Con
     assert set(said["Environment"]) == {"WORKBENCH_VERIFYING_KEY"}, "no secret"
 
 
+@pytest.mark.slow
 def test_the_way_back_is_written_to_the_ledger(aws: Any, cfg: Config) -> None:
     store = Store(cfg.storage.root)
     version = deploy.run(cfg)

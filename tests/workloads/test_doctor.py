@@ -44,8 +44,8 @@ def test_what_is_wrong_is_told_with_what_helps_and_ends_with_3(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elsewhere = [word for word in words if not word.startswith("storage.root")]
-    assert ended([*elsewhere, "scaling=gpu8", "storage.root=/sys/store"], monkeypatch) == 3
+    assert ended([*elsewhere, "scaling=gpu", "storage.root=/sys/store"], monkeypatch) == 3
     said = capsys.readouterr()
-    assert "GPU            WRONG  scaling=gpu8 asks for 8, and Ray has 0" in said.out
+    assert "GPU            WRONG  scaling=gpu asks for 1, and Ray has 0" in said.out
     assert "storage        WRONG  /sys/store" in said.out
     assert "3 of these are wrong" in said.err, "and there is no room for such workers"

@@ -89,6 +89,7 @@ def merged(members: dict[str, tuple[bytes, bytes]]) -> bytes:
     return graph.merge({name: one[1] for name, one in members.items()}, WEIGHTS, 0.1, WIDTH)
 
 
+@pytest.mark.slow
 def test_each_member_scores_as_its_framework_does(members: dict[str, tuple[bytes, bytes]], merged: bytes) -> None:
     scores = Scorer(merged).score(X)
     theirs = native.logits({family: content for family, (content, _) in members.items()}, X)

@@ -66,6 +66,7 @@ def test_a_sweep_tries_every_family_keeps_every_trial_and_is_not_run_again(
     assert sweep.run(cfg, space, shared) == done
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_a_sweep_of_which_every_trial_fails_says_why(tmp_path: Path) -> None:
     cfg = samples.config(tmp_path, trials=1)
