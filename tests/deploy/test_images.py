@@ -44,7 +44,8 @@ class Container:
     """A container of an image, started with what the image itself says."""
 
     def __init__(self, image: str) -> None:
-        self.id = buildah("from", image).strip()
+        # as many files as a container engine allows, and HAProxy asks for; this isolation's own limit is 1024
+        self.id = buildah("from", "--ulimit", "nofile=20000:20000", image).strip()
         self.config = json.loads(buildah("inspect", self.id))["Docker"]["config"]
 
     def start(self, command: Sequence[str], mounts: dict[Path, str], **environment: str) -> "subprocess.Popen[str]":
