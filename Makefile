@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
-.PHONY: help setup run test test-all check serve notebooks bench images images-test clean
+.PHONY: help setup run test test-slow test-all check serve notebooks bench images images-test clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -26,8 +26,12 @@ run: setup ## the main job: raw transactions to a live, monitored endpoint
 test: setup ## the tests, in under 12 minutes
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: setup ## the tests with the slow ones
+test-all: setup ## the tests with the slow ones, in about an hour
 	$(BIN)/python -m pytest
+
+SLOW ?= tests
+test-slow: setup ## the slow tests of SLOW
+	$(BIN)/python -m pytest -m slow $(SLOW)
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .
