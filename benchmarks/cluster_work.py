@@ -15,6 +15,7 @@ from workbench.errors import EnvironmentFault
 from workbench.training import segments
 
 LOOK_EVERY_S = 0.05
+PAUSE_S = 1.0  # before a kill: the step that was written down last has its checkpoint by then
 LIMIT_S = 400.0
 WORKING = {  # how Ray calls the processes that do a step's work
     "train": (b"ray::RayTrainWorker",),
@@ -79,6 +80,7 @@ class Work:
         until = time.monotonic() + LIMIT_S
         while client.poll() is None and time.monotonic() < until:
             if ready() and (busy := self._busy(step)):
+                time.sleep(PAUSE_S)
                 self.nodes.kill(busy)
                 return True
             time.sleep(LOOK_EVERY_S)
@@ -90,6 +92,7 @@ class Work:
         assert head is not None
         while client.poll() is None and time.monotonic() < until:
             if ready() and (found := [pid for pid in tree(head.pid) if _driver(pid, step)]):
+                time.sleep(PAUSE_S)
                 for pid in found:
                     subprocess.run(["kill", "-9", str(pid)], check=False)
                 return True
