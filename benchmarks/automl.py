@@ -55,9 +55,7 @@ def main() -> None:
             for name in arguments.tables:
                 kept = (arguments.folder or Path(folder)) / name
                 rows += measured(name, arguments.budget, kept, arguments.overrides)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

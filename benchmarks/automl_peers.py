@@ -64,9 +64,7 @@ def main() -> None:
         rows += [
             Row(f"AP, from {start}", side[0], side[1], "") for start, side in zip(arguments.starts, sides, strict=True)
         ]
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

@@ -51,9 +51,7 @@ def main() -> None:
     def work() -> None:
         seeds = range(arguments.seed, arguments.seed + arguments.replays)
         rows = compared(seeds)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
         _check(rows, arguments.replays)
 
     sys.exit(door.guarded(work))

@@ -47,9 +47,7 @@ def main() -> None:
     def work() -> None:
         with tempfile.TemporaryDirectory(prefix="wb-cluster-") as folder:
             rows = counted(arguments, Path(folder))
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 
@@ -100,7 +98,7 @@ def lost(three: Nodes, folder: Path, step: str, arguments: Any) -> Row:
     undisturbed.run(step)
     for one in tries:
         client = one.start(step)
-        killed = one.kill_a_node(client, step, lambda one=one: step != "train" or one.steps() > 1)  # type: ignore[misc]
+        killed = one.kill_a_node(client, step, after=2 if step == "train" else 0)
         code = one.finish(client)
         same = killed and code == 0 and _left(one, step) == _left(undisturbed, step)
         good += same
@@ -128,7 +126,7 @@ def driven(three: Nodes, folder: Path, arguments: Any) -> Row:
     undisturbed.run("train")
     for one in tries:
         client = one.start("train", "--retries", "1")
-        killed = one.kill_driver(client, "train", lambda one=one: one.steps() > 2)  # type: ignore[misc]
+        killed = one.kill_driver(client, "train", after=3)
         code = one.finish(client)
         faults = kills_check.faults(FAMILY, undisturbed.store, one.store) if code == 0 else [one.said(client)[-2000:]]
         good += killed and not faults

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,23 +75,23 @@ class Work:
         found = (self.folder / "checkpoints").glob("*/history")
         return sum(one.num_rows for path in found for one in segments.read(self.store.fs, str(path)).values())
 
-    def kill_a_node(self, client: subprocess.Popen[bytes], step: str, ready: Callable[[], bool]) -> bool:
-        """Whether a node was lost while it did the step's work, once that was `ready` for it; never the head."""
+    def kill_a_node(self, client: subprocess.Popen[bytes], step: str, after: int = 0) -> bool:
+        """Whether a node was lost while it did the step's work, `after` so many training steps; never the head."""
         until = time.monotonic() + LIMIT_S
         while client.poll() is None and time.monotonic() < until:
-            if ready() and (busy := self._busy(step)):
+            if self.steps() >= after and (busy := self._busy(step)):
                 time.sleep(PAUSE_S)
                 self.nodes.kill(busy)
                 return True
             time.sleep(LOOK_EVERY_S)
         return False
 
-    def kill_driver(self, client: subprocess.Popen[bytes], step: str, ready: Callable[[], bool]) -> bool:
-        """Whether the job's own process was killed while it worked."""
+    def kill_driver(self, client: subprocess.Popen[bytes], step: str, after: int) -> bool:
+        """Whether the job's own process was killed while it worked, `after` so many training steps."""
         until, head = time.monotonic() + LIMIT_S, self.nodes.head
         assert head is not None
         while client.poll() is None and time.monotonic() < until:
-            if ready() and (found := [pid for pid in tree(head.pid) if _driver(pid, step)]):
+            if self.steps() >= after and (found := [pid for pid in tree(head.pid) if _driver(pid, step)]):
                 time.sleep(PAUSE_S)
                 for pid in found:
                     subprocess.run(["kill", "-9", str(pid)], check=False)

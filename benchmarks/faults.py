@@ -28,7 +28,7 @@ from benchmarks.usage import tree
 from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
-from workbench.errors import GateRefused
+from workbench.errors import EnvironmentFault, GateRefused
 from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys
 from workbench.models import bundle
@@ -58,9 +58,7 @@ def main() -> None:
             cfg = serving.configured([*QUICK, *own, *url, *arguments.overrides])
             with cluster.session():
                 rows = faults(cfg, arguments.swaps, arguments.kills, arguments.per_second)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
         if any(row.ours != row.peer for row in rows):
             raise GateRefused("A fault hurt. See the table.")
 
@@ -184,6 +182,7 @@ def _kill(title: str) -> None:
                 os.kill(pid, signal.SIGKILL)
                 say(f"  killed {title}")
                 return
+    raise EnvironmentFault(f"No process {title} of ours was found, and one was to be killed. See Ray Serve's logs.")
 
 
 @contextlib.contextmanager

@@ -72,9 +72,7 @@ def main() -> None:
             rows = compared(
                 cfg, BenchmarkConfig(), Path(folder), sizes, arguments.peers, arguments.rounds, arguments.python
             )
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

@@ -50,9 +50,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
                     copies = max(1, round(millions * 1e6 / 1_754_155))
                     rows += compared(cfg, BenchmarkConfig(), Path(folder), copies, arguments.rounds)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

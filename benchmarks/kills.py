@@ -61,9 +61,7 @@ def main() -> None:
             words = [*SIZE, f"train.families=[{','.join(arguments.families)}]", *arguments.overrides]
             chance = random.Random(arguments.seed)  # noqa: S311 - moments, no secrets
             rows = counted(words, arguments.kinds, arguments.times, Path(folder), chance)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
         if any(row.ours < row.peer for row in rows):
             raise GateRefused("A training did not survive its kill unchanged. See the table.")
 

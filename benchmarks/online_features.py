@@ -60,9 +60,7 @@ def main() -> None:
             history, said, stream = facts(cfg, arguments.events)
         with own_redis() as url:
             rows = compared(FeatureSet.of(cfg.features, cfg.data), url, history, said, stream)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

@@ -50,9 +50,7 @@ def main() -> None:
             with cluster.session():
                 register.run(cfg)
                 rows = [measured(case, one, arguments.events) for case, one in sides(cfg, Path(folder), url)]
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
         if any(row.ours for row in rows):
             raise GateRefused("Served numbers differ from the offline ones. See the table.")
 

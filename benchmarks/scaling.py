@@ -45,8 +45,8 @@ from workbench.progress import say
 from workloads import door, featurize, validate
 
 NEXT_TO_NONE = ("data.source.benchmark.customers=40", "data.source.benchmark.terminals=60")  # 5,000 rows
-UNITS = {"time": "s", "CPU": "s", "tasks": "s of CPU", "parts": "", "shuffled": "MB", "driver": "MB", "labels": "MB",
-         "manifest": "KB"}  # fmt: skip
+UNITS = {"time": "s", "CPU": "s", "tasks": "s of CPU", "parts": "", "shuffled": "MB", "driver": "MB",
+         "references": "MB", "labels": "MB", "manifest": "KB"}  # fmt: skip
 EVERY_S = 0.01
 PAGE_BYTES = 4096
 
@@ -61,9 +61,7 @@ def main() -> None:
     def work() -> None:
         with tempfile.TemporaryDirectory(prefix="wb-scaling-") as folder, cluster.session():
             rows = compared(arguments.overrides, sorted(set(arguments.partitions_per_core)), Path(folder))
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

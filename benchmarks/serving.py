@@ -55,9 +55,7 @@ def main() -> None:
             register.run(cfg)
             set_apart(cfg, Path(folder))
             rows = compared(cfg, Path(folder), arguments.seconds, arguments.rounds)
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

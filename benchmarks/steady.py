@@ -34,7 +34,7 @@ class Load:
     def __init__(self, cfg: Config, endpoint: deploy.Live, per_s: float, retries: int) -> None:
         self._cfg, self._endpoint, self._pause_s, self._retries = cfg, endpoint, 1 / per_s, retries
         self._bodies = iter(replay.bodies(cfg, replay.events_of(cfg)))
-        self._stop, self.seen = threading.Event(), Seen()
+        self._stop, self._ended, self.seen = threading.Event(), False, Seen()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Seen]:
@@ -47,12 +47,20 @@ class Load:
         finally:
             self._stop.set()
             thread.join()
+            if self._ended:
+                raise EnvironmentFault(
+                    f"All {self.seen.sent:,} events of the replay were sent before the end. Send fewer a second, or"
+                    " replay more days: replay.days."
+                )
 
     async def _send(self) -> None:
         tasks, due = set[asyncio.Task[None]](), time.monotonic()
         async with replay.client(self._cfg, self._endpoint) as session:
             while not self._stop.is_set():
-                task = asyncio.create_task(self._ask(session, next(self._bodies), f"steady-{self.seen.sent}"))
+                if (body := next(self._bodies, None)) is None:
+                    self._ended = True
+                    break
+                task = asyncio.create_task(self._ask(session, body, f"steady-{self.seen.sent}"))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 self.seen.sent, due = self.seen.sent + 1, due + self._pause_s

@@ -44,9 +44,7 @@ def main() -> None:
     def work() -> None:
         with tempfile.TemporaryDirectory(prefix="wb-sweep-") as folder:
             rows = compared(words, Path(folder))
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

@@ -23,6 +23,13 @@ class Row:
         return self.ours / self.peer
 
 
+def tell(rows: Sequence[Row], file: Path | None) -> None:
+    """Print the rows, and write them where `--json` says."""
+    print(text(rows))
+    if file:
+        write(file, rows)
+
+
 def text(rows: Sequence[Row]) -> str:
     """A line per case."""
     lines = [f"{'':36}{'ours':>10}{'peer':>10}{'ratio':>8}"]

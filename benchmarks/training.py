@@ -66,9 +66,7 @@ def main() -> None:
                     seen[side].append(measured(side, words))
                     say(f"  {case}, turn {turn + 1} of {arguments.turns}, {side}: {seen[side][-1]}")
             rows += rows_of(f"{case}, {cfg.scaling.workers} workers", seen["ours"], seen["peer"])
-        print(table.text(rows))
-        if arguments.json:
-            table.write(arguments.json, rows)
+        table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 

@@ -19,7 +19,7 @@ from serve.refusals import Refusals
 from workbench.governance.audit import AuditLog
 
 if TYPE_CHECKING:
-    from serve.service import Settings
+    from serve.settings import Settings
 
 log = logging.getLogger("ray.serve")
 

@@ -8,7 +8,7 @@ import msgspec
 
 from serve.answers import Refusal
 from serve.principals import Asked
-from serve.service import Settings
+from serve.settings import Settings
 from workbench.data.store import Store
 from workbench.errors import ConfigError, EnvironmentFault
 from workbench.governance.audit import AuditLog

@@ -58,14 +58,9 @@ class Member(msgspec.Struct, forbid_unknown_fields=True):
     base: float
 
 
-class Explained(msgspec.Struct, forbid_unknown_fields=True):
+class Explained(Decision, forbid_unknown_fields=True):
     """A score whose log-odds, before any calibration, are the base and the contributions, the largest first."""
 
-    request_id: str
-    score: Share
-    decision: Literal["flag", "pass"]
-    model_version: str
-    feature_view_version: str
     log_odds: float
     base: float
     contributions: list[Contribution]
@@ -120,15 +115,10 @@ class ToldLabel(msgspec.Struct, forbid_unknown_fields=True):
     recorded_at: str
 
 
-class Found(msgspec.Struct, forbid_unknown_fields=True):
+class Found(Decision, forbid_unknown_fields=True):
     """A decision that is recorded."""
 
     id: str
-    request_id: str
-    score: Share
-    decision: Literal["flag", "pass"]
-    model_version: str
-    feature_view_version: str
     member_logits: list[float]
     event_time: str
     received_at: str

@@ -6,7 +6,7 @@ import msgspec
 from ray import serve
 
 from serve.endpoint import Endpoint
-from serve.service import Settings
+from serve.settings import Settings
 from workbench.config import ServeConfig
 
 DEPLOYMENT = "endpoint"

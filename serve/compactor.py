@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from serve.service import Service
 
 DRAIN_S = 60.0  # that a replica may take to move its segment, once it is due
+SHADOWS = "shadows"  # the kind of record that nothing is built from: it holds up neither requests nor a start
 log = logging.getLogger("ray.serve")
 
 
@@ -28,6 +29,7 @@ class Compactor:
         self._compacting = threading.Lock()
         self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
+        self.sheds = False  # the same of what shadows scored: it is left out
 
     def start(self) -> None:
         """Move from now on, in a thread of its own."""
@@ -52,20 +54,24 @@ class Compactor:
                 moved += sum(self._moved(move, segment) for segment in written.released())
         for message in sorted({str(error) for error in self._failed.values()} - told):  # once, not in every round
             log.error("the journal keeps its records, the tables could not take them: %s", message)
-        self.full = sum(journal.backlog(self._settings.folder).values()) >= self._settings.journal_limit_bytes
+        self._weigh(journal.backlog(self._settings.folder))
         log.debug("%s: %d records moved", self._settings.application, moved)
         return moved
 
     def drain(self) -> None:
         """Return when the tables hold all that any replica had recorded before; those that live move theirs."""
         folder, until = self._settings.folder, time.monotonic() + self._settings.compact_every_s + DRAIN_S
-        waiting = journal.unmoved(folder)
+        waiting = _needed(journal.unmoved(folder))
         while self.compact() or waiting & journal.unmoved(folder):
-            for error in self._failed.values():
-                raise error
+            for name in _needed({folder / name for name in self._failed}):
+                raise self._failed[name.name]
             if time.monotonic() > until:
                 raise EnvironmentFault(f"{folder} was not moved into the tables by the replicas. See their log.")
             time.sleep(0.1)
+
+    def _weigh(self, bytes_of: dict[str, int]) -> None:
+        limit, shadows = self._settings.journal_limit_bytes, bytes_of.pop(SHADOWS, 0)
+        self.full, self.sheds = sum(bytes_of.values()) >= limit, shadows >= limit
 
     def _moved(self, move: Callable[[Path], int], segment: Path) -> int:
         try:
@@ -94,9 +100,15 @@ class Compactor:
     def _compact_for_ever(self) -> None:
         while True:
             time.sleep(self._settings.compact_every_s)
-            judge = [self._service.follower.judge] if self._settings.follows else []
-            for act in (self.compact, lambda: feature_state.settle(self._service), *judge):
+            follower = self._service.follower
+            led = [follower.publish, follower.judge] if self._settings.follows else []
+            for act in (self.compact, lambda: feature_state.settle(self._service), *led):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises
                     log.error("what is done every few seconds beside answering failed: %s", error)
+
+
+def _needed(segments: set[Path]) -> set[Path]:
+    """Those that a state, or whoever reads the log, waits for."""
+    return {one for one in segments if not one.name.startswith(f"{SHADOWS}-")}

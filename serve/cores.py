@@ -4,10 +4,18 @@ import contextlib
 import fcntl
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 log = logging.getLogger("ray.serve")
+
+
+def folder() -> Path:
+    """Where the locks of this machine lie: applications, and their replicas, share its cores."""
+    path = Path(tempfile.gettempdir()) / f"workbench-cores-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
 
 
 def pin(folder: Path, cores: Sequence[int]) -> int | None:

@@ -17,7 +17,8 @@ from serve.answers import Refusal
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
@@ -182,8 +183,8 @@ class Endpoint:
         ready = {"status": "ready", "application": self.settings.application, "settings": self.settings.identity}
         ready["proof"] = proof(self.access.default_digest, ready["settings"], call.request_id)
         models = self.service.models
-        live = {"model_version": models.champion.version, "release_step": models.step}
-        live["restart_needed"] = self.service.follower.waits
+        live: dict[str, Any] = {"model_version": models.champion.version, "release_step": models.step}
+        live |= {"canary": models.canary and models.canary.version, "restart_needed": self.service.follower.waits}
         with self.service.alone:
             return {**ready, **live, "events_in_state": len(self.service.state)}
 

@@ -25,7 +25,8 @@ from workbench.release.ledger import Act
 from workbench.release.releases import GONE, Releases
 
 if TYPE_CHECKING:
-    from serve.service import Service, Settings
+    from serve.service import Service
+    from serve.settings import Settings
 
 LOOK_S = 1.0
 TRIES, PAUSE_S = 3, 1.0  # for what the environment refuses, such as a store that is away
@@ -62,6 +63,10 @@ class Follower:
         while live is not None and live.step != self._step:
             following = self._taken(live)
             self._step, live = live.step, following
+
+    def publish(self) -> None:
+        """Write the small file again where whoever acted could not."""
+        ledger.publish(self._store, self._application)
 
     def judge(self) -> None:
         """Roll the canary back where the guardrails say so; let it go on to its next share where they do not."""

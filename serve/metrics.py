@@ -129,8 +129,11 @@ class Metrics:
 
     def _write_for_ever(self) -> None:
         while True:
-            _replace(self._file, generate_latest(self._own))
-            time.sleep(self._service.settings.compact_every_s)
+            try:
+                _replace(self._file, generate_latest(self._own))
+            except OSError as error:  # a disk that is full now may have room again
+                log.error("what other replicas are to tell of this one could not be written: %s", error)
+            time.sleep(min(self._service.settings.compact_every_s, STALE_S / 3))
 
 
 class Now(Collector):

@@ -5,6 +5,7 @@ Signatures and claims are checked by joserfc, which takes no algorithm that is n
 thread that watches; a request never waits for them.
 """
 
+import contextlib
 import logging
 import time
 import urllib.request
@@ -143,6 +144,7 @@ class Issuer:
 
 def _imported(content: bytes) -> dict[str, Any]:
     """The keys that may verify, by their names: of the issuer's, those that are public and for signatures."""
+    from joserfc.errors import JoseError
     from joserfc.jwk import JWKRegistry
     from joserfc.util import urlsafe_b64decode
 
@@ -151,7 +153,8 @@ def _imported(content: bytes) -> dict[str, Any]:
         if one.get("kty") not in ("RSA", "EC", "OKP") or one.get("use", "sig") != "sig" or not one.get("kid"):
             continue
         if one["kty"] != "RSA" or len(urlsafe_b64decode(str(one["n"]).encode())) * 8 >= RSA_BITS:
-            keys[one["kid"]] = JWKRegistry.import_key(one)
+            with contextlib.suppress(JoseError, ValueError):  # one that is damaged takes no other with it
+                keys[one["kid"]] = JWKRegistry.import_key(one)
     if not keys:
         raise ValueError("it names no public key for signatures")
     return keys

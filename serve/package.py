@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pyarrow import fs
 
-from serve.service import Settings
+from serve.settings import Settings
 from workbench.config import DataConfig
 from workbench.data import labels, snapshots
 from workbench.data.store import Artifact, Store
@@ -88,7 +88,7 @@ def placed(settings: Settings, store: str | None, journal: str, keys_folder: str
 
 def _portable(settings: Settings) -> Settings:
     """The settings without what each host has of its own."""
-    return dataclasses.replace(settings, store="", journal="", keys_folder="", api_key_digest="")
+    return dataclasses.replace(settings, store="", journal="", keys_folder="", api_key_digest="", cores=())
 
 
 def _checked(folder: Path, manifest: bytes) -> Package:

@@ -21,7 +21,7 @@ left = math.min(burst, left + math.max(0, now - at) * rate)
 local given = 0
 if left >= needed then given = whole and wanted or math.min(wanted, math.floor(left)) end
 redis.call('HSET', KEYS[1], 'left', tostring(left - given), 'at', string.format('%.3f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil(burst / rate) + 1000)
+redis.call('PEXPIRE', KEYS[1], math.ceil((burst - left + given) / rate) + 1000)
 if given > 0 then return {given, 0} end
 return {0, math.ceil((needed - left) / rate)}
 """
@@ -57,7 +57,9 @@ class InProcess:
         passes = left >= needed
         self._buckets[client] = (left - cost * passes, now)
         if len(self._buckets) > CLIENTS:
-            self._buckets = {name: one for name, one in self._buckets.items() if now - one[1] < self._burst_s}
+            self._buckets = {
+                name: one for name, one in self._buckets.items() if one[0] < 0 or now - one[1] < self._burst_s
+            }
         return 0.0 if passes else (needed - left) / rate
 
 

@@ -15,12 +15,16 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from serve.endpoint import Endpoint
-from serve.service import Settings
+from serve.settings import Settings
 from workbench.governance.keys import API_KEY_PREFIX, api_key_digest
+from workbench.governance.settings import AccessConfig
 
 MOST_BYTES = 6 * 1024 * 1024  # the host's own limit of a body
 ROUTE = b"x-amzn-sagemaker-custom-attributes"
 SCORE, READY, NOWHERE = "/v1/score", "/readyz", "/"
+TAKES = (SCORE, "/v1/score:batch", "/v1/explain", "/v1/feedback", "/v1/corrections")
+# the host's callers are one client: no role of the operator's, no rate, and nobody else's tokens
+ACCESS = AccessConfig(roles={"host": [*(f"POST {route}" for route in TAKES), f"GET {READY}"]}, default_role="host")
 STOP_S = 20  # for what is under way at SIGTERM; the host kills after 30 s
 
 
@@ -35,7 +39,7 @@ class Host:
         key = API_KEY_PREFIX + secrets.token_hex(32)
         self._key = f"Bearer {key}".encode()
         settings = dataclasses.replace(settings, max_body_bytes=MOST_BYTES, max_batch_body_bytes=MOST_BYTES)
-        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key)))
+        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key), access=ACCESS))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,4 +70,6 @@ def _route(scope: Scope) -> str:
     if scope["path"] != "/invocations":
         return NOWHERE
     said = dict(scope["headers"]).get(ROUTE, b"").decode("latin-1").strip()
-    return said if said.startswith("/v1/") else SCORE
+    if said in TAKES:
+        return said
+    return NOWHERE if said.startswith("/v1/") else SCORE

@@ -6,8 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,14 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from serve import cores, feature_state, follow, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
-from serve.compactor import Compactor
+from serve.compactor import SHADOWS, Compactor
 from serve.journal import Journal
 from serve.models import Decided, Models
 from serve.schemas import micros
+from serve.settings import Settings
 from serve.shadows import Shadows
-from workbench.config import DataConfig
 from workbench.data.store import Store
-from workbench.digest import digest
 from workbench.errors import StateUnavailable
 from workbench.features.definitions import known_time_column
 from workbench.features.earlier import NO_CORRECTIONS
@@ -32,58 +29,12 @@ from workbench.features.vector import Place
 from workbench.feedback import prediction_log
 from workbench.governance import tokens
 from workbench.governance.keys import Keys
-from workbench.governance.settings import AccessConfig
 from workbench.models.bundle import Bundle
-from workbench.release.settings import GuardrailsConfig
 
 DAY_US = 86_400_000_000
 PATIENCE_S = 2.0  # that a repeated event waits for the record of whoever is answering it
 RECENT = 64  # events that a new version must score before it is taken
 log = logging.getLogger("ray.serve")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a replica is given: names of things in the store and digests, no secret."""
-
-    application: str
-    store: str
-    version: str
-    public_key: str  # hex
-    api_key_digest: str
-    keys_folder: str  # where the replica finds the pseudonym key
-    data: DataConfig
-    raw_key: str
-    validated_key: str
-    history_until_us: int | None  # events of the snapshot before this are history; None: none is
-    journal: str
-    compact_every_s: float
-    max_body_bytes: int
-    ahead_days: float  # how far an event may lie ahead of the newest one
-    redis_url: str | None = None  # where the feature state is shared; None: it lives in the process
-    dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
-    max_batch_body_bytes: int = 2_097_152
-    journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
-    log_requests: bool = False
-    cores: tuple[int, ...] = ()  # that replicas are pinned to, one each
-    follows: bool = False  # whether it serves what the release ledger says, as that changes, and not `version` alone
-    guardrails: GuardrailsConfig = field(default_factory=GuardrailsConfig)
-    access: AccessConfig = field(default_factory=AccessConfig)  # who may ask what; nobody anything, unless it is said
-
-    @property
-    def identity(self) -> str:
-        """The name of an endpoint, whatever version it serves, and whichever default key it has by now."""
-        return digest(replace(self, version="", follows=False, api_key_digest=""))
-
-    @property
-    def log(self) -> str:
-        """The name of its prediction log."""
-        return prediction_log.log_name(self.application, self.raw_key)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of its journal: one per log and store."""
-        return Path(self.journal) / f"{self.log}-{digest(self.store)}"
 
 
 class Question(NamedTuple):
@@ -109,17 +60,20 @@ class Service:
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._core = cores.pin(folder, settings.cores)
+        self._core = cores.pin(cores.folder(), settings.cores)
         self.predictions, self.feedback = Journal(folder, "predictions"), Journal(folder, "feedback")
         self.corrections = Journal(folder, "corrections")
         self.answered = Answered(folder, self.store, settings.log)
         self.on_decision: Callable[[str, str], None] = lambda *_: None  # told version and decision of each
         self.alone = threading.Lock()  # held by whoever asks or changes the state: the loop, or a thread beside it
+        self.compactor = Compactor(self)
         self.shadows = Shadows(
-            Journal(folder, "shadows"), lambda: self.models.shadows, settings.guardrails.shadow_queue
+            Journal(folder, SHADOWS),
+            lambda: self.models.shadows,
+            settings.guardrails.shadow_queue,
+            lambda: self.compactor.sheds,
         )
         self._customer = next(iter(settings.data.entities), settings.data.id)
-        self.compactor = Compactor(self)
         self.state = feature_state.of(self)
         self.alive = None if isinstance(self.state, OnlineState) else journal.live(folder, self.state.replica)
         self.state.fill_once(lambda fresh: feature_state.fill(self, fresh))

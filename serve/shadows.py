@@ -25,8 +25,10 @@ log = logging.getLogger("ray.serve")
 class Shadows:
     """The queue of answered events, and the thread that lets the shadows score them."""
 
-    def __init__(self, journal: Journal, live: Callable[[], tuple[Bundle, ...]], limit: int) -> None:
-        self.journal, self._live, self._limit = journal, live, limit
+    def __init__(
+        self, journal: Journal, live: Callable[[], tuple[Bundle, ...]], limit: int, sheds: Callable[[], bool]
+    ) -> None:
+        self.journal, self._live, self._limit, self._sheds = journal, live, limit, sheds
         self.left_out = 0  # events that found no room
         self._waiting: deque[tuple[str, str, int, list[float]]] = deque()
 
@@ -36,7 +38,7 @@ class Shadows:
 
     def put(self, request_id: str, identity: str, event_time: int, features: list[float]) -> None:
         """Let the shadows score an event that was answered, if there is room."""
-        if len(self._waiting) < self._limit:
+        if len(self._waiting) < self._limit and not self._sheds():
             self._waiting.append((request_id, identity, event_time, features))
         else:
             self.left_out += 1

@@ -4,7 +4,8 @@
     args: {overrides: [experiment=payments, serve.version=champion]}
 
 Serve calls `build` on the cluster. Where `workloads.deploy` starts an endpoint and waits for it, this describes it:
-Serve starts it, keeps it alive and replaces it. The release ledger is read and not written.
+Serve starts it, keeps it alive and replaces it. `build` reads the release ledger; the endpoint follows it, and writes
+down what it refuses or rolls back. Where a file is to hold all that the endpoint is given, see `serve_config`.
 """
 
 from typing import Any

@@ -38,7 +38,7 @@ from workbench.release import gates, ledger
 from workloads import door, ingest, releasing, validate
 
 if TYPE_CHECKING:
-    from serve.service import Settings
+    from serve.settings import Settings
 
 SERVE_PORTS = {  # that Ray Serve takes beside serve.port: the variable that moves each, and where it listens by default
     "RAY_SERVE_HAPROXY_STATS_PORT": ("0.0.0.0", 8404),  # noqa: S104 - HAProxy's own; it cannot be told otherwise
@@ -79,7 +79,7 @@ def run(cfg: Config) -> Artifact:
             return version
         cfg.serve.version = "champion"
     version = chosen(cfg)
-    _check_champion(cfg, version)
+    check_champion(cfg, version)
     with live(cfg, version, follows=True) as endpoint:
         if ledger.live(version.store, cfg.serve.application) is None:
             release(cfg, version)
@@ -109,7 +109,7 @@ def _says(cfg: Config, champion: str) -> dict[str, Any] | None:
     return ready(url_of(cfg), settings_of(cfg, Store(cfg.storage.root).get("models", champion)))
 
 
-def _check_champion(cfg: Config, version: Artifact) -> None:
+def check_champion(cfg: Config, version: Artifact) -> None:
     """Raise `ConfigError` where another version is the champion: who serves one beside it says how, and why."""
     champion = ledger.live(version.store, cfg.serve.application)
     if champion not in (None, version.key):
@@ -140,12 +140,24 @@ def live(cfg: Config, version: Artifact | None = None, follows: bool = False) ->
     check_ports(cfg)
     prepare(cfg, version)
     cluster.up(cfg)
+    _check_free(cfg.serve.application)
     try:
         _start(cfg, given)
         _wait_ready(url, given)
         yield endpoint
     finally:
         _stop(cfg.serve.application)
+
+
+def _check_free(application: str) -> None:
+    """Raise `EnvironmentFault` where the cluster serves that application already: it would be replaced, then ended."""
+    from ray import serve
+
+    if cluster.joined() and application in serve.status().applications:
+        raise EnvironmentFault(
+            f"The cluster serves serve.application={application} already, with another config or a canary. Use that"
+            " config, stop it first, or use another serve.application."
+        )
 
 
 def prepare(cfg: Config, version: Artifact) -> None:
@@ -201,7 +213,7 @@ def url_of(cfg: Config) -> str:
 
 def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
     """What a replica is given."""
-    from serve.service import Settings
+    from serve.settings import Settings
 
     keys = Keys(cfg.keys.folder)
     return Settings(
@@ -341,9 +353,14 @@ def _wait_ready(url: str, settings: "Settings", timeout_s: float = 60) -> None:
 
 
 def answers(url: str, settings: "Settings") -> bool:
-    """Whether what answers there is this very endpoint, of the same store, data and history, with this champion."""
+    """Whether what answers there is this very endpoint, of the same store, data and history, with this champion.
+
+    One that does not follow the ledger is meant to answer all by this version: a canary beside it would answer some.
+    """
     said = ready(url, settings)
-    return said is not None and said.get("model_version") == settings.version
+    if said is None or said.get("model_version") != settings.version:
+        return False
+    return settings.follows or said.get("canary") is None
 
 
 def ready(url: str, settings: "Settings") -> dict[str, Any] | None:

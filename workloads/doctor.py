@@ -33,9 +33,13 @@ def diagnosis(cfg: Config) -> Iterator[Finding]:
     stored = list(probe.findings())
     yield from stored
     written = all(one.state is not State.wrong for one in stored)
-    yield from _cluster(cfg, probe if written else None)
-    if written:
-        yield from probe.removed()
+    removed: list[Finding] = []
+    try:
+        yield from _cluster(cfg, probe if written else None)
+    finally:
+        if written:
+            removed += probe.removed()
+    yield from removed
 
 
 def _here(cfg: Config) -> Iterator[Finding]:
@@ -61,7 +65,7 @@ def _cluster(cfg: Config, probe: Probe | None) -> Iterator[Finding]:
     import ray
 
     yield from nodes.findings(cfg, probe)
-    yield machine.gpu(cfg, ray.cluster_resources().get("GPU", 0))
+    yield machine.gpu(cfg, ray.cluster_resources().get("GPU", 0), cluster.grows())
 
 
 def _ports(cfg: Config) -> dict[str, tuple[str, int]]:

@@ -11,6 +11,7 @@ from workbench.governance import audit
 from workbench.progress import say
 from workbench.release import actions, ledger
 from workbench.release.releases import Releases
+from workbench.release.settings import ReleaseConfig
 
 FOLLOW_S = 120.0  # that an endpoint may take to load a version
 LOOK_S = 0.2
@@ -24,15 +25,17 @@ def run(cfg: Config, says: Says) -> tuple[Artifact, bool]:
     """
     store, asked, application = Store(cfg.storage.root), cfg.release, cfg.serve.application
     named = (asked.action or "", _named(cfg, store), asked.reason)
+    before = len(ledger.history(store, application))
     live = actions.act(store, application, *named, canary_percent=asked.canary_percent, canary_steps=asked.canary_steps)
-    version = ledger.history(store, application)[live.step - 1]["version"]
+    version = _written(store, application, before, asked)
     audit.acted(cfg.serve.journal, cfg.serve.access.audit_file_bytes, f"release.{asked.action}", version=version)
     say(f"  {asked.action} {version}: {live}")
     followed = live.champion is not None and says(live.champion) is not None
     if followed:
         _wait(live, says)
-        _check_taken(store, application, version, live)
-    say("  live at the endpoint" if followed else "  no endpoint answers: the next one that starts serves it")
+        _check_taken(store, application, version, before)
+    elsewhere = "no endpoint of this config answers here; any that follows the ledger takes it within seconds"
+    say("  live at the endpoint" if followed else f"  {elsewhere}")
     released = asked.action in ("shadow", "canary", "promote")
     return store.get("models", version if released or live.champion is None else live.champion), followed
 
@@ -62,7 +65,14 @@ def _wait(live: Releases, says: Says) -> None:
         time.sleep(LOOK_S)
 
 
-def _check_taken(store: Store, application: str, version: str, live: Releases) -> None:
-    for row in ledger.history(store, application)[live.step :]:
+def _written(store: Store, application: str, before: int, asked: ReleaseConfig) -> str:
+    """The version of the row that the act has written, whoever else wrote meanwhile."""
+    ours = (asked.action, (asked.reason or "").strip())
+    rows = ledger.history(store, application)[before:]
+    return next(str(row["version"]) for row in rows if (row["action"], row["why"]) == ours)
+
+
+def _check_taken(store: Store, application: str, version: str, before: int) -> None:
+    for row in ledger.history(store, application)[before:]:
         if (row["version"], row["action"]) == (version, "refuse"):
             raise GateRefused(f"The endpoint refused version {version}: {row['why']}")

@@ -1,7 +1,7 @@
 """Write the file that `serve deploy` takes: this application's settings and options, beside those that are in it.
 
 Reads:  model version (the configured one, or the release ledger's champion); the file, if it is there
-Writes: serve.running.config_file: one application per serve.application, no secret
+Writes: serve.running.config_file: one application per serve.application, no key (mode 0600)
 Run:    python -m workloads.serve_config experiment=payments serve.version=champion
 """
 
@@ -15,19 +15,24 @@ from workbench.config import Config
 from workbench.data import dimensions
 from workbench.data.store import Artifact
 from workbench.errors import ConfigError
+from workbench.governance.keys import write_private
 from workbench.progress import say
+from workbench.release import ledger
 from workloads import deploy, door, validate
 
 
 def run(cfg: Config) -> Artifact:
     """The version that the file deploys."""
     version, path = deploy.chosen(cfg), Path(cfg.serve.running.config_file)
+    deploy.check_champion(cfg, version)
     deploy.check_version(cfg, version)
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
     before = _read(path)
-    path.write_text(yaml.safe_dump(merged(before, described(cfg, version), path), sort_keys=False, width=120))
+    write_private(path, yaml.safe_dump(merged(before, described(cfg, version), path), sort_keys=False, width=120))
     say(f"  {path}: deploy it with `serve deploy {path}`")
+    if ledger.live(version.store, cfg.serve.application) is None:
+        say(f"  then write its first release down: release.action=promote release.version={version.key}")
     return version
 
 

@@ -8,7 +8,10 @@ port="${WORKBENCH_JUPYTER_PORT:-8888}"
 command -v jupyter >/dev/null || { echo "JupyterLab is not installed: no notebooks on this head."; exit 0; }
 [ -s "$node/jupyter_token" ] || openssl rand -hex 32 >"$node/jupyter_token"
 pid="$(cat "$node/jupyter_pid" 2>/dev/null || true)"
-if [ -n "$pid" ] && grep -qs jupyter "/proc/$pid/cmdline"; then kill "$pid"; fi
+if [ -n "$pid" ] && grep -qs jupyter "/proc/$pid/cmdline"; then
+  kill "$pid"
+  for _ in $(seq 60); do [ -e "/proc/$pid" ] || break; sleep 0.5; done # it holds the port until it has ended
+fi
 set -a
 # shellcheck source=/dev/null
 . "$node/given/environment"
@@ -26,4 +29,6 @@ folder="$(cd "$(dirname "$0")/../.." && pwd)"
 nohup setsid jupyter lab --ip=127.0.0.1 --port="$port" --ServerApp.port_retries=0 --no-browser --allow-root \
   --ServerApp.root_dir="$folder" >"$node/jupyter.log" 2>&1 </dev/null &
 echo $! >"$node/jupyter_pid"
+sleep 3
+[ -e "/proc/$(cat "$node/jupyter_pid")" ] || { echo "JupyterLab did not start: see $node/jupyter.log"; exit 1; }
 echo "JupyterLab listens on 127.0.0.1:$port; its token: $node/jupyter_token"

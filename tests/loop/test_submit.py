@@ -153,7 +153,7 @@ def test_a_node_that_is_killed_while_it_trains_changes_nothing(three: Nodes, fol
     undisturbed.run("train")
     started = disturbed.start("train")
     again = disturbed.start("train")  # it follows the one that runs
-    assert disturbed.kill_a_node(started, "train", lambda: disturbed.steps() > 1), disturbed.said(started)
+    assert disturbed.kill_a_node(started, "train", after=2), disturbed.said(started)
     assert (disturbed.finish(started), disturbed.finish(again)) == (0, 0)
     assert kills_check.faults("torch_mlp", undisturbed.store, disturbed.store) == []
     assert "this follows" in disturbed.said(again) + disturbed.said(started)

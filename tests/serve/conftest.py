@@ -1,4 +1,4 @@
-"""A real endpoint on Ray Serve behind HAProxy, on a port of its own, for all tests that ask one."""
+"""What an endpoint is given, a Redis, and a real endpoint behind HAProxy on a port of its own."""
 
 import dataclasses
 import json
@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from serve.service import Settings
+from serve.settings import Settings
+from tests.code.features import redis_server
+from tests.code.features.redis_server import Server
 from tests.loop import commands
 from tests.serve import sockets
 from tests.serve.small import settings
@@ -31,6 +33,25 @@ class Live:
         """What the journal holds now."""
         files = sorted(self.journal.glob("predictions-*"))
         return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def given(store: Store, tmp_path: Path) -> Settings:
+    """Of an endpoint with an empty store."""
+    return settings(store, tmp_path)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A Redis of the test's own; whoever asks for it is marked `needs_redis`."""
+    with redis_server.own(monkeypatch) as one:
+        yield one
+
+
+@pytest.fixture
+def shared(store: Store, tmp_path: Path, server: Server) -> Settings:
+    """The same of replicas that share their feature state."""
+    return dataclasses.replace(settings(store, tmp_path), redis_url=server.url)
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, LabelConfig, ViewConfig
 from workbench.data import labels
 from workbench.data.store import Artifact, Store

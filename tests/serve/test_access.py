@@ -16,7 +16,7 @@ from serve.answers import CODES, Refusal
 from serve.endpoint import Endpoint
 from serve.known_keys import KnownKeys
 from serve.principals import Asked, Roles
-from serve.service import Settings
+from serve.settings import Settings
 from tests.serve.small import ACCESS, API_KEY, EVENT, settings
 from tests.serve.test_endpoint import ROUTES, call, check_refusal
 from workbench.data.store import Store

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from serve import answered
 from serve.answers import Refusal
 from serve.endpoint import Endpoint
 from serve.models import Models
-from serve.service import Service, Settings
-from tests.code.features import redis_server
-from tests.code.features.redis_server import Server, needs_redis
+from serve.service import Service
+from serve.settings import Settings
+from tests.code.features.redis_server import needs_redis
 from tests.serve.small import EVENT, die, settings
 from tests.serve.test_endpoint import call, check_refusal
 from tests.serve.test_service import CUSTOMER, START, features, logged, restarted, score
@@ -30,17 +30,6 @@ HOUR_US = 3_600_000_000
 @pytest.fixture
 def service(store: Store, tmp_path: Path) -> Service:
     return Service(settings(store, tmp_path))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with redis_server.own(monkeypatch) as one:
-        yield one
-
-
-@pytest.fixture
-def shared(store: Store, tmp_path: Path, server: Server) -> Settings:
-    return dataclasses.replace(settings(store, tmp_path), redis_url=server.url)
 
 
 def forgotten(service: Service) -> Service:

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from serve import batch
 from serve.endpoint import Endpoint
 from serve.models import Models
-from serve.service import Service, Settings
-from tests.code.features import redis_server
+from serve.service import Service
+from serve.settings import Settings
 from tests.code.features.redis_server import Server, needs_redis
 from tests.serve.small import settings
 from tests.serve.test_endpoint import call, check_refusal, check_untouched
@@ -156,11 +155,6 @@ async def test_where_a_model_fails_none_of_its_part_counts(endpoint: Endpoint, m
 
 @needs_redis
 class TestShared:
-    @pytest.fixture
-    def server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-        with redis_server.own(monkeypatch) as one:
-            yield one
-
     async def test_it_is_the_same_where_replicas_share_the_state(
         self, given: Settings, server: Server, endpoint: Endpoint, tmp_path: Path
     ) -> None:

@@ -13,7 +13,8 @@ import pytest
 from serve import schemas
 from serve.answers import Refusal
 from serve.endpoint import Endpoint
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.serve.small import DATA, settings
 from tests.serve.test_endpoint import call
 from tests.serve.test_service import CUSTOMER, at, everything_written, logged, restarted, score, tell

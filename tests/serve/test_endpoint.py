@@ -374,8 +374,9 @@ async def test_a_restart_goes_on_where_it_was(endpoint: Endpoint) -> None:
 
 async def test_readiness_names_the_version_and_counts_the_events(endpoint: Endpoint) -> None:
     await send(endpoint, "/v1/score", EVENT)
-    ready = {"status": "ready", "application": "small", "model_version": "v1", "release_step": 0, "events_in_state": 1}
-    ready["restart_needed"] = False
+    ready: dict[str, Any] = {"status": "ready", "application": "small", "model_version": "v1"}
+    ready |= {"release_step": 0, "events_in_state": 1}
+    ready |= {"canary": None, "restart_needed": False}
     ready["settings"] = endpoint.settings.identity
     response = await call(endpoint, "/readyz", [], "GET")
     given, nonce = endpoint.settings.api_key_digest, response.headers["x-request-id"]

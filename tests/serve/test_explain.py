@@ -3,26 +3,18 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serve.endpoint import Endpoint
 from serve.explain import Explaining
-from serve.service import Service, Settings
-from tests.code.features import redis_server
+from serve.service import Service
+from serve.settings import Settings
 from tests.code.features.redis_server import Server, needs_redis
-from tests.serve.small import EVENT, FEATURES, settings
+from tests.serve.small import EVENT, FEATURES
 from tests.serve.test_endpoint import call, check_refusal
 from tests.serve.test_service import EVENTS, features, logged, score, tell
-from workbench.data.store import Store
-
-
-@pytest.fixture
-def given(store: Store, tmp_path: Path) -> Settings:
-    return settings(store, tmp_path)
 
 
 @pytest.fixture
@@ -92,11 +84,6 @@ async def test_reasons_are_what_the_seam_makes_of_the_contributions(endpoint: En
 
 @needs_redis
 class TestShared:
-    @pytest.fixture
-    def server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-        with redis_server.own(monkeypatch) as one:
-            yield one
-
     def test_nothing_of_it_stays_in_redis_either(self, given: Settings, server: Server) -> None:
         service = Service(dataclasses.replace(given, redis_url=server.url))
         score(service, 1, 0)

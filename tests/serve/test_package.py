@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from serve import package
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.serve.small import DATA, settings
 from workbench.data import labels, snapshots
 from workbench.data.store import Store

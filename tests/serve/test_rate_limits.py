@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,11 +125,6 @@ class TestShared:
     """Several replicas on one Redis."""
 
     @pytest.fixture
-    def server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-        with redis_server.own(monkeypatch) as one:
-            yield one
-
-    @pytest.fixture
     def replicas(self, server: Server) -> list[Shared]:
         return [Shared("small", 1.0, server.url) for _ in range(3)]
 
@@ -147,6 +141,11 @@ class TestShared:
         assert 0 < replicas[1].take("shop", 100, 80) < 0.7
         assert replicas[1].take("lab", 100, 1000) == 0
         assert 8 < replicas[2].take("lab", 100) <= 9.1
+
+    def test_a_debt_outlives_the_burst(self, replicas: list[Shared], server: Server) -> None:
+        assert replicas[0].take("lab", 100, 1000) == 0
+        (key,) = server.client.keys("*lab")
+        assert server.client.pttl(key) > 9000, "what is owed takes nine seconds, a full bucket one"
 
     def test_most_requests_ask_nobody(self, replicas: list[Shared], server: Server) -> None:
         def calls() -> int:

@@ -13,7 +13,8 @@ import pytest
 from benchmarks import graphs
 from serve import batch, live, schemas
 from serve.models import Models, NoNumber, place
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.serve.small import DATA, EVENT, FEATURES, VIEWS, die, settings, version
 from workbench.config import FeaturesConfig
 from workbench.data.store import Store

@@ -11,7 +11,7 @@ import pytest
 
 from serve import journal
 from serve.endpoint import Endpoint
-from serve.service import Settings
+from serve.settings import Settings
 from tests.serve.small import EVENT, settings
 from tests.serve.test_endpoint import LABEL, call, check_refusal
 from tests.serve.test_service import ROOT
@@ -53,6 +53,20 @@ async def test_a_journal_that_the_tables_do_not_take_refuses_what_it_could_not_k
     monkeypatch.setattr(prediction_log, "move_predictions", move)
     assert endpoint.service.compact() == 5
     assert (await call(endpoint, "/v1/score", [json.dumps(WRITES["/v1/score"]).encode()])).status_code == 200
+
+
+async def test_what_shadows_scored_holds_up_no_request_and_no_start(
+    given: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint(dataclasses.replace(given, compact_every_s=0.2))
+    service = endpoint.service
+    monkeypatch.setattr(prediction_log, "move_shadows", lambda *_: (_ for _ in ()).throw(OSError("no table")))
+    service.shadows.journal.append([{"request_id": "r", "id": "x" * 3000}])
+    service.drain()
+    assert (service.compactor.full, service.compactor.sheds) == (False, True)
+    assert (await call(endpoint, "/v1/score", [json.dumps({**EVENT, "id": 1}).encode()])).status_code == 200
+    service.shadows.put("r", "1", 0, [])
+    assert (service.shadows.left_out, service.shadows.score_waiting()) == (1, 0), "they are shed first"
 
 
 PINNED = """

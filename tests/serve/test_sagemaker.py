@@ -54,6 +54,15 @@ async def test_labels_go_the_way_that_the_hosts_header_names(host: Host) -> None
     assert told.json() == {"accepted": 1, "in_feature_state": 1}
 
 
+@pytest.mark.parametrize(
+    "route", ["/v1/admin/releases", "/v1/models", "/v1/decisions/1", "/v1/score/../admin/releases"]
+)
+async def test_the_hosts_header_opens_no_route_but_those_that_take_events_and_labels(host: Host, route: str) -> None:
+    body = json.dumps({"action": "rollback", "reason": "because"}).encode()
+    response = await ask(host, "POST", "/invocations", body, x_amzn_sagemaker_custom_attributes=route)
+    assert response.status_code in (401, 403, 404), response.text
+
+
 async def test_an_attribute_that_is_no_route_changes_nothing(host: Host) -> None:
     answer = await ask(host, "POST", "/invocations", event(4), x_amzn_sagemaker_custom_attributes="trace=9")
     assert answer.status_code == 200

@@ -23,7 +23,8 @@ from serve import answers, schemas
 from serve.answers import Refusal
 from serve.journal import unmoved
 from serve.models import Models
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.serve.small import DATA, FEATURES, die, settings
 from workbench.config import ColumnConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data import labels, snapshots
@@ -38,11 +39,6 @@ EVENTS = msgspec.json.Decoder(schemas.event_type(DATA))
 TOLD = msgspec.json.Decoder(schemas.feedback_type(DATA))
 START = dt.datetime(2018, 8, 15, tzinfo=dt.UTC)
 CUSTOMER = 987_654_321_012_345  # a number that nothing else holds by chance
-
-
-@pytest.fixture
-def given(store: Store, tmp_path: Path) -> Settings:
-    return settings(store, tmp_path)
 
 
 @pytest.fixture

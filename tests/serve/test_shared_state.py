@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import workbench.features
 from serve import feature_state
 from serve.endpoint import Endpoint
 from serve.schemas import micros
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
 from tests.serve import test_corrections
@@ -33,17 +33,6 @@ from workbench.feedback import prediction_log
 from workloads import deploy, door
 
 pytestmark = needs_redis
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with redis_server.own(monkeypatch) as one:
-        yield one
-
-
-@pytest.fixture
-def shared(store: Store, tmp_path: Path, server: Server) -> Settings:
-    return dataclasses.replace(settings(store, tmp_path), redis_url=server.url)
 
 
 def asked(endpoint: Endpoint, path: str, body: Any = None) -> tuple[int, Any, Any]:

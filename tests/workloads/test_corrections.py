@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pytest
 
 from serve import schemas
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.code.features import oracle
 from tests.serve import small
 from tests.workloads.test_versions import config, facts, text

@@ -1,5 +1,6 @@
 """Which version goes live, and what is refused before anything starts."""
 
+import dataclasses
 import json
 import socket
 import threading
@@ -117,6 +118,17 @@ def test_an_endpoint_is_asked_directly_whatever_proxy_the_environment_names(
     with HTTPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert deploy.answers(f"http://127.0.0.1:{server.server_port}", settings)
+
+
+@pytest.mark.parametrize(
+    ("canary", "follows", "taken"), [(None, False, True), ("v2", False, False), ("v2", True, True)]
+)
+def test_a_step_takes_no_endpoint_where_a_canary_would_answer_some_of_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canary: str | None, follows: bool, taken: bool
+) -> None:
+    settings = dataclasses.replace(small.settings(store, tmp_path), follows=follows)
+    monkeypatch.setattr(deploy, "ready", lambda *_: {"model_version": "v1", "canary": canary})
+    assert deploy.answers("http://127.0.0.1:1", settings) is taken
 
 
 @pytest.mark.parametrize("copied", [{}, {"proof": "of another nonce"}, {"proof": None}, None])

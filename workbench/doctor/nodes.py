@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench import cluster
 from workbench.config import Config
 from workbench.doctor.findings import Finding, none, odd, ok, wrong
-from workbench.doctor.machine import FULL, installed
+from workbench.doctor.machine import FULL, GROWS, installed
 from workbench.doctor.storage import SKEW_S, Probe
 from workbench.training import room
 
@@ -104,5 +105,5 @@ def _room(cfg: Config) -> Finding:
     fit = room.fitting(each)
     said = f"scaling={cfg.scaling.name} needs room for {least} workers, and there is room for {fit:g}"
     if fit < least:
-        return wrong("room", said, room.CURE)
+        return odd("room", said, GROWS) if cluster.grows() else wrong("room", said, room.CURE)
     return ok("room", said) if fit < float("inf") else none("room", "workers reserve nothing")

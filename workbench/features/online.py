@@ -125,10 +125,11 @@ class OnlineState:
     def peeked(self, event: Event) -> list[float]:
         """The features that the event would get now; nothing has changed afterwards."""
         arrivals = self.arrivals
-        found = self.observe(event)
-        self.take_back()
-        self.arrivals = arrivals
-        return found
+        try:
+            return self.observe(event)
+        finally:
+            self.take_back()
+            self.arrivals = arrivals
 
     def take_back(self) -> None:
         """Be as before the last event was placed, if that was new: it is not recorded. Its number is not reused."""

@@ -39,16 +39,23 @@ class AuditLog:
         with self._lock:
             if self._file is None or self._size > self._limit:
                 self._begin()
-            self._append({"at": _now(), **said})
-            if durable and self._file is not None:
-                os.fsync(self._file)
+            try:
+                self._append({"at": _now(), **said})
+                if durable and self._file is not None:
+                    os.fsync(self._file)
+            except OSError:  # a line that is half there ends its file: the next would be glued to it
+                self._end()
+                raise
 
     def close(self) -> None:
         """Nothing more is written."""
         with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-            self._file = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
 
     def _begin(self) -> None:
         """A new file, whose first line says how the one before it ended. No file is made before there is a line."""

@@ -20,6 +20,7 @@ from workbench.jobs.room import Resources
 HERE = "http://127.0.0.1:8265"
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 LIMIT_S = 10.0
+ANSWER_S = 25.0  # that a cluster may take to answer, with a log for instance
 USER_FILE = Path("~/.ray/auth_token")
 
 
@@ -46,6 +47,17 @@ def token() -> str | None:
         return None
 
 
+def _client() -> Any:
+    """Ray's own client, whose requests end: Ray sets no limit, and a tunnel may have died silently."""
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, *words: Any, **options: Any) -> Any:
+            return super()._do_request(*words, **{"timeout": (LIMIT_S, ANSWER_S)} | options)
+
+    return Client
+
+
 class Connection:
     """A cluster that answers, lets us in and runs the same Ray; raises `EnvironmentFault` where it does not."""
 
@@ -56,12 +68,11 @@ class Connection:
         self._check_version()
         os.environ["RAY_API_SERVER_ADDRESS"] = self.address  # it would override the argument
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # the header is ours: Ray's client needs no token of its own
-        from ray.job_submission import JobSubmissionClient
-
+        client = _client()
         for name in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and connection
             logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
         with self._told():
-            self._client = JobSubmissionClient(self.address, headers=self._headers)
+            self._client = client(self.address, headers=self._headers)
 
     def attempts(self) -> list[Attempt]:
         """The jobs that were submitted by this module, in no order."""

@@ -80,7 +80,7 @@ async def _shown(cluster: Connection, name: str, show: Callable[[str], None], se
             show(part[max(0, seen - at) :])
             at += len(part)
             coming = asyncio.ensure_future(anext(parts))
-    except (StopAsyncIteration, OSError, RuntimeError):  # it is over, or the connection is: the caller looks
+    except (StopAsyncIteration, OSError, RuntimeError, EnvironmentFault):  # job or connection ended: the caller looks
         return max(seen, at)
     finally:
         coming.cancel()

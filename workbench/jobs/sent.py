@@ -17,9 +17,10 @@ from workbench.errors import ConfigError
 FILE = "job.json"
 RECORD = "output: "  # a job's last line, behind which is what `output.json` would hold
 WORD = "--resolved"  # of a step's command: its config is that file
+JOURNAL = str(Path.home() / ".workbench" / "journal")  # not in the package's folder, which Ray removes
 OWN = {  # what is the machine's own, unless the user has said it: key, variable, default
     "keys.folder": ("WORKBENCH_KEYS", "~/.config/ray-ai-workbench"),
-    "serve.journal": ("WORKBENCH_JOURNAL", ".workbench/journal"),
+    "serve.journal": ("WORKBENCH_JOURNAL", JOURNAL),
 }
 
 

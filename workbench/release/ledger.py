@@ -6,6 +6,7 @@ live no more is not written (`append`). What is live stands in one small file be
 
 import datetime as dt
 import getpass
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,11 @@ from pyarrow import fs
 from workbench.data.parquet import read_bytes, write_bytes
 from workbench.data.store import Store
 from workbench.data.tables import Table
+from workbench.errors import EnvironmentFault
 from workbench.release.releases import Releases, folded
 
 TABLE = "releases"
+log = logging.getLogger("ray.serve")
 ROWS = pa.schema(
     [
         ("application", pa.string()),
@@ -81,7 +84,16 @@ def append(store: Store, application: str, act: Act, live: Releases) -> Releases
         "step": step,
     }
     rows, number = pa.Table.from_pylist([row], ROWS), dict[str, str | int](application=application, step=step)
-    return publish(store, application) if Table(store, TABLE).append_unless(rows, number) else None
+    return _published(store, application) if Table(store, TABLE).append_unless(rows, number) else None
+
+
+def _published(store: Store, application: str) -> Releases:
+    """What is live after an act that is written: it is done, even where the small file cannot follow at once."""
+    try:
+        return publish(store, application)
+    except (EnvironmentFault, OSError) as error:
+        log.error("%s is not written yet, an endpoint does it within seconds: %s", file(store, application), error)
+        return live_releases(store, application)
 
 
 def publish(store: Store, application: str) -> Releases:

@@ -39,6 +39,8 @@ def faults(cfg: "Config") -> Iterator[str]:
     if cfg.target != "sagemaker":
         return
     told = cfg.sagemaker
+    if cfg.release.action is not None:
+        yield f"release.action={cfg.release.action} acts on Ray Serve. Use sagemaker.action, or target=serve."
     if told.action == "deploy":
         for name in NEEDED:
             if not getattr(told, name):

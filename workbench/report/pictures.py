@@ -15,7 +15,7 @@ from matplotlib.rcsetup import cycler
 from workbench.report.charts import COLOURS
 from workbench.report.judged import FIGURES
 
-BLUE, ORANGE, GREEN, GREY = COLOURS[:4]
+BLUE, ORANGE = COLOURS[:2]
 PALE = "#b9c4d0"  # what the rest is seen against
 STYLE = {
     "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,

@@ -76,10 +76,13 @@ def test_gpus_that_are_asked_for_and_not_there_are_wrong() -> None:
 
 def test_a_journal_that_holds_records_is_told(cfg: Config, tmp_path: Path) -> None:
     assert machine.journal(cfg).state is State.none
-    (tmp_path / "j").mkdir()
-    (tmp_path / "j" / "1.jsonl").write_text("{}")
+    for folder in ("audit", "payments-1"):
+        (tmp_path / "j" / folder).mkdir(parents=True)
+    (tmp_path / "j" / "audit" / "endpoint-1.audit").write_text("{}")
+    assert machine.journal(cfg).state is State.none, "an audit log waits for no endpoint"
+    (tmp_path / "j" / "payments-1" / "predictions-1.jsonl").write_text("{}")
     assert machine.journal(cfg).state is State.ok
-    (tmp_path / "j" / "1.jsonl.unreadable").write_text("{")
+    (tmp_path / "j" / "payments-1" / "predictions-2.unreadable").write_text("{")
     assert machine.journal(cfg).state is State.odd
 
 

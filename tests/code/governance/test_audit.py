@@ -76,6 +76,18 @@ def test_a_line_that_a_killed_process_half_wrote_is_left_out(log: AuditLog) -> N
     assert list(audit.faults(log.folder)) == []
 
 
+def test_a_line_that_the_disk_took_in_part_spoils_no_other(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(act="one")
+    whole = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda file, line: whole(file, line[:10]))
+        with pytest.raises(OSError, match="only a part"):
+            log.write(act="two")
+    log.write(act="three")
+    assert [one["act"] for one in audit.lines(log.folder)] == ["begin", "one", "begin", "three"]
+    assert list(audit.faults(log.folder)) == []
+
+
 def test_a_line_that_is_none_is_told(log: AuditLog) -> None:
     path = written(log, 1)
     path.write_text(path.read_text() + "not json\n")

@@ -1,5 +1,6 @@
 """What a job prints is shown once, whatever happens to the connection; nobody waits for what cannot come."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,21 @@ def test_a_cluster_that_is_away_for_a_moment_is_waited_for() -> None:
     away = EnvironmentFault("away")
     ended, shown = followed(Scripted([away, away, away, State.running, State.succeeded]))
     assert (ended.state, shown) == (State.succeeded, "".join(LOG))
+
+
+def test_what_a_quiet_job_has_shown_is_not_shown_again_after_its_cluster_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Quiet(Scripted):
+        async def tail(self, name: str) -> AsyncIterator[str]:
+            yield LOG[0]
+            await asyncio.sleep(0.05)
+            yield LOG[1]
+
+    monkeypatch.setattr(follow, "QUIET_S", 0.01)
+    states = [State.running, EnvironmentFault("away"), State.running, State.running, State.succeeded]
+    ended, shown = followed(Quiet(states))
+    assert (ended.state, shown.count(LOG[0])) == (State.succeeded, 1)
 
 
 def test_a_cluster_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,12 @@ def test_keys_and_journal_are_the_clusters_unless_they_were_said(
     assert sent.read(path).keys.folder == "~/.config/ray-ai-workbench"
 
 
+def test_a_jobs_journal_outlives_the_folder_that_it_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBENCH_JOURNAL", raising=False)
+    journal = Path(sent.read(travelled(tmp_path, sent.plain(door.composed([]), set()))).serve.journal)
+    assert journal.is_absolute() and journal.is_relative_to(Path.home())
+
+
 def test_the_name_of_a_job_is_of_its_step_and_config_and_not_of_the_clients_files() -> None:
     def name(step: str, *words: str) -> str:
         return sent.name_of(step, sent.plain(door.composed(list(words)), set()))

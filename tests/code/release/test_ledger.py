@@ -11,6 +11,7 @@ import pytest
 from tests.code.release.versions import made
 from workbench.data.store import Store
 from workbench.data.tables import Table
+from workbench.errors import EnvironmentFault
 from workbench.release import ledger
 from workbench.release.ledger import Act
 
@@ -29,6 +30,23 @@ def test_the_newest_release_is_live_and_the_older_ones_stay_written(store: Store
         ledger.release(store, "payments", version, f"try {version}")
     assert ledger.live(store, "payments") == "v1"
     assert [row["version"] for row in rows(store)] == ["v1", "v2", "v1"], "a version that comes back is a new release"
+
+
+def test_an_act_is_done_where_only_the_small_file_could_not_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.release(store, "payments", "v1", "first")
+
+    def full(*_: object) -> None:
+        raise EnvironmentFault("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "write_bytes", full)
+        live = ledger.append(store, "payments", Act("v2", "promote", "second"), ledger.live_releases(store, "payments"))
+    assert live is not None and live.champion == "v2"
+    told = ledger.told(store, "payments")
+    assert told is not None and told.champion == "v1", "nobody could be told yet"
+    assert ledger.publish(store, "payments") == ledger.told(store, "payments") == live
 
 
 def test_releasing_what_is_live_writes_nothing(store: Store) -> None:

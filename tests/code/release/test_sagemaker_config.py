@@ -58,6 +58,12 @@ def test_a_value_that_cannot_be_is_named_with_its_remedy(whole: Config, changed:
     assert said in fault
 
 
+def test_an_action_of_the_other_target_is_no_deployment(whole: Config) -> None:
+    asked = dataclasses.replace(whole, release=dataclasses.replace(whole.release, action="rollback"))
+    (fault,) = faults(asked)
+    assert fault.startswith("release.action=rollback acts on Ray Serve")
+
+
 @pytest.mark.parametrize("changed", [{"instances": 2}, {"weight": 0.1}])
 def test_a_shared_state_lifts_what_one_process_cannot(whole: Config, changed: dict[str, Any]) -> None:
     assert faults(whole, "redis", **changed) == []
