@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     """What can be said on the command line besides the step's own keys."""
     made = argparse.ArgumentParser(prog="python -m workloads.submit", description=__doc__, allow_abbrev=False)
     made.add_argument("words", nargs="*", metavar="[run|status|logs|stop|list] STEP KEY=VALUE", help="or a job's name")
-    made.add_argument("--address", help=f"the cluster's dashboard (RAY_ADDRESS, else {HERE})")
+    made.add_argument("--address", help=f"the cluster's dashboard (RAY_API_SERVER_ADDRESS, else {HERE})")
     made.add_argument("--follow", action="store_true", help="show what it prints; end with its exit code")
     made.add_argument("--again", action="store_true", help="run it although it is finished")
     made.add_argument(
