@@ -1,6 +1,8 @@
 """The rules of who may import whom, read from the source."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +80,10 @@ def test_no_pickle_is_loaded_anywhere() -> None:
         if name.split(".")[0] in ("pickle", "cloudpickle", "joblib", "dill")
     ]
     assert faults == []
+
+
+def test_ray_does_not_parse_a_grammar_in_each_of_its_processes() -> None:
+    """JupyterLab's JSON schemas bring one that costs six seconds where Ray imports `jsonschema`."""
+    told = "import sys, ray; print({'lark', 'rfc3987_syntax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
