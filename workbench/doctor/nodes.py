@@ -10,8 +10,9 @@ from typing import Any
 
 from workbench import cluster
 from workbench.config import Config
+from workbench.doctor import machine
 from workbench.doctor.findings import Finding, none, odd, ok, wrong
-from workbench.doctor.machine import FULL, GROWS, installed
+from workbench.doctor.machine import GROWS, installed
 from workbench.doctor.storage import SKEW_S, Probe
 from workbench.training import room
 
@@ -90,7 +91,7 @@ def _differences(told: dict[str, Told], skews: dict[str, float]) -> Iterator[Fin
         if not one.sees_store:
             cure = "Use a storage.root that all nodes share: s3://, or one path on a shared disk."
             yield wrong("storage", f"{name} does not see what this process wrote", cure)
-        if one.free < 1 - FULL:
+        if one.free < 1 - machine.FULL:
             yield wrong("disk", f"{name}: {one.free:.0%} free where Ray's files are", "Free some, or set RAY_TMPDIR.")
         if skews[name] > SKEW_S:
             yield odd("clocks", f"{name} is {skews[name]:.0f} s away", "Let all nodes keep time (chrony, NTP).")
