@@ -11,9 +11,8 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow.compute as pc
@@ -28,8 +27,7 @@ LOCK = "again.lock"
 ANSWER = ("request_id", "score", "model_version", "feature_view_version")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The first answer to an event."""
 
     event: str  # as it was recorded: JSON

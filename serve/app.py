@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from ray import serve
 
+from serve import unwatched
 from serve.endpoint import Endpoint
 from serve.settings import Settings
 from workbench.config import ServeConfig
@@ -31,7 +32,7 @@ def options(cfg: ServeConfig) -> dict[str, Any]:
         "max_ongoing_requests": cfg.max_ongoing_requests,
         "max_queued_requests": cfg.max_queued_requests,
         "backpressure_config": {"status_code": 503, "retry_after_s": running.retry_after_s},
-        "ray_actor_options": {"num_cpus": cfg.cpus_per_replica},
+        "ray_actor_options": {"num_cpus": cfg.cpus_per_replica, "runtime_env": {"env_vars": dict(unwatched.HOOK)}},
         "graceful_shutdown_timeout_s": running.drain_s,
         "graceful_shutdown_wait_loop_s": min(2.0, running.drain_s),
         "logging_config": logging(cfg),

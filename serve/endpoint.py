@@ -25,7 +25,8 @@ from workbench.governance.keys import proof
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DECISION = "/v1/decisions/{id}"
 AGAIN = "x-score-again"  # "true": an event that was answered is scored once more, as a replay of the past asks
-LENGTH = re.compile(r"[0-9]{1,15}")
+JSON = answers.JSON.encode()
+LENGTH = re.compile(rb"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
 
 
@@ -33,7 +34,7 @@ class Call(NamedTuple):
     """A request that may be answered."""
 
     request_id: str
-    request: Request
+    headers: dict[bytes, bytes]
     body: bytes
     name: str  # what the path has in the place of `{id}`
     asked: Asked
@@ -73,18 +74,21 @@ class Endpoint:
 
     async def __call__(self, request: Request) -> Response:
         """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
-        said = request.headers.get("x-request-id", "")
+        headers = _headers(request)
+        said = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
         route, name = self._route(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
         with self.metrics.timed(request.method, route, request_id) as answered:
-            response = await self._response(request, route, name, request_id)
+            response = await self._response(request, headers, route, name, request_id)
             answered.status = response.status_code
         return response
 
-    async def _response(self, request: Request, route: str, name: str, request_id: str) -> Response:
+    async def _response(
+        self, request: Request, headers: dict[bytes, bytes], route: str, name: str, request_id: str
+    ) -> Response:
         asked = Asked(request_id)
         try:
-            said = await self._answer(request, route, name, asked)
+            said = await self._answer(request, headers, route, name, asked)
             return said if isinstance(said, Response) else answers.answer(said, request_id)
         except Refusal as error:
             refused = error
@@ -105,25 +109,25 @@ class Endpoint:
         template = f"{before}/{{id}}"
         return (template, name) if name and template in self._routes else ("", "")
 
-    async def _answer(self, request: Request, route: str, name: str, asked: Asked) -> Any:
+    async def _answer(self, request: Request, headers: dict[bytes, bytes], route: str, name: str, asked: Asked) -> Any:
         method, handler = self._routes.get(route, (None, None))
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
         asked.route = f"{method} {route}"
-        self.access.admit(asked, request.headers.get("authorization"))
-        body = b"" if method == "GET" else await self._body(request, self._limit(route))
-        said = handler(Call(asked.request_id, request, body, name, asked))
+        self.access.admit(asked, headers.get(b"authorization", b"").decode("latin-1"))
+        body = b"" if method == "GET" else await self._body(request, headers, self._limit(route))
+        said = handler(Call(asked.request_id, headers, body, name, asked))
         return await said if inspect.isawaitable(said) else said
 
     def _limit(self, route: str) -> int:
         return self.settings.max_batch_body_bytes if route.endswith(":batch") else self.settings.max_body_bytes
 
-    async def _body(self, request: Request, limit: int) -> bytes:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != answers.JSON:
+    async def _body(self, request: Request, headers: dict[bytes, bytes], limit: int) -> bytes:
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON:
             raise Refusal(415, "Send application/json.")
-        length = request.headers.get("content-length", "0")
+        length = headers.get(b"content-length", b"0")
         if not LENGTH.fullmatch(length):
             raise Refusal(400, "The content-length is no number of bytes.")
         if int(length) > limit:
@@ -137,11 +141,11 @@ class Endpoint:
             raise Refusal(400, "The body was cut off.") from None
 
     def _score(self, call: Call) -> Any:
-        again = call.request.headers.get(AGAIN, "false")
-        if again not in ("true", "false"):
+        again = call.headers.get(AGAIN.encode(), b"false")
+        if again not in (b"true", b"false"):
             raise Refusal(422, f"{AGAIN} is wrong.", [{"field": AGAIN, "rule": "true or false"}])
         question = self.service.asked(_decoded(self._event, call.body), call.request_id)
-        answer = self.service.scored(question, again == "true")
+        answer = self.service.scored(question, again == b"true")
         return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     def _batch(self, call: Call) -> Any:
@@ -190,6 +194,11 @@ class Endpoint:
 
     def _describe(self, _: Call) -> Any:
         return self._openapi
+
+
+def _headers(request: Request) -> dict[bytes, bytes]:
+    """The headers; of several of one name the first. A look at Starlette's own goes through all of them."""
+    return dict(reversed(request.scope["headers"]))
 
 
 async def _within(request: Request, limit: int) -> bytes:

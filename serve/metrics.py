@@ -29,7 +29,7 @@ SUFFIX, STALE_S = ".prom", 30.0
 log = logging.getLogger("ray.serve")
 
 
-@dataclass
+@dataclass(slots=True)
 class Answered:
     """How a request ended."""
 

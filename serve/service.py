@@ -57,6 +57,7 @@ class Service:
         self.recent: deque[list[float]] = deque(maxlen=RECENT)
         self.token = tokens.cached(Keys(settings.keys_folder).pseudonym())
         self._history = prediction_log.history_name(settings.validated_key, settings.history_until_us)
+        self._times = [name for name, column in settings.data.columns.items() if column.type == "timestamp"]
         self._dimensions = json.dumps(settings.dimensions, sort_keys=True)
         folder = settings.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -288,8 +289,8 @@ class Service:
     def _values(self, event: msgspec.Struct) -> dict[str, Any]:
         """The event with times as integers and entities as tokens."""
         values = msgspec.structs.asdict(event)
-        for name, column in self.settings.data.columns.items():
-            if column.type == "timestamp" and values.get(name) is not None:
+        for name in self._times:
+            if values.get(name) is not None:
                 values[name] = micros(values[name])
         for entity in self.settings.data.entities:
             if values[entity] is not None:

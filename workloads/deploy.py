@@ -170,14 +170,18 @@ def prepare(cfg: Config, version: Artifact) -> None:
 
 
 def application(cfg: Config, given: "Settings") -> Any:
-    """The endpoint as an application of Ray Serve, not started yet."""
+    """The endpoint as an application of Ray Serve, not started yet; its replicas have the environment of this job."""
+    import ray
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
     from serve import app
     from serve.endpoint import Endpoint
 
-    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **app.options(cfg.serve))
+    options, job = app.options(cfg.serve), ray.get_runtime_context().runtime_env
+    own = options["ray_actor_options"]["runtime_env"]  # with one of its own a deployment has nothing of its job's
+    own |= {**job, "env_vars": job.get("env_vars", {}) | own["env_vars"]}
+    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **options)
     return deployment.bind(given)
 
 

@@ -1,0 +1,43 @@
+"""Requests are not watched for their clients' going, by Serve's own hook and header."""
+
+import asyncio
+from typing import Any
+
+from ray.serve._private.http_util import parse_disconnect_disabled_header, validate_http_proxy_callback_return
+from ray.serve._private.utils import call_function_from_import_path
+from starlette.types import Receive, Scope, Send
+
+from serve import unwatched
+from workbench.config import ServeConfig
+
+
+def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
+    """The scope as the application behind Serve's own hook sees it."""
+    seen = dict[str, Any]()
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.update(scope)
+
+    (path,) = unwatched.HOOK.values()
+    (middleware,) = validate_http_proxy_callback_return(call_function_from_import_path(path))
+    asyncio.run(middleware.cls(app)(scope, None, None))  # type: ignore[arg-type]  # neither is asked for anything
+    return seen
+
+
+def test_serve_watches_no_request_whatever_its_client_says() -> None:
+    asked = [(b"content-type", b"application/json"), (b"x-request-disconnect-disabled", b"?0")]
+    assert not parse_disconnect_disabled_header(dict(asked))
+    seen = passed_on({"type": "http", "headers": asked})
+    assert parse_disconnect_disabled_header(dict(seen["headers"]))
+    assert seen["headers"][:2] == asked
+
+
+def test_what_is_no_request_is_left_alone() -> None:
+    assert passed_on({"type": "lifespan"}) == {"type": "lifespan"}
+
+
+def test_every_replica_is_told_of_the_hook() -> None:
+    from serve import app
+
+    options = app.options(ServeConfig())
+    assert options["ray_actor_options"]["runtime_env"]["env_vars"] == unwatched.HOOK
