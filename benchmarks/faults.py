@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from benchmarks import graphs, online_features, serving, table
+from benchmarks import apart, graphs, online_features, table
 from benchmarks.steady import Load, Seen, until
 from benchmarks.table import Row
 from benchmarks.usage import tree
@@ -55,7 +55,7 @@ def main() -> None:
         # Redis first: Ray's processes inherit its password from the environment
         with tempfile.TemporaryDirectory(prefix="wb-faults-") as folder, _redis(arguments.kills) as url:
             own = [f"storage.root={folder}/store", f"serve.journal={folder}/journal"]
-            cfg = serving.configured([*QUICK, *own, *url, *arguments.overrides])
+            cfg = apart.configured([*QUICK, *own, *url, *arguments.overrides])
             with cluster.session():
                 rows = faults(cfg, arguments.swaps, arguments.kills, arguments.per_second)
         table.tell(rows, arguments.json)

@@ -4,8 +4,8 @@ Open loop: each request is due at a time that is fixed beforehand, and its laten
 stalls, those that had to wait for it are in the percentiles (a closed loop, or one that counts from the sending, leaves
 them out: coordinated omission). How late this program itself was is told beside it.
 
-    python -m benchmarks.load [--rate 200] [--seconds 60] [--arrivals poisson] [--url URL] [--picture FILE.svg]
-                              [--json FILE] [KEY=VALUE ...]
+    python -m benchmarks.load [--rate 200] [--seconds 60] [--arrivals poisson] [--url URL] [--shadows 1]
+                              [--picture FILE.svg] [--json FILE] [KEY=VALUE ...]
 
 Without --url an endpoint of its own is started on copies of the tables, so that no decision of a load stays in the
 store. With it the key comes from WORKBENCH_API_KEY or the keys' folder, and the decisions are recorded there.
@@ -26,7 +26,7 @@ import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
-from benchmarks import load_picture, serving, table
+from benchmarks import apart, load_picture, table
 from benchmarks.table import Row
 from workbench import cluster
 from workbench.config import Config
@@ -121,15 +121,18 @@ def told(seen: Seen) -> str:
 
 
 @contextlib.contextmanager
-def asked(cfg: Config, url: str | None) -> Iterator[tuple[str, str]]:
+def asked(cfg: Config, url: str | None, shadows: int = 0) -> Iterator[tuple[str, str]]:
     """Where to send to, and the key."""
     if url is not None:
         yield url.rstrip("/"), Keys(cfg.keys.folder).api()
         return
     with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-load-") as folder:
         register.run(cfg)
-        serving.set_apart(cfg, Path(folder))
-        with deploy.live(cfg) as endpoint:
+        apart.set_apart(cfg, Path(folder))
+        version = register.run(cfg)
+        deploy.release(cfg, version)
+        apart.shadowed(cfg, version, shadows)
+        with deploy.live(cfg, version, follows=True) as endpoint:
             yield endpoint.url, endpoint.api_key
 
 
@@ -140,15 +143,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--arrivals", choices=("even", "poisson"), default="poisson")
     parser.add_argument("--url", help="of an endpoint that is live")
+    parser.add_argument(
+        "--shadows", type=int, default=0, choices=range(4), help="that score beside, of an endpoint of its own"
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the configuration, as for any step")
     arguments = parser.parse_args()
 
     def work() -> None:
         due_N = due_times(arguments.rate, arguments.seconds, arguments.arrivals)
-        cfg = serving.configured(arguments.overrides)
+        cfg = apart.configured(arguments.overrides)
         bodies = replay.bodies(cfg, replay.events_of(cfg).slice(0, len(due_N)))
-        with asked(cfg, arguments.url) as (url, key):
+        with asked(cfg, arguments.url, arguments.shadows) as (url, key):
             seen = uvloop.run(replayed(f"{url}/v1/score", key, bodies, due_N))
         if not seen.counts.get(200):
             raise EnvironmentFault(f"{url} answered none of {len(due_N):,} requests with 200: {seen.counts}.")

@@ -22,7 +22,7 @@ import aiohttp
 import pyarrow as pa
 import uvloop
 
-from benchmarks import online_features, serving, table
+from benchmarks import apart, online_features, table
 from benchmarks.table import Row
 from workbench import cluster
 from workbench.config import Config
@@ -46,7 +46,7 @@ def main() -> None:
     def work() -> None:
         # Redis first: Ray's processes inherit its password from the environment
         with tempfile.TemporaryDirectory(prefix="wb-parity-") as folder, online_features.own_redis() as url:
-            cfg = serving.configured([*QUICK, f"storage.root={folder}/base", *arguments.overrides])
+            cfg = apart.configured([*QUICK, f"storage.root={folder}/base", *arguments.overrides])
             with cluster.session():
                 register.run(cfg)
                 rows = [measured(case, one, arguments.events) for case, one in sides(cfg, Path(folder), url)]
@@ -64,7 +64,7 @@ def sides(cfg: Config, folder: Path, redis_url: str) -> Iterator[tuple[str, Conf
         own = copy.deepcopy(cfg)
         own.serve.state, own.serve.replicas = state, replicas
         (folder / name).mkdir()
-        serving.set_apart(own, folder / name)
+        apart.set_apart(own, folder / name)
         yield name, own
 
 

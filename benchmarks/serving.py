@@ -1,36 +1,40 @@
-"""Our endpoint against a bare FastAPI + uvicorn + XGBoost twin, by wrk, at 1, 16 and 64 connections.
+"""Our endpoint against other servers of the same trees, by wrk, at 1, 16 and 64 connections, in one run.
 
 Ours gets raw transactions: it checks a key, computes features from its state, scores the registered ensemble and writes
-a record before it answers. The twin gets features and does nothing but score the ensemble's trees. Both have one
+a record before it answers. The peers (`serving_peers.py`) get features and do nothing but score the ensemble's trees:
+a bare FastAPI + uvicorn twin, and BentoML and MLServer where an interpreter that has them is named. Each has one
 process; the load generator shares the machine with them. Each case is the median over the rounds, which alternate.
 
-    python -m benchmarks.serving [--json FILE] [--seconds 8] [--rounds 3] [KEY=VALUE ...]
+Then the twin and ours get the same load, half of what the twin can do, in an open loop; the batch route is asked; and
+with --default-proxy our endpoint runs once more behind Serve's default proxy instead of HAProxy.
+
+    python -m benchmarks.serving [--json FILE] [--seconds 8] [--rounds 3] [--peers bentoml=PYTHON mlserver=PYTHON]
+                                 [--default-proxy] [KEY=VALUE ...]
 """
 
 import contextlib
 import http.client
 import json
-import shutil
-import socket
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyarrow.fs import LocalFileSystem
+import numpy as np
+import uvloop
 
-from benchmarks import table, wrk
+from benchmarks import apart, load, serving_peers, table, wrk
 from benchmarks.table import Row
 from benchmarks.wrk import Seen
 from workbench import cluster
 from workbench.config import Config
 from workbench.data import snapshots
-from workbench.data.store import Store
-from workbench.errors import ConfigError, EnvironmentFault
+from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
@@ -46,57 +50,69 @@ def main() -> None:
     parser = table.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
+    parser.add_argument("--peers", nargs="+", default=[], metavar="NAME=PYTHON", help="bentoml, mlserver")
+    parser.add_argument("--default-proxy", action="store_true", help="ours behind Serve's default proxy as well")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the configuration, as for any step")
     arguments = parser.parse_args()
 
     def work() -> None:
-        cfg = configured(arguments.overrides)
-        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
-            register.run(cfg)
-            set_apart(cfg, Path(folder))
-            rows = compared(cfg, Path(folder), arguments.seconds, arguments.rounds)
+        pythons = serving_peers.named(arguments.peers)
+        cfg = apart.configured(arguments.overrides)
+        with tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
+            with cluster.session():
+                register.run(cfg)
+                apart.set_apart(cfg, Path(folder))
+                rows = compared(cfg, Path(folder), pythons, arguments.seconds, arguments.rounds)
+            if arguments.default_proxy:
+                rows += slower_proxy(rows, Path(folder), arguments.seconds, arguments.overrides)
         table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
 
 
-def configured(overrides: Sequence[str]) -> Config:
-    """The configuration with an application, a port and a journal of the benchmark's own."""
-    own = ["serve.application=benchmark", f"serve.port={free_port()}", "tracker=disabled", "replay.days=40"]
-    return door.composed([*own, *overrides])
-
-
-def set_apart(cfg: Config, folder: Path) -> None:
-    """Let the endpoint write into copies of the tables, since its decisions here are none; the artifacts are shared."""
-    store = Store(cfg.storage.root)
-    if not isinstance(store.fs, LocalFileSystem):
-        raise ConfigError(f"storage.root={cfg.storage.root} is not on this machine. Use a local one for benchmarks.")
-    cfg.storage.root, cfg.serve.journal = str(folder / "store"), str(folder / "journal")
-    (folder / "store").mkdir()
-    for part in Path(store.root).iterdir():
-        if part.name != "tables":
-            (folder / "store" / part.name).symlink_to(part)
-    shutil.copytree(store.path("tables"), folder / "store" / "tables", ignore=lambda *_: ["predictions"])
-
-
-def compared(cfg: Config, folder: Path, seconds: float, rounds: int) -> list[Row]:
-    """Both sides measured in turn."""
-    with deploy.live(cfg) as endpoint, twin(cfg, folder) as twin_url:
-        ours, theirs = bodies(cfg, folder)
-        sides = {
-            "ours": Fresh(f"{endpoint.url}/v1/score", ours, seconds, endpoint.api_key),
-            "peer": Fresh(f"{twin_url}/score", theirs, seconds),
+def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float, rounds: int) -> list[Row]:
+    """All sides measured in turn."""
+    ours, features = events(cfg)
+    model = trees(cfg, folder)
+    with deploy.live(cfg) as endpoint, contextlib.ExitStack() as stack:
+        peers = {
+            name: stack.enter_context(serving_peers.SERVERS[name](python, model, features))
+            for name, python in pythons.items()
         }
+        sent = wrk.write_bodies(folder / "ours.jsonl", ours)
+        sides = {"ours": Fresh(f"{endpoint.url}/v1/score", sent, seconds, endpoint.api_key)}
+        sides |= {name: Fresh(peer.url, peer.bodies, seconds) for name, peer in peers.items()}
         for measure in sides.values():
-            measure(CONNECTIONS[0])  # warm both
+            measure(CONNECTIONS[0])  # warm all
         seen: dict[int, dict[str, list[Seen]]] = {n: {side: [] for side in sides} for n in CONNECTIONS}
         for turn in range(rounds):
             say(f"  round {turn + 1} of {rounds}")
             for n in CONNECTIONS:
                 for side, measure in sides.items():
                     seen[n][side].append(measure(n))
-        batch = batched(endpoint, ours, sides["ours"].sent)
-    return [*(row for n in CONNECTIONS for row in _rows(n, **seen[n])), batch]
+        rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
+        half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
+        return [*rows, *evenly(sides, half, seconds), batched(endpoint, sent, sides["ours"].sent)]
+
+
+def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
+    """The latencies of ours and of the twin when as many requests a second are due at each, from when they are."""
+    ours, twin = (sides[name].due(rate, seconds) for name in ("ours", "twin"))
+    return [
+        Row(f"p{q}, {rate:.0f} requests/s each", float(np.percentile(ours, q)), float(np.percentile(twin, q)), "ms")
+        for q in (50, 99)
+    ]
+
+
+def slower_proxy(rows: list[Row], folder: Path, seconds: float, overrides: Sequence[str]) -> list[Row]:
+    """Our throughput as it was measured, beside ours behind Serve's default proxy, in a Ray of its own."""
+    told, off = folder / "default_proxy.json", dict.fromkeys(cluster.SERVE_VARIABLES, "0")
+    command = [sys.executable, "-m", "benchmarks.serving_alone", str(told), str(seconds), *overrides]
+    done = subprocess.run(command, env=os.environ | off, check=False)
+    if done.returncode:
+        raise EnvironmentFault(f"behind the default proxy it ended with {done.returncode}. See its error above.")
+    there = {_case("throughput", int(n)): value for n, value in json.loads(told.read_text()).items()}
+    return [Row(f"{row.case}: default proxy", row.ours, there[row.case], row.unit) for row in rows if row.case in there]
 
 
 def batched(endpoint: deploy.Live, bodies: Path, sent: int) -> Row:
@@ -124,65 +140,58 @@ class Fresh:
     def __init__(self, url: str, bodies: Path, seconds: float, key: str | None = None) -> None:
         self.url, self.bodies, self.seconds, self.key, self.sent = url, bodies, seconds, key, 0
 
-    def __call__(self, connections: int) -> Seen:
-        """What was seen at a number of connections."""
-        seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key)
+    def __call__(self, connections: int, strict: bool = True) -> Seen:
+        """What was seen at a number of connections; see `wrk.run`."""
+        seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key, strict)
         self.sent += seen.requests + connections  # those under way at the end were sent too
         return seen
 
+    def due(self, rate: float, seconds: float) -> load.Floats:
+        """The latencies in ms of requests that are due evenly, whatever the server does."""
+        due_N = load.due_times(rate, seconds, "even")
+        bodies = self.bodies.read_bytes().splitlines()[self.sent : self.sent + len(due_N)]
+        self.sent += len(due_N)
+        seen = uvloop.run(load.replayed(self.url, self.key or "none", bodies, due_N))
+        if seen.counts != {200: len(due_N)}:
+            raise EnvironmentFault(f"{self.url} answered {len(due_N):,} requests with {seen.counts}.")
+        return seen.latency_ms
 
-def bodies(cfg: Config, folder: Path) -> tuple[Path, Path]:
-    """The same events as raw transactions for us and as ready-made features for the twin."""
-    events = replay.events_of(cfg)
+
+def events(cfg: Config) -> tuple[list[bytes], list[list[float]]]:
+    """The same events as raw transactions for us and as ready-made features for the peers."""
+    raw = replay.events_of(cfg)
     names = FeatureSet.of(cfg.features, cfg.data).names
-    days = protocol.between(cfg.data.event_time, replay.span(cfg, events)[0].date(), cfg.replay.days)
+    days = protocol.between(cfg.data.event_time, replay.span(cfg, raw)[0].date(), cfg.replay.days)
     features = snapshots.read(featurize.run(cfg), [cfg.data.id, *names], days).sort_by(cfg.data.id)
     listed = zip(*(features[name].to_pylist() for name in names), strict=True)
-    ready = [json.dumps({"features": list(row)}).encode() for row in listed]
-    ours = wrk.write_bodies(folder / "ours.jsonl", replay.bodies(cfg, events))
-    return ours, wrk.write_bodies(folder / "peer.jsonl", ready)
+    return replay.bodies(cfg, raw), [list(row) for row in listed]
 
 
-@contextlib.contextmanager
-def twin(cfg: Config, folder: Path) -> Iterator[str]:
-    """The twin's URL, while it lives."""
-    port, model = free_port(), folder / "xgboost.ubj"
-    model.write_bytes(train.run(cfg).read_bytes(f"xgboost/{protocol.TEST}-seed{cfg.train.seeds[0]}.native"))
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.twin", str(model), str(port)])
-    try:
-        _wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+def trees(cfg: Config, folder: Path) -> Path:
+    """The ensemble's trees as XGBoost's own file."""
+    path = folder / "xgboost.ubj"
+    path.write_bytes(train.run(cfg).read_bytes(f"xgboost/{protocol.TEST}-seed{cfg.train.seeds[0]}.native"))
+    return path
 
 
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _case(name: str, connections: int) -> str:
+    return f"{name}, {connections} connection{'s'[: connections > 1]}"
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], timeout_s: float = 60) -> None:
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise EnvironmentFault("The FastAPI twin did not start. Install the development packages: make setup.")
-
-
-def _rows(connections: int, ours: list[Seen], peer: list[Seen]) -> list[Row]:
-    def row(name: str, unit: str, figure: Callable[[Seen], float]) -> Row:
-        middle = [statistics.median(figure(one) for one in side) for side in (ours, peer)]
-        return Row(f"{name}, {connections} connection{'s'[: connections > 1]}", middle[0], middle[1], unit)
+def _rows(connections: int, ours: list[Seen], **peers: list[Seen]) -> list[Row]:
+    def row(name: str, unit: str, figure: Callable[[Seen], float], peer: str) -> Row:
+        middle = [statistics.median(figure(one) for one in side) for side in (ours, peers[peer])]
+        case = _case(name, connections)
+        return Row(case if peer == "twin" else f"{case}: {peer}", middle[0], middle[1], unit)
 
     return [
-        row("throughput", "requests/s", lambda one: one.requests_per_s),
-        row("latency p50", "ms", lambda one: one.p50_ms),
-        row("latency p99", "ms", lambda one: one.p99_ms),
+        row(name, unit, figure, peer)
+        for peer in peers
+        for name, unit, figure in (
+            ("throughput", "requests/s", lambda one: one.requests_per_s),
+            ("latency p50", "ms", lambda one: one.p50_ms),
+            ("latency p99", "ms", lambda one: one.p99_ms),
+        )
     ]
 
 

@@ -1,0 +1,139 @@
+"""Does an endpoint that is asked for more than it can answer go on answering, and is it well again at once?
+
+First its capacity: wrk on 64 connections. Then for a minute twice as many requests a second are due, in an open loop on
+640 connections (`flood.py`), and for another wrk asks on 640 connections. Meanwhile the memory of the endpoint's
+processes is looked at, and afterwards how long it takes until one request after the other is answered quickly again.
+
+    python -m benchmarks.overload [--seconds 60] [--connections 640] [--json FILE] [KEY=VALUE ...]
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from benchmarks import apart, serving, table, wrk
+from benchmarks.flood import Flood
+from benchmarks.serving import Fresh
+from benchmarks.table import Row
+from benchmarks.usage import tree
+from workbench import cluster
+from workbench.config import Config
+from workbench.progress import say
+from workloads import deploy, door, register
+
+CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 30.0, 20.0, 20, 0.5
+ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
+PROCESSES = ("ray::ServeReplica", "ray::HAProxyManager")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Overload, and print the table."""
+    parser = table.parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="of each overload")
+    parser.add_argument("--connections", type=int, default=640)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the configuration, as for any step")
+    arguments = parser.parse_args()
+
+    def work() -> None:
+        cfg = apart.configured(arguments.overrides)
+        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-overload-") as folder:
+            register.run(cfg)
+            apart.set_apart(cfg, Path(folder))
+            rows = overloaded(cfg, Path(folder), arguments.seconds, arguments.connections)
+        table.tell(rows, arguments.json)
+
+    sys.exit(door.guarded(work))
+
+
+def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> list[Row]:
+    """Rows of the open and of the closed loop."""
+    events, _ = serving.events(cfg)
+    sent = wrk.write_bodies(folder / "ours.jsonl", events)
+    with deploy.live(cfg) as endpoint:
+        measure = Fresh(f"{endpoint.url}/v1/score", sent, CAPACITY_S, endpoint.api_key)
+        measure(1)  # warm
+        capacity = measure(64).requests_per_s
+        say(f"  capacity: {capacity:.0f} requests/s on 64 connections")
+        with watched() as memory:
+            flood = Flood(measure.url, endpoint.api_key, iter(events[measure.sent :]), connections)
+            seen = uvloop.run(flood.send(2 * capacity, seconds))
+        measure.sent += seen.statuses.total()
+        say(f"  {seen.due:,} due; {dict(seen.statuses)}; {seen.never_sent:,} found no free connection")
+        odd = sum(count for status, count in seen.statuses.items() if status not in (200, 503))
+        rows = _rows(f"open loop, {2 * capacity:.0f}/s", seen.served_per_s / capacity, odd, memory, measure)
+        measure.seconds = seconds
+        with watched() as memory:
+            again = measure(connections, strict=False)
+        say(f"  {again.requests:,} answered, {again.refused:,} of them refused; {again.failed:,} got no answer in 10 s")
+        share = (again.requests - again.refused) / again.seconds / capacity
+        return [*rows, *_rows(f"closed loop, {connections} connections", share, again.failed, memory, measure)]
+
+
+def _rows(case: str, share: float, odd: int, memory: "Memory", measure: Fresh) -> list[Row]:
+    recovery_s = recovered(measure)
+    return [
+        Row(f"served, {case}", share, ASKED_SHARE, "of capacity (peer: asked)"),
+        Row(f"neither 200 nor 503, {case}", odd, 1, "requests (peer: one)"),
+        Row(f"memory, {case}", memory.most / memory.before, ASKED_GROWTH, "of what it was (peer: bound)"),
+        Row(f"well again, {case}", recovery_s, ASKED_RECOVERY_S, "s (peer: asked)"),
+    ]
+
+
+def recovered(measure: Fresh, timeout_s: float = 60) -> float:
+    """Seconds until so many requests in a row are each answered quickly."""
+    started, quick = time.monotonic(), 0
+    while quick < RUN and time.monotonic() - started < timeout_s:
+        (took_ms,) = measure.due(1000, 0.001)
+        quick = quick + 1 if took_ms < QUICK_MS else 0
+    return time.monotonic() - started
+
+
+@dataclass
+class Memory:
+    """Bytes of the endpoint's processes."""
+
+    before: int
+    most: int
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Memory]:
+    """The most memory that was seen while the block lasts."""
+    ended, pids = threading.Event(), [pid for pid in tree(os.getpid()) if _command(pid).startswith(PROCESSES)]
+    memory = Memory(_bytes(pids), 0)
+
+    def look() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            memory.most = max(memory.most, _bytes(pids))
+
+    thread = threading.Thread(target=look, name="memory")
+    thread.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    return ""
+
+
+def _bytes(pids: Sequence[int]) -> int:
+    """The resident memory of some processes."""
+    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE for pid in pids)
+
+
+if __name__ == "__main__":
+    main()
