@@ -89,12 +89,14 @@ def _rows(case: str, share: float, odd: int, memory: "Memory", measure: Fresh) -
 
 
 def recovered(measure: Fresh, timeout_s: float = 60) -> float:
-    """Seconds until so many requests in a row are each answered quickly."""
-    started, quick = time.monotonic(), 0
-    while quick < RUN and time.monotonic() - started < timeout_s:
+    """Seconds until so many requests in a row begin that are each answered quickly."""
+    ended = begun = time.monotonic()
+    quick = 0
+    while quick < RUN and time.monotonic() - ended < timeout_s:
         (took_ms,) = measure.due(1000, 0.001)
         quick = quick + 1 if took_ms < QUICK_MS else 0
-    return time.monotonic() - started
+        begun = begun if quick else time.monotonic()
+    return begun - ended
 
 
 @dataclass
