@@ -56,8 +56,8 @@ class Flood:
         while self.seen.statuses.total() < sent and time.perf_counter() < until:
             await asyncio.sleep(TICK_S)
         self.ended = True
-        for one in self.open:
-            one.transport.close()
+        for one in [*self.open]:
+            one.transport.abort()
         while self.open:
             await asyncio.sleep(TICK_S)
         return self.seen
@@ -84,6 +84,8 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self._flood.open.add(self)
         self._flood.free.append(self)
+        if self._flood.ended:
+            transport.abort()
 
     def ask(self, request: bytes) -> None:
         """Send a request."""

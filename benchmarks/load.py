@@ -129,7 +129,7 @@ def asked(cfg: Config, url: str | None, shadows: int = 0) -> Iterator[tuple[str,
     with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-load-") as folder:
         register.run(cfg)
         apart.set_apart(cfg, Path(folder))
-        version = register.run(cfg)
+        version = register.run(cfg)  # the same one, in the store that is apart
         deploy.release(cfg, version)
         apart.shadowed(cfg, version, shadows)
         with deploy.live(cfg, version, follows=True) as endpoint:
@@ -151,6 +151,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def work() -> None:
+        if arguments.url and arguments.shadows:
+            raise InputError("--shadows are of an endpoint of its own, which --url is not. Leave one of them out.")
         due_N = due_times(arguments.rate, arguments.seconds, arguments.arrivals)
         cfg = apart.configured(arguments.overrides)
         bodies = replay.bodies(cfg, replay.events_of(cfg).slice(0, len(due_N)))

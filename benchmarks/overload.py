@@ -8,6 +8,7 @@ processes is looked at, and afterwards how long it takes until one request after
 """
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
@@ -26,12 +27,13 @@ from benchmarks.table import Row
 from benchmarks.usage import tree
 from workbench import cluster
 from workbench.config import Config
+from workbench.errors import EnvironmentFault
 from workbench.progress import say
 from workloads import deploy, door, register
 
 CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 30.0, 20.0, 20, 0.5
 ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
-PROCESSES = ("ray::ServeReplica", "ray::HAProxyManager")
+PROCESSES = ("ray::ServeReplica", "ray::HAProxyManager", "haproxy -")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -64,7 +66,12 @@ def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> l
         capacity = measure(64).requests_per_s
         say(f"  capacity: {capacity:.0f} requests/s on 64 connections")
         with watched() as memory:
-            flood = Flood(measure.url, endpoint.api_key, iter(events[measure.sent :]), connections)
+            flood = Flood(
+                measure.url,
+                endpoint.api_key,
+                itertools.islice(itertools.cycle(events), measure.sent, None),
+                connections,
+            )
             seen = uvloop.run(flood.send(2 * capacity, seconds))
         measure.sent += seen.statuses.total()
         say(f"  {seen.due:,} due; {dict(seen.statuses)}; {seen.never_sent:,} found no free connection")
@@ -93,10 +100,18 @@ def recovered(measure: Fresh, timeout_s: float = 60) -> float:
     ended = begun = time.monotonic()
     quick = 0
     while quick < RUN and time.monotonic() - ended < timeout_s:
-        (took_ms,) = measure.due(1000, 0.001)
-        quick = quick + 1 if took_ms < QUICK_MS else 0
+        quick = quick + 1 if _quick(measure) else 0
         begun = begun if quick else time.monotonic()
     return begun - ended
+
+
+def _quick(measure: Fresh) -> bool:
+    """Whether one request is decided, and quickly."""
+    try:
+        (took_ms,) = measure.due(1000, 0.001)
+    except EnvironmentFault:  # a refusal
+        return False
+    return bool(took_ms < QUICK_MS)
 
 
 @dataclass
@@ -110,7 +125,10 @@ class Memory:
 @contextlib.contextmanager
 def watched() -> Iterator[Memory]:
     """The most memory that was seen while the block lasts."""
-    ended, pids = threading.Event(), [pid for pid in tree(os.getpid()) if _command(pid).startswith(PROCESSES)]
+    ended, pids = (
+        threading.Event(),
+        [pid for pid in tree(os.getpid()) if any(name in _command(pid) for name in PROCESSES)],
+    )
     memory = Memory(_bytes(pids), 0)
 
     def look() -> None:
@@ -128,13 +146,17 @@ def watched() -> Iterator[Memory]:
 
 def _command(pid: int) -> str:
     with contextlib.suppress(OSError):  # it has ended meanwhile
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
 
 
 def _bytes(pids: Sequence[int]) -> int:
     """The resident memory of some processes."""
-    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE for pid in pids)
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return total
 
 
 if __name__ == "__main__":

@@ -149,7 +149,8 @@ class Fresh:
     def due(self, rate: float, seconds: float) -> load.Floats:
         """The latencies in ms of requests that are due evenly, whatever the server does."""
         due_N = load.due_times(rate, seconds, "even")
-        bodies = self.bodies.read_bytes().splitlines()[self.sent : self.sent + len(due_N)]
+        lines = self.bodies.read_bytes().splitlines()
+        bodies = [lines[(self.sent + number) % len(lines)] for number in range(len(due_N))]
         self.sent += len(due_N)
         seen = uvloop.run(load.replayed(self.url, self.key or "none", bodies, due_N))
         if seen.counts != {200: len(due_N)}:

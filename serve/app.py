@@ -12,6 +12,10 @@ from workbench.config import ServeConfig
 
 DEPLOYMENT = "endpoint"
 IMPORT_PATH = f"{__name__}:build"
+ENVIRONMENT = {  # of a replica
+    **unwatched.HOOK,
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "1",  # else it would count for Serve what HAProxy and it count anyway
+}
 
 
 def build(arguments: dict[str, Any]) -> serve.Application:
@@ -32,7 +36,7 @@ def options(cfg: ServeConfig) -> dict[str, Any]:
         "max_ongoing_requests": cfg.max_ongoing_requests,
         "max_queued_requests": cfg.max_queued_requests,
         "backpressure_config": {"status_code": 503, "retry_after_s": running.retry_after_s},
-        "ray_actor_options": {"num_cpus": cfg.cpus_per_replica, "runtime_env": {"env_vars": dict(unwatched.HOOK)}},
+        "ray_actor_options": {"num_cpus": cfg.cpus_per_replica, "runtime_env": {"env_vars": dict(ENVIRONMENT)}},
         "graceful_shutdown_timeout_s": running.drain_s,
         "graceful_shutdown_wait_loop_s": min(2.0, running.drain_s),
         "logging_config": logging(cfg),

@@ -58,7 +58,7 @@ def shared(store: Store, tmp_path: Path, server: Server) -> Settings:
 def live(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     from ray import serve
 
-    from serve import unwatched
+    from serve import app
     from serve.endpoint import Endpoint
 
     folder, port = tmp_path_factory.mktemp("live"), commands.free_port()
@@ -70,7 +70,7 @@ def live(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         name="endpoint",
         max_ongoing_requests=200,
         max_queued_requests=400,
-        ray_actor_options={"num_cpus": 0.5, "runtime_env": {"env_vars": unwatched.HOOK}},
+        ray_actor_options={"num_cpus": 0.5, "runtime_env": {"env_vars": app.ENVIRONMENT}},
         graceful_shutdown_timeout_s=10,
         logging_config={"log_level": "ERROR", "enable_access_log": False},
     )

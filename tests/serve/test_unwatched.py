@@ -3,12 +3,18 @@
 import asyncio
 from typing import Any
 
+import pytest
 from ray.serve._private.http_util import parse_disconnect_disabled_header, validate_http_proxy_callback_return
 from ray.serve._private.utils import call_function_from_import_path
 from starlette.types import Receive, Scope, Send
 
 from serve import unwatched
 from workbench.config import ServeConfig
+
+
+@pytest.fixture(autouse=True)
+def optimized(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
 
 
 def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +42,19 @@ def test_what_is_no_request_is_left_alone() -> None:
     assert passed_on({"type": "lifespan"}) == {"type": "lifespan"}
 
 
+@pytest.mark.parametrize("value", [None, "0"])
+def test_where_the_application_has_a_thread_of_its_own_serve_watches(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is None:
+        monkeypatch.delenv("RAY_SERVE_THROUGHPUT_OPTIMIZED")
+    else:
+        monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", value)
+    assert unwatched.middlewares() == []
+
+
 def test_every_replica_is_told_of_the_hook() -> None:
     from serve import app
 
-    options = app.options(ServeConfig())
-    assert options["ray_actor_options"]["runtime_env"]["env_vars"] == unwatched.HOOK
+    told = app.options(ServeConfig())["ray_actor_options"]["runtime_env"]["env_vars"]
+    assert unwatched.HOOK.items() <= told.items()

@@ -8,9 +8,11 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from serve import app
 from tests.loop.commands import free_port
 from tests.serve import small
 from workbench.data.store import Store
@@ -49,6 +51,18 @@ def test_a_champion_whose_features_the_data_cannot_give_starts_nothing(store: St
     told = r"version v1 was trained on small and needs amount, .*experiment=small"
     with pytest.raises(ConfigError, match=told), deploy.live(cfg):
         pytest.fail("it went live")
+
+
+def test_a_replica_has_the_environment_of_its_job_and_its_own(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"working_dir": "gcs://code.zip", "env_vars": {"WORKBENCH_CODE": "abc", "KEPT": "1"}}
+    monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(runtime_env=job))
+    made = deploy.application(configured(store), small.settings(store, tmp_path))
+    told = made._bound_deployment.ray_actor_options["runtime_env"]
+    assert told["working_dir"] == "gcs://code.zip"
+    assert told["env_vars"] == {"WORKBENCH_CODE": "abc", "KEPT": "1", **app.ENVIRONMENT}
+    assert job["env_vars"] == {"WORKBENCH_CODE": "abc", "KEPT": "1"}, "the job's own stays as it is"
 
 
 def test_what_was_set_aside_is_told_and_waited_for_by_nobody(
