@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # a line parsed for each request; HAProxy's own /metrics says the same
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",  # else every shutdown drains for 30 s
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",  # a proxy that died is back within 5 s; by default after 30 s
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # after 5 s, the default, a busy machine's proxy is killed unborn
     "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY": "sort_shuffle_pull_based",  # ~1 s; the default costs 5-9 s on two cores
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
