@@ -1,26 +1,37 @@
 """An endpoint of a benchmark's own: beside the ones that are live, on copies of what it writes into."""
 
+import contextlib
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyarrow.fs import LocalFileSystem
 
-from benchmarks.serving_peers import free_port
+from benchmarks.loopback import free_port
+from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.errors import ConfigError
 from workbench.governance.keys import Keys
 from workbench.models import bundle
 from workbench.release import actions
-from workloads import door
+from workloads import door, register
 
 
 def configured(overrides: Sequence[str]) -> Config:
     """The configuration with an application, a port and a journal of the benchmark's own."""
-    port = free_port()
-    own = ["serve.application=benchmark", f"serve.port={port}", "tracker=disabled", "replay.days=40"]
+    own = ["serve.application=benchmark", f"serve.port={free_port()}", "tracker=disabled", "replay.days=40"]
     return door.composed([*own, *overrides])
+
+
+@contextlib.contextmanager
+def prepared(cfg: Config) -> Iterator[Path]:
+    """As long as the block a Ray, and a folder with a store of the endpoint's own in which its model is registered."""
+    with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
+        register.run(cfg)
+        set_apart(cfg, Path(folder))
+        yield Path(folder)
 
 
 def set_apart(cfg: Config, folder: Path) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks import kills_check, nodes, table
 from benchmarks.cluster_work import LIMIT_S, Work
-from benchmarks.nodes import BIN, ROOT, Nodes, free_port
+from benchmarks.loopback import free_port
+from benchmarks.nodes import BIN, ROOT, Nodes
 from benchmarks.table import Row
 from workbench.data.store import Artifact
 from workbench.progress import say

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.nodes import ROOT, Nodes
-from benchmarks.usage import tree
+from benchmarks.usage import command, tree
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
 from workbench.training import segments
@@ -101,18 +101,11 @@ class Work:
 
     def _busy(self, step: str) -> subprocess.Popen[bytes] | None:
         for node in self.nodes.workers:
-            if any(_command(pid).startswith(WORKING[step]) for pid in tree(node.pid)):
+            if any(command(pid).startswith(WORKING[step]) for pid in tree(node.pid)):
                 return node
         return None
 
 
 def _driver(pid: int, step: str) -> bool:
-    words = _command(pid).split(b"\0")
+    words = command(pid).split(b"\0")
     return f"workloads.{step}".encode() in words and b"--resolved" in words
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""

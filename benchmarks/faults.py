@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from benchmarks import apart, graphs, online_features, table
 from benchmarks.steady import Load, Seen, until
 from benchmarks.table import Row
-from benchmarks.usage import tree
+from benchmarks.usage import command, tree
 from workbench import cluster
 from workbench.config import Config
 from workbench.data.store import Artifact, Store
@@ -178,7 +178,7 @@ def _kill(title: str) -> None:
     """End the first process of ours that Ray has given this title."""
     for pid in tree(os.getpid()):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            if Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").startswith(title):
+            if command(pid).decode(errors="replace").startswith(title):
                 os.kill(pid, signal.SIGKILL)
                 say(f"  killed {title}")
                 return

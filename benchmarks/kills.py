@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from benchmarks import kills_check, table
 from benchmarks.table import Row
-from benchmarks.usage import tree
+from benchmarks.usage import command, tree
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, GateRefused
 from workbench.progress import say
@@ -151,7 +151,7 @@ def kill_workers(training: Training, families: Sequence[str], chance: random.Ran
     process = training.start()
     for family in families:
         _wait_for_the_moment(training, family, process, chance)
-        workers = [pid for pid in tree(process.pid) if _command(pid).startswith(WORKER)]
+        workers = [pid for pid in tree(process.pid) if command(pid).startswith(WORKER)]
         if workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
     training.finish(process)
@@ -184,17 +184,10 @@ def _wait_for_the_moment(
     time.sleep(chance.random() * min(2.0, time.monotonic() - begun))
 
 
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def _gone(pids: Sequence[int]) -> None:
     """Wait until processes have ended: Ray's end with the driver that started them."""
     until = time.monotonic() + GONE_S
-    while left := [pid for pid in pids if _command(pid)]:
+    while left := [pid for pid in pids if command(pid)]:
         if time.monotonic() > until:
             raise EnvironmentFault(f"Processes of the killed driver still run: {left}.")
         time.sleep(LOOK_EVERY_S)

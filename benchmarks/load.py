@@ -14,7 +14,6 @@ store. With it the key comes from WORKBENCH_API_KEY or the keys' folder, and the
 import asyncio
 import contextlib
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,12 +27,12 @@ from numpy.typing import NDArray
 
 from benchmarks import apart, load_picture, table
 from benchmarks.table import Row
-from workbench import cluster
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, InputError
+from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys
 from workbench.progress import say
-from workloads import deploy, door, register, replay
+from workloads import deploy, door, parity, register, replay
 
 ASKED_MS = {50.0: 5.0, 99.0: 15.0}  # percentile: what is asked of the whole path at 200 requests/s on two cores
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -126,14 +125,16 @@ def asked(cfg: Config, url: str | None, shadows: int = 0) -> Iterator[tuple[str,
     if url is not None:
         yield url.rstrip("/"), Keys(cfg.keys.folder).api()
         return
-    with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-load-") as folder:
-        register.run(cfg)
-        apart.set_apart(cfg, Path(folder))
+    with apart.prepared(cfg):
         version = register.run(cfg)  # the same one, in the store that is apart
         deploy.release(cfg, version)
         apart.shadowed(cfg, version, shadows)
         with deploy.live(cfg, version, follows=True) as endpoint:
             yield endpoint.url, endpoint.api_key
+            if shadows:
+                endpoint.drained()
+                log = prediction_log.shadows(version.store, parity.log_name(cfg))
+                say(f"  {len(log.read(['request_id'])):,} scores of shadows are recorded")
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,16 +23,15 @@ from benchmarks import apart, serving, table, wrk
 from benchmarks.flood import Flood
 from benchmarks.serving import Fresh
 from benchmarks.table import Row
-from benchmarks.usage import tree
-from workbench import cluster
+from benchmarks.usage import command, tree
 from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workloads import deploy, door, register
+from workloads import deploy, door
 
 CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 30.0, 20.0, 20, 0.5
 ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
-PROCESSES = ("ray::ServeReplica", "ray::HAProxyManager", "haproxy -")
+PROCESSES = (b"ray::ServeReplica", b"ray::HAProxyManager", b"haproxy\0-")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -47,10 +45,8 @@ def main() -> None:
 
     def work() -> None:
         cfg = apart.configured(arguments.overrides)
-        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-overload-") as folder:
-            register.run(cfg)
-            apart.set_apart(cfg, Path(folder))
-            rows = overloaded(cfg, Path(folder), arguments.seconds, arguments.connections)
+        with apart.prepared(cfg) as folder:
+            rows = overloaded(cfg, folder, arguments.seconds, arguments.connections)
         table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
@@ -66,12 +62,8 @@ def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> l
         capacity = measure(64).requests_per_s
         say(f"  capacity: {capacity:.0f} requests/s on 64 connections")
         with watched() as memory:
-            flood = Flood(
-                measure.url,
-                endpoint.api_key,
-                itertools.islice(itertools.cycle(events), measure.sent, None),
-                connections,
-            )
+            left = itertools.islice(itertools.cycle(events), measure.sent, None)
+            flood = Flood(measure.url, endpoint.api_key, left, connections)
             seen = uvloop.run(flood.send(2 * capacity, seconds))
         measure.sent += seen.statuses.total()
         say(f"  {seen.due:,} due; {dict(seen.statuses)}; {seen.never_sent:,} found no free connection")
@@ -125,11 +117,8 @@ class Memory:
 @contextlib.contextmanager
 def watched() -> Iterator[Memory]:
     """The most memory that was seen while the block lasts."""
-    ended, pids = (
-        threading.Event(),
-        [pid for pid in tree(os.getpid()) if any(name in _command(pid) for name in PROCESSES)],
-    )
-    memory = Memory(_bytes(pids), 0)
+    pids = [pid for pid in tree(os.getpid()) if any(name in command(pid) for name in PROCESSES)]
+    ended, memory = threading.Event(), Memory(_bytes(pids), 0)
 
     def look() -> None:
         while not ended.wait(LOOK_EVERY_S):
@@ -142,12 +131,6 @@ def watched() -> Iterator[Memory]:
     finally:
         ended.set()
         thread.join()
-
-
-def _command(pid: int) -> str:
-    with contextlib.suppress(OSError):  # it has ended meanwhile
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 def _bytes(pids: Sequence[int]) -> int:

@@ -9,20 +9,17 @@ last question without a good answer. The peer is what is asked.
 import os
 import signal
 import sys
-import tempfile
 import time
-import urllib.request
-from pathlib import Path
 
 from benchmarks import apart, table
+from benchmarks.loopback import answers
 from benchmarks.table import Row
-from benchmarks.usage import tree
-from workbench import cluster
+from benchmarks.usage import command, tree
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workloads import deploy, door, register
+from workloads import deploy, door
 
-KILLED = {"HAProxy": "haproxy -", "its actor": "ray::HAProxyManager"}
+KILLED = {"HAProxy": b"haproxy\0-", "its actor": b"ray::HAProxyManager"}
 ASKED_S, EVERY_S, WATCHED_S = 5.0, 0.05, 15.0
 
 
@@ -35,11 +32,8 @@ def main() -> None:
 
     def work() -> None:
         cfg = apart.configured(arguments.overrides)
-        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-proxy-") as folder:
-            register.run(cfg)
-            apart.set_apart(cfg, Path(folder))
-            with deploy.live(cfg) as endpoint:
-                outages = {name: [outage(endpoint.url, name) for _ in range(arguments.times)] for name in KILLED}
+        with apart.prepared(cfg), deploy.live(cfg) as endpoint:
+            outages = {name: [outage(endpoint.url, name) for _ in range(arguments.times)] for name in KILLED}
         rows = [
             Row(f"{name} killed, longest outage", max(seen), ASKED_S, "s (peer: asked)")
             for name, seen in outages.items()
@@ -51,33 +45,18 @@ def main() -> None:
 
 def outage(url: str, name: str) -> float:
     """Seconds from the kill until the endpoint answers, and goes on answering."""
-    pids = [pid for pid in tree(os.getpid()) if KILLED[name] in _command(pid)]
+    pids = [pid for pid in tree(os.getpid()) if KILLED[name] in command(pid)]
     if not pids:
         raise EnvironmentFault(f"No process of {name} was found, and one was to be killed. See Ray Serve's logs.")
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     killed = last = time.monotonic()
     while time.monotonic() - killed < WATCHED_S:
-        if not _answers(url):
+        if not answers(f"{url}/healthz", timeout_s=1):
             last = time.monotonic()
         time.sleep(EVERY_S)
     say(f"  {name} killed: away for {last - killed:.1f} s")
     return last - killed
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=1) as answer:  # noqa: S310 - our own endpoint
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:  # it has ended meanwhile
-        return ""
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
-from workloads import deploy, door, featurize, register, replay, train
+from workloads import deploy, door, featurize, replay, train
 
 CONNECTIONS = (1, 16, 64)
 BATCHES, ROWS = 20, 1000
@@ -58,13 +58,10 @@ def main() -> None:
     def work() -> None:
         pythons = serving_peers.named(arguments.peers)
         cfg = apart.configured(arguments.overrides)
-        with tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
-            with cluster.session():
-                register.run(cfg)
-                apart.set_apart(cfg, Path(folder))
-                rows = compared(cfg, Path(folder), pythons, arguments.seconds, arguments.rounds)
-            if arguments.default_proxy:
-                rows += slower_proxy(rows, Path(folder), arguments.seconds, arguments.overrides)
+        with apart.prepared(cfg) as folder:
+            rows = compared(cfg, folder, pythons, arguments.seconds, arguments.rounds)
+        if arguments.default_proxy:
+            rows += slower_proxy(rows, arguments.seconds, arguments.overrides)
         table.tell(rows, arguments.json)
 
     sys.exit(door.guarded(work))
@@ -104,14 +101,15 @@ def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
     ]
 
 
-def slower_proxy(rows: list[Row], folder: Path, seconds: float, overrides: Sequence[str]) -> list[Row]:
+def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> list[Row]:
     """Our throughput as it was measured, beside ours behind Serve's default proxy, in a Ray of its own."""
-    told, off = folder / "default_proxy.json", dict.fromkeys(cluster.SERVE_VARIABLES, "0")
-    command = [sys.executable, "-m", "benchmarks.serving_alone", str(told), str(seconds), *overrides]
-    done = subprocess.run(command, env=os.environ | off, check=False)
-    if done.returncode:
-        raise EnvironmentFault(f"behind the default proxy it ended with {done.returncode}. See its error above.")
-    there = {_case("throughput", int(n)): value for n, value in json.loads(told.read_text()).items()}
+    with tempfile.NamedTemporaryFile(prefix="wb-benchmark-", suffix=".json") as told:
+        off = dict.fromkeys(cluster.SERVE_VARIABLES, "0")
+        command = [sys.executable, "-m", "benchmarks.serving_alone", told.name, str(seconds), *overrides]
+        done = subprocess.run(command, env=os.environ | off, check=False)
+        if done.returncode:
+            raise EnvironmentFault(f"behind the default proxy it ended with {done.returncode}. See its error above.")
+        there = {_case("throughput", int(n)): value for n, value in json.load(told).items()}
     return [Row(f"{row.case}: default proxy", row.ours, there[row.case], row.unit) for row in rows if row.case in there]
 
 

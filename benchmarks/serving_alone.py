@@ -2,12 +2,10 @@
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks import apart, serving, wrk
-from workbench import cluster
-from workloads import deploy, door, register
+from workloads import deploy, door
 
 
 def main() -> None:
@@ -16,10 +14,8 @@ def main() -> None:
 
     def work() -> None:
         cfg = apart.configured(overrides)
-        with cluster.session(), tempfile.TemporaryDirectory(prefix="wb-benchmark-") as folder:
-            register.run(cfg)
-            apart.set_apart(cfg, Path(folder))
-            sent = wrk.write_bodies(Path(folder) / "ours.jsonl", serving.events(cfg)[0])
+        with apart.prepared(cfg) as folder:
+            sent = wrk.write_bodies(folder / "ours.jsonl", serving.events(cfg)[0])
             with deploy.live(cfg) as endpoint:
                 measure = serving.Fresh(f"{endpoint.url}/v1/score", sent, float(seconds), endpoint.api_key)
                 measure(serving.CONNECTIONS[0])  # warm

@@ -5,11 +5,9 @@ has our interpreter; BentoML and MLServer have one of their own, with XGBoost in
 """
 
 import contextlib
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import wrk
+from benchmarks.loopback import HOST, answers, free_port
 from workbench.errors import EnvironmentFault
 
-HOST, NAME, START_S = "127.0.0.1", "trees", 120.0
+NAME, START_S = "trees", 120.0
 HERE = Path(__file__).parent
 NOT_FOUND = "Give an interpreter that has it and XGBoost: --peers {name}=PYTHON."
 Features = Sequence[Sequence[float]]
@@ -88,13 +87,6 @@ def named(told: Sequence[str]) -> dict[str, str]:
     return {"twin": sys.executable, **said}
 
 
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def _features(row: Sequence[float]) -> bytes:
     return json.dumps({"features": list(row)}).encode()
 
@@ -128,20 +120,8 @@ def _running(
 def _wait(name: str, process: subprocess.Popen[bytes], url: str, bodies: Path) -> None:
     until, (first, *_) = time.monotonic() + START_S, bodies.read_bytes().splitlines()
     while time.monotonic() < until and process.poll() is None:
-        if _answers(url, first):
+        if answers(url, first):
             return
         time.sleep(0.2)
     said = bodies.with_suffix(".log").read_text()[-1500:]
     raise EnvironmentFault(f"{name} did not answer. {NOT_FOUND.format(name=name)} It said:\n{said}")
-
-
-def _answers(url: str, body: bytes) -> bool:
-    host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=5)
-    try:
-        connection.request("POST", f"/{path}", body, {"content-type": "application/json"})
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()

@@ -62,6 +62,14 @@ def tree(root: int, without: frozenset[int] = frozenset()) -> list[int]:
     return found
 
 
+def command(pid: int) -> bytes:
+    """The words of a process's command, each but the last one before a zero byte; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of proc(5)'s stat behind the command's name, which may hold anything: state, parent, ..."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -17,6 +17,10 @@ def optimized(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
 
 
+async def nothing(*_: Any) -> Any:
+    """What receives and sends where neither is asked for anything."""
+
+
 def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
     """The scope as the application behind Serve's own hook sees it."""
     seen = dict[str, Any]()
@@ -26,7 +30,7 @@ def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
 
     (path,) = unwatched.HOOK.values()
     (middleware,) = validate_http_proxy_callback_return(call_function_from_import_path(path))
-    asyncio.run(middleware.cls(app)(scope, None, None))  # type: ignore[arg-type]  # neither is asked for anything
+    asyncio.run(middleware.cls(app)(scope, nothing, nothing))
     return seen
 
 

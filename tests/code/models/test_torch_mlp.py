@@ -37,6 +37,22 @@ def asked() -> dict[str, Any]:
     return {"looked_up": looked_up, "file": torch_mlp.logits(content, both), "onnx": torch_mlp.to_onnx(content, 4)}
 
 
+def selected(features: int) -> dict[str, Any]:
+    """A network without embeddings: its operators, and its log-odds by the file and by the graph."""
+    import onnx
+
+    from workbench.models import torch_inputs, torch_mlp
+
+    torch_inputs.torch.manual_seed(0)
+    x_NF = np.random.default_rng(1).lognormal(2, 1, (300, features)).astype(np.float32)
+    x_NF[0] = np.finfo(np.float32).max  # times zero it is still nothing
+    network = torch_mlp.Network(Encoding.of(x_NF[1:], (x_NF[1:, 0] > 8).astype(np.float32), 8, 4), [8], 0.0, {}).eval()
+    content = torch_mlp.to_onnx(torch_mlp.to_bytes(network), features)
+    scored = Scorer(graph.merge({"mlp": content}, [1.0], 0.0, features)).score(x_NF).logit_N
+    operators = {node.op_type for node in onnx.load_from_string(content).graph.node}
+    return {"operators": operators, "file": torch_mlp.logits(torch_mlp.to_bytes(network), x_NF), "graph": scored}
+
+
 @pytest.fixture(scope="module")
 def found(ray_session: None) -> dict[str, Any]:
     """What `asked` gives; PyTorch stays out of this process."""
@@ -55,3 +71,12 @@ def test_values_that_training_did_not_see_are_one_to_a_network(found: dict[str, 
     swapped[:, SHOP] = 77
     scorer = Scorer(graph.merge({"mlp": found["onnx"]}, [1.0], 0.0, 4))
     np.testing.assert_array_equal(scorer.score(swapped).logit_N, scorer.score(NEW).logit_N)
+
+
+@pytest.mark.parametrize(("features", "way"), [(4, "MatMul"), (40, "Gather")])
+def test_a_graph_of_few_features_multiplies_where_one_of_many_looks_up_and_scores_alike(
+    ray_session: None, features: int, way: str
+) -> None:
+    got = ray.get(ray.remote(max_calls=1)(selected).remote(features))
+    assert {"MatMul", "Gather"} & got["operators"] == {way}
+    np.testing.assert_allclose(got["graph"], got["file"], atol=1e-5)
