@@ -101,12 +101,22 @@ def lost(three: Nodes, folder: Path, step: str, arguments: Any) -> Row:
         client = one.start(step)
         killed = one.kill_a_node(client, step, after=2 if step == "train" else 0)
         code = one.finish(client)
-        same = killed and code == 0 and _left(one, step) == _left(undisturbed, step)
-        good += same
-        say(f"  node lost in {step}: {'the same' if same else f'killed {killed}, {code}: {one.said(client)[-2000:]}'}")
+        wrong = _wrong(killed, one.said(client)) if code or not killed else _other(one, undisturbed, step)
+        good += not wrong
+        say(f"  node lost in {step}: {wrong or 'the same'}")
         three.add()
         three.wait(3)
     return Row(f"node lost in {step}", good, arguments.times, "same result")
+
+
+def _wrong(killed: bool, said: str) -> str:
+    return f"{'killed' if killed else 'no node was at work'}; it said: {said[-2000:]}"
+
+
+def _other(one: Work, undisturbed: Work, step: str) -> str:
+    """How what was left differs; empty where it does not."""
+    found, due = _left(one, step), _left(undisturbed, step)
+    return "" if found == due else f"{found} instead of {due}"
 
 
 def _left(work: Work, step: str) -> Any:

@@ -50,7 +50,9 @@ class Nodes:
     def add(self, cpus: int = 2) -> subprocess.Popen[bytes]:
         """One more node."""
         ports = [f"{name}={free_port()}" for name in OF_ALL]
-        node = _started(["--address", self.address, f"--num-cpus={cpus}", *ports], self.environment)
+        own = tempfile.mkdtemp(prefix="n", dir=self.folder)  # each unpacks jobs' code, over what another's jobs run in
+        words = ["--address", self.address, f"--num-cpus={cpus}", f"--temp-dir={own}", *ports]
+        node = _started(words, self.environment)
         self.workers.append(node)
         return node
 

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 a gate or contract said no; 2 the command line or the conf
 environment is; 70 our own mistake, with its traceback; 130 interrupted.
 """
 
+import errno
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from workbench.validation import validate
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits
+UNNAMED = str(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))  # as where the folder at hand was removed
 OWN_FOLDER = "WORKBENCH_CONF"
 OURS = ("workbench", "workloads", "serve")
 KEY_VALUE = re.compile(r"(?!hydra\b)[A-Za-z_][^=]*=")
@@ -53,6 +55,8 @@ def guarded(work: Callable[[], None]) -> int:
     except WorkbenchError as error:
         return _told(cluster.ours(error) or error)
     except OSError as error:
+        if str(error) == UNNAMED:
+            traceback.print_exc()  # else nothing would say which
         print(f"\nerror: {error}. Check the disk, the path and its permissions.", file=sys.stderr)
         return EnvironmentFault.exit_code
     except KeyboardInterrupt:

@@ -51,6 +51,21 @@ def test_a_fault_has_its_exit_code(error: BaseException, code: int, capsys: pyte
     assert ("Traceback" in said) == (code == door.OUR_MISTAKE), "only our own mistakes show where they were made"
 
 
+def test_a_file_that_is_lacking_and_not_named_is_shown_by_where_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert door.guarded(lambda: print(Path.cwd())) == 3
+    assert "Path.cwd()" in capsys.readouterr().err
+    assert door.guarded(lambda: print((tmp_path / "lacking").read_text())) == 3
+    said = capsys.readouterr().err
+    assert "lacking" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

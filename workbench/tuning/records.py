@@ -84,13 +84,19 @@ def finished(records: list[Record]) -> list[Record]:
 
 
 def best(records: list[Record]) -> Record | None:
-    """The finished trial with the highest average precision; of equal ones the first."""
-    return max(finished(records), key=lambda one: one.scores["average_precision"], default=None)
+    """The finished trial with the highest average precision, whichever ended first: of equal ones see `_rank`."""
+    return max(finished(records), key=_rank, default=None)
+
+
+def _rank(one: Record) -> tuple[float, float, float, str]:
+    """Average precision, then ROC AUC, then the smaller model, then the name: no order in which trials ended."""
+    scores = one.scores
+    return scores["average_precision"], scores.get("roc_auc", 0.0), -scores.get("model_bytes", 0.0), one.name
 
 
 def best_of_each(records: list[Record]) -> dict[str, Record]:
     """The best trial of each family, the best family first."""
     families = dict.fromkeys(one.family for one in finished(records))
     found = [best([one for one in records if one.family == family]) for family in families]
-    chosen = sorted((one for one in found if one), key=lambda one: -one.scores["average_precision"])
+    chosen = sorted((one for one in found if one), key=_rank, reverse=True)
     return {one.family: one for one in chosen}

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -109,7 +110,8 @@ def _quiet() -> Iterator[None]:
     for one in loggers:
         one.setLevel(logging.CRITICAL)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # a frame around the names of searcher and scheduler
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # stdout: a frame around two names
+            warnings.filterwarnings("ignore", "The reported value is ignored")  # a trial whose process died begins anew
             yield
     finally:
         for one, level in zip(loggers, levels, strict=True):

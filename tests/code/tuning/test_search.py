@@ -87,6 +87,12 @@ def test_only_a_finished_trial_wins_and_the_best_of_each_family_is_found() -> No
     assert best([record(1, 0.9, STOPPED)]) is None
 
 
+def test_of_equal_trials_the_same_one_wins_in_whatever_order_they_ended() -> None:
+    by_name, smaller = [record(1, 0.5), record(2, 0.5)], [record(1, 0.5, size=10), record(2, 0.5, size=20)]
+    assert best(by_name) == best(by_name[::-1]) == by_name[1]
+    assert best(smaller) == best(smaller[::-1]) == smaller[0]
+
+
 def test_the_front_holds_what_no_other_beats(cfg: Config) -> None:
     known = [record(1, 0.5, size=10), record(2, 0.6, size=20), record(3, 0.4, size=10), record(4, 0.9, STOPPED)]
     assert front(known, ["average_precision", "model_bytes"]) == known[:2]
