@@ -14,6 +14,7 @@ from starlette.responses import Response
 from serve import admin, answers, batch, decisions, live, metrics, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
+from serve.crowd import Crowd
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
@@ -46,6 +47,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.access = Access(settings)
+        self.crowd = Crowd(settings.max_wait_s, settings.retry_after_s)
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
         self.explaining = Explaining(self.service)
@@ -116,6 +118,8 @@ class Endpoint:
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
         asked.route = f"{method} {route}"
+        if method == "POST":  # how it is, must be told in a crowd above all
+            self.crowd.admit()
         self.access.admit(asked, headers.get(b"authorization", b"").decode("latin-1"))
         body = b"" if method == "GET" else await self._body(request, headers, self._limit(route))
         said = handler(Call(asked.request_id, headers, body, name, asked))

@@ -32,6 +32,8 @@ class Settings:
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
     max_batch_body_bytes: int = 2_097_152
     journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
+    max_wait_s: float = 0.25  # behind others of the same turn; then a request is refused
+    retry_after_s: float = 1.0  # what that refusal says
     log_requests: bool = False
     cores: tuple[int, ...] = ()  # that replicas are pinned to, one each
     follows: bool = False  # whether it serves what the release ledger says, as that changes, and not `version` alone

@@ -68,7 +68,7 @@ LIMITS: tuple[Limit, ...] = (  # the rule in words, the rule, and whose it is
             "tune.trials", "tune.time_budget_s", "tune.concurrent", "tune.cpus_per_trial", "tune.workers_per_trial",
             "tune.patience", "tune.plateau_trials", "tune.rows_per_family",
             "serve.replicas", "serve.max_ongoing_requests", "serve.max_queued_requests", "serve.max_body_bytes",
-            "serve.compact_every_s", "serve.ahead_days", "serve.guardrails.score_ms",
+            "serve.compact_every_s", "serve.ahead_days", "serve.guardrails.score_ms", "serve.running.max_wait_s",
             "serve.guardrails.latency_factor", "serve.guardrails.pairs_per_step", "serve.guardrails.shadow_queue",
             *(f"serve.running.{key}" for key in ("drain_s", "max_batch_body_bytes", "journal_limit_bytes")),
             *(f"serve.running.autoscaling.{key}" for key in ("replicas", "target_requests")),

@@ -238,6 +238,8 @@ def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Setti
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
         max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
+        max_wait_s=cfg.serve.running.max_wait_s,
+        retry_after_s=cfg.serve.running.retry_after_s,
         journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
         log_requests=cfg.serve.running.log_requests,
         cores=tuple(cfg.serve.running.cores),

@@ -49,7 +49,7 @@ def loop(
         network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True
     )
     fitted, first = torch_loop.restore(start, network, optimizer)
-    parallel = ray.train.torch.prepare_model(Errors(network), move_to_device=False)
+    parallel = torch_loop.averaging(Errors(network))
     z_NF = network.standardised(torch.from_numpy(shard.x_NF).to(device))
     for epoch in range(first + 1, steps + 1):
         losses = _epoch(parallel, optimizer, z_NF, plan, hyper, batches.Seed(fit.seed, epoch, hyper.epochs))

@@ -56,8 +56,8 @@ def workers() -> list[str]:
 
 
 def rank() -> int:
-    """Which of them this worker is."""
-    return ray.train.get_context().get_world_rank()
+    """Which of them this worker is; Ray Train tells that to no one whom Ray Tune started, as a trial that is alone."""
+    return ray.train.get_context().get_world_rank() if len(workers()) > 1 else 0
 
 
 def agreed(value: Any) -> Any:

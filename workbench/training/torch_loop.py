@@ -87,7 +87,7 @@ def fit_network(
     fitted, first = restore(start, network, optimizer)
     lookup = Lookup(network, hyper.precision)
     called = torch.compile(lookup) if hyper.compile else lookup
-    parallel = ray.train.torch.prepare_model(called, move_to_device=False)
+    parallel = averaging(called)
     data = [torch.from_numpy(one).to(device) for one in (*network.seen(shard.x_NF), shard.y_N)]
     judged = network.seen(scored.x_NF) if scored else None
     for epoch in range(first + 1, steps + 1):
@@ -99,12 +99,17 @@ def fit_network(
     return fitted
 
 
+def averaging(network: nn.Module) -> nn.Module:
+    """The network, its gradients averaged between the workers; one that is alone has nobody to do that with."""
+    return ray.train.torch.prepare_model(network, move_to_device=False) if len(workers()) > 1 else network
+
+
 def _epoch(
     network: nn.Module, optimizer: Any, data: list[Tensor], plan: batches.Plan, hyper: TorchConfig, seed: batches.Seed
 ) -> batches.Losses:
     """The losses of one pass over the rows."""
     network.train()
-    torch.manual_seed(seed.number(ray.train.get_context().get_world_rank()))  # dropout differs between the workers
+    torch.manual_seed(seed.number(rank()))  # dropout differs between the workers
     losses, told = batches.Losses(), []
     for step, rows in enumerate(torch.from_numpy(plan.epoch(seed)).to(data[0].device)):
         for group in optimizer.param_groups:

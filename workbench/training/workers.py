@@ -19,7 +19,7 @@ from workbench.models.graph import select_inputs
 from workbench.training.anomaly import seen
 from workbench.training.checkpoints import Checkpoint, Shelf
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, Rows, best_step
-from workbench.training.rendezvous import workers
+from workbench.training.rendezvous import rank, workers
 from workbench.training.saver import Saver
 from workbench.training.segments import Segment
 
@@ -43,7 +43,7 @@ def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: 
     packed = shelf.read_fits(kept.done)
     done = {name: Fitted.from_bytes(content) for name, content in packed.items()}
     partial = {kept.fit: _partial(kept)} if kept.fit else {}
-    segment = Segment.begin(shelf.store.fs, f"{shelf.folder}/history") if _rank() == 0 else None
+    segment = Segment.begin(shelf.store.fs, f"{shelf.folder}/history") if rank() == 0 else None
     selecting = [fit.name for fit in fits if fit.selects]
     for fit in fits:
         if fit.name in done:
@@ -54,13 +54,13 @@ def work_off(loop: Loop, to_onnx: Convert, fits: list[Fit], steps: int, config: 
         try:
             fitted = done[fit.name] = loop(shard, scored, limit, fit, config, partial.get(fit.name), report)
         except Diverged as stop:
-            return {DIVERGED: str(stop).encode()} if _rank() == 0 else None
-        if _rank() == 0:
+            return {DIVERGED: str(stop).encode()} if rank() == 0 else None
+        if rank() == 0:
             finish(fitted, fit, config, to_onnx)
             packed[fit.name] = fitted.to_bytes()
             kept.done[fit.name] = shelf.write_fit(fit.name, packed[fit.name])
         saver.save(Checkpoint(dict(kept.done)))
-    return packed if _rank() == 0 else None
+    return packed if rank() == 0 else None
 
 
 def finish(fitted: Fitted, fit: Fit, config: Any, to_onnx: Convert) -> None:
@@ -78,19 +78,15 @@ def _selecting(to_onnx: Convert, config: Any) -> Convert:
     return lambda content, width: select_inputs(to_onnx(content, len(config["names"])), config["places"], width)
 
 
-def _rank() -> int:
-    return ray.train.get_context().get_world_rank()
-
-
 def _chosen(selecting: list[Fitted]) -> int:
     """The number of steps that rank 0, which alone scored the selecting fits, found best; the same on every rank."""
-    return int(broadcast_from_rank_zero(best_step(selecting) if _rank() == 0 else None))
+    return int(broadcast_from_rank_zero(best_step(selecting) if rank() == 0 else None))
 
 
 def _given(fit: Fit, config: Any) -> tuple[Rows, Rows | None]:
     """The worker's shard of the rows of a fit, and on rank 0 those that it is scored on."""
     names, anomaly = config["names"], config["anomalies"].get(fit.fold)
-    scored = rows_of(fit.fold + SCORED, names, anomaly) if fit.selects and _rank() == 0 else None
+    scored = rows_of(fit.fold + SCORED, names, anomaly) if fit.selects and rank() == 0 else None
     return rows_of(fit.fold, names, anomaly), scored
 
 
@@ -120,7 +116,7 @@ def _metrics(fitted: Fitted) -> dict[str, float]:
 
 def _resume(shelf: Shelf) -> Checkpoint:
     """What every rank goes on from: rank 0 looks, since a moment later there could be another."""
-    newest = broadcast_from_rank_zero(shelf.newest() if _rank() == 0 else None)
+    newest = broadcast_from_rank_zero(shelf.newest() if rank() == 0 else None)
     return Checkpoint() if newest is None else shelf.read(newest)
 
 

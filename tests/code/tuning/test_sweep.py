@@ -66,6 +66,18 @@ def test_a_sweep_tries_every_family_keeps_every_trial_and_is_not_run_again(
     assert sweep.run(cfg, space, shared) == done
 
 
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")  # PyTorch's, of an encoding out of Ray
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("family", ["torch_mlp", pytest.param("keras_mlp", marks=pytest.mark.slow)])
+def test_a_network_is_fitted_in_a_process_that_is_tunes_and_not_trains(tmp_path: Path, family: str) -> None:
+    cfg = samples.config(tmp_path, families=[family], trials=2)
+    hyper = getattr(cfg.train, family)
+    hyper.epochs, hyper.hidden, hyper.batch_size = 2, [8], 64
+    cfg.tune.space = {"train": {family: {"dropout": {"low": 0.0, "high": 0.4}}}}
+    done = sweep.run(cfg, samples.space(cfg), samples.shared(cfg)).records
+    assert [(one.status, one.why) for one in done] == [("finished", "")] * 2
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_a_sweep_of_which_every_trial_fails_says_why(tmp_path: Path) -> None:
