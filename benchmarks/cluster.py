@@ -25,7 +25,8 @@ from workbench.progress import say
 from workloads import door
 
 STEPS = ("ingest", "validate", "featurize", "leakcheck", "train", "tune", "evaluate", "register", "deploy", "replay",
-         "label", "parity", "monitor", "pipeline", "learning_curve", "doctor")  # fmt: skip
+         "label", "parity", "monitor", "pipeline", "learning_curve", "doctor", "compare", "serve_config", "keys",
+         "audit")  # fmt: skip
 FAMILY = "torch_mlp"
 SMALL = ("experiment=smoke", "tracker=disabled", f"train.families=[{FAMILY}]", "scaling.workers=2",
          "scaling.max_failures=6", "tune.trials=3", "evaluate.learning_curve.shares=[0.5,1.0]")  # fmt: skip
@@ -71,12 +72,20 @@ def every_step(three: Nodes, folder: Path, steps: Sequence[str], more: Sequence[
     words = (*SMALL, f"serve.port={free_port()}", *more)
     work, ways = Work(three, folder / "steps", words), {"submit": 0, "ray job submit": 0}
     for step in steps:
-        client = work.start(step)
-        codes = {"submit": work.finish(client), "ray job submit": _plain(three, step, words, work.folder)}
+        own = _own(step, work)
+        client = work.start(step, *own)
+        codes = {"submit": work.finish(client), "ray job submit": _plain(three, step, (*words, *own), work.folder)}
         for way, code in codes.items():
             ways[way] += code == 0
             say(f"  {step} by {way}: {'done' if code == 0 else f'{code}: {work.said(client)[-1500:]}'}")
     return [Row(f"workloads by {way}", count, len(steps), "done") for way, count in ways.items()]
+
+
+def _own(step: str, work: Work) -> list[str]:
+    """What a step must be told that only this store knows."""
+    if step == "compare":
+        return [f"compare.runs=[{work.store.keys('evaluations')[0]}]", f"compare.models=[ensemble,{FAMILY}]"]
+    return [f"serve.running.config_file={work.folder}/serve.yaml"] if step == "serve_config" else []
 
 
 def _plain(three: Nodes, step: str, words: Sequence[str], root: Path) -> int:

@@ -17,7 +17,9 @@ manifest    what names the files of the result
 """
 
 import contextlib
+import ctypes
 import dataclasses
+import gc
 import os
 import shutil
 import sys
@@ -153,6 +155,7 @@ class Peak:
         return float(max(self._most - self._before, PAGE_BYTES))
 
     def __enter__(self) -> "Peak":
+        _give_back()
         self._before = self._most = _own_bytes()
         self._thread.start()
         return self
@@ -164,6 +167,13 @@ class Peak:
     def _watch(self) -> None:
         while not self._done.wait(EVERY_S):
             self._most = max(self._most, _own_bytes())
+
+
+def _give_back() -> None:
+    """Leave nothing that what is measured could use again without being seen: garbage, and pages kept for later."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def _own_bytes() -> int:

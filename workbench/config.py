@@ -332,7 +332,7 @@ class TrackerConfig:
 
     mode: str = "offline"  # wandb | offline | disabled
     project: str = "ray-ai-workbench"  # the project that runs are listed under
-    folder: str = ".workbench/wandb"  # where offline runs are written
+    folder: str = "${oc.env:WORKBENCH_WANDB,.workbench/wandb}"  # where offline runs are written
 
 
 @dataclass

@@ -5,6 +5,7 @@ the one that is finished, and goes on with the one that failed.
 """
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -56,7 +57,7 @@ def run(asked: argparse.Namespace) -> None:
     step, words = _step(asked.words)
     reserved = resources(asked)
     cfg = door.composed(words)
-    job.check(cfg)
+    job.check(cfg, _said(words))
     output = _output(cfg, asked)
     made = _packed(step, words, cfg, asked, reserved)
     say(f"package: {made.package.told()}")
@@ -73,7 +74,9 @@ class Submission:
     job: Job
     asked: argparse.Namespace
     output: Path | None
-    submitted: bool = False  # from then on a fault is the job's or the cluster's, and may be tried again
+    submitted: bool = (
+        False  # by us or before: from then on a fault is the job's or the cluster's, and may be tried again
+    )
 
     def ended(self) -> int:
         """The job's exit code, after as many attempts as are allowed; 0 where it runs and nobody follows it."""
@@ -104,7 +107,7 @@ class Submission:
                 self.job.reserved,
             )
             say(f"  {'submitted' if sent_now else 'somebody else has submitted it just now: this follows theirs'}")
-            self.submitted = True
+        self.submitted = True
         return watched(self.cluster, plan.name, self.asked.follow, self.output)
 
     def _plan(self) -> attempts.Plan:
@@ -117,7 +120,7 @@ class Submission:
 def watched(cluster: Connection, name: str, to_its_end: bool, output: Path | None) -> int:
     """The exit code of a job that is followed to its end; 0 for one that has begun well and is left alone."""
     if not to_its_end:
-        now = follow.started(cluster, name, BEGINS_S)
+        now = follow.started(functools.partial(follow.known, cluster, name), BEGINS_S)
         if now.state not in LIVE:
             return told(cluster, now, output)
         say(f"{name} is {now.state.lower()}. {now.message if now.state is State.pending else ''}".rstrip())
@@ -169,7 +172,7 @@ def stop(asked: argparse.Namespace) -> None:
 
 
 def listed(asked: argparse.Namespace) -> None:
-    """Print all jobs, the newest first."""
+    """Print the jobs that this command has submitted, from wherever, the newest first."""
     print(shown.table(Connection(asked.address).attempts()))
 
 
@@ -210,7 +213,11 @@ def _packed(step: str, words: list[str], cfg: Config, asked: argparse.Namespace,
 
 
 def _values(cfg: Config, words: Sequence[str]) -> dict[str, object]:
-    return sent.plain(cfg, {word.partition("=")[0] for word in words})
+    return sent.plain(cfg, _said(words))
+
+
+def _said(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
 
 
 def _step(words: Sequence[str]) -> tuple[str, list[str]]:

@@ -30,10 +30,12 @@ settings() {
   . "$given/environment"
   set +a
   # the same variables as on a laptop (HAProxy, shuffle, threads); what the environment has set stays
+  local ours
   # shellcheck disable=SC2016
-  eval "$(cd "$here/../.." && python -c 'from workbench import cluster
+  ours="$(cd "$here/../.." && python -c 'from workbench import cluster
 for name, value in cluster.ENVIRONMENT.items():
-    print(f"export {name}=\"${{{name}:-{value}}}\"")')"
+    print(f"export {name}=\"${{{name}:-{value}}}\"")')" || fail "this python cannot import workbench: PATH=~/venv/bin:\$PATH"
+  eval "$ours"
   export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$given/ray_token"
   if [ -n "${WORKBENCH_GCS_REDIS:-}" ] && [ "$role" = head ]; then
     export RAY_REDIS_ADDRESS="$WORKBENCH_GCS_REDIS" RAY_external_storage_namespace=ray-ai-workbench

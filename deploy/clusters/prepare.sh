@@ -15,6 +15,8 @@ fi
 # KEY=VALUE for Ray and the jobs on every node. A store and a journal that all nodes share are needed.
 WORKBENCH_STORE=
 WORKBENCH_JOURNAL=
+# Where offline runs of W&B are written (tracker=offline), for jobs that `workloads.submit` has not sent.
+#WORKBENCH_WANDB=
 # The keys of `serve/README.md`, the same on all nodes: 64 hex digits each, and the endpoint's key.
 #WORKBENCH_SIGNING_KEY=
 #WORKBENCH_PSEUDONYM_KEY=

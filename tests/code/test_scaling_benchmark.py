@@ -22,6 +22,8 @@ def test_partitions_cost_parts_by_their_square_and_change_neither_rows_nor_label
     assert found["4 per core: parts"].ratio >= 4
     assert found["4 per core: labels"].ratio == 1
     assert found["4 per core: manifest"].ratio > 1
+    for count in ("1 per core", "4 per core"):
+        assert found[f"{count}: driver"].ours >= found[f"{count}: labels"].ours, "labels are in the driver"
     assert distributed.chain.__module__ == "workbench.features.distributed", "the step is its own again"
 
 

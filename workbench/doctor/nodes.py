@@ -16,7 +16,7 @@ from workbench.doctor.machine import GROWS, installed
 from workbench.doctor.storage import SKEW_S, Probe
 from workbench.training import room
 
-LIMIT_S = 60.0
+LIMIT_S, QUICK_S = 20.0, 5.0  # for a process to begin on every node; then for what it says
 COMPARED = (
     "ray",
     "pyarrow",
@@ -43,8 +43,15 @@ class Told:
 def asked(probe: Probe | None) -> Told:
     """What this node is like; runs as a task."""
     versions = {"Python": platform.python_version()} | {name: installed(name) for name in COMPARED}
-    total, _, free = shutil.disk_usage(tempfile.gettempdir())
+    total, _, free = shutil.disk_usage(_files())
     return Told(versions, time.time(), free / total, probe.seen() if probe else True)
+
+
+def _files() -> str:
+    """Where this node's Ray has its files; without one, where one would begin."""
+    import ray
+
+    return ray.get_runtime_context().get_temp_dir() if ray.is_initialized() else tempfile.gettempdir()
 
 
 def findings(cfg: Config, probe: Probe | None) -> Iterator[Finding]:
@@ -58,7 +65,9 @@ def findings(cfg: Config, probe: Probe | None) -> Iterator[Finding]:
     yield _room(cfg)
     told, skews, silent = _tell(alive, probe)
     if silent:
-        yield wrong("nodes", f"{', '.join(silent)} did not answer in {LIMIT_S:g} s", "See the node's raylet.out.")
+        yield wrong(
+            "nodes", f"{', '.join(silent)} did not answer in {LIMIT_S + QUICK_S:g} s", "See the node's raylet.out."
+        )
     yield from _differences(told, skews)
 
 
@@ -67,15 +76,18 @@ def _tell(alive: Sequence[dict[str, Any]], probe: Probe | None) -> tuple[dict[st
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    told, skews, silent = {}, {}, []
-    ask = ray.remote(num_cpus=0, max_retries=0)(asked)
+    ask, there = ray.remote(num_cpus=0, max_retries=0)(asked), {}
     for node in alive:
-        name, place = node["NodeManagerAddress"], NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        name += f" ({node['NodeID'][:6]})"
+        place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        there[f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"] = ask.options(scheduling_strategy=place)
+    begun = {name: one.remote(None) for name, one in there.items()}
+    ray.wait(list(begun.values()), num_returns=len(begun), timeout=LIMIT_S)
+    told, skews, silent = dict[str, Told](), dict[str, float](), list[str]()
+    for name, one in there.items():
         try:
-            ray.get(ask.options(scheduling_strategy=place).remote(None), timeout=LIMIT_S)  # its process has begun
+            ray.get(begun[name], timeout=0)  # a process has begun: what follows is quick
             before = time.time()
-            told[name] = ray.get(ask.options(scheduling_strategy=place).remote(probe), timeout=LIMIT_S)
+            told[name] = ray.get(one.remote(probe), timeout=QUICK_S)
             skews[name] = max(before - told[name].clock_s, told[name].clock_s - time.time(), 0)
         except (ray.exceptions.RayError, TimeoutError):
             silent.append(name)
@@ -92,7 +104,11 @@ def _differences(told: dict[str, Told], skews: dict[str, float]) -> Iterator[Fin
             cure = "Use a storage.root that all nodes share: s3://, or one path on a shared disk."
             yield wrong("storage", f"{name} does not see what this process wrote", cure)
         if one.free < 1 - machine.FULL:
-            yield wrong("disk", f"{name}: {one.free:.0%} free where Ray's files are", "Free some, or set RAY_TMPDIR.")
+            yield wrong(
+                "disk",
+                f"{name}: {one.free:.0%} free where Ray's files are",
+                "Free some, or start Ray with another --temp-dir.",
+            )
         if skews[name] > SKEW_S:
             yield odd("clocks", f"{name} is {skews[name]:.0f} s away", "Let all nodes keep time (chrony, NTP).")
     if told:

@@ -19,8 +19,9 @@ from workbench.jobs.room import Resources
 
 HERE = "http://127.0.0.1:8265"
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-LIMIT_S = 10.0
-ANSWER_S = 25.0  # that a cluster may take to answer, with a log for instance
+LIMIT_S = 8.0
+ANSWER_S = 25.0  # that a cluster may take for what may be long: a log, all jobs, a package
+LONG = ("/logs", "/api/jobs/", ".zip")  # how the addresses of such answers end
 USER_FILE = Path("~/.ray/auth_token")
 
 
@@ -52,8 +53,9 @@ def _client() -> Any:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):
-        def _do_request(self, *words: Any, **options: Any) -> Any:
-            return super()._do_request(*words, **{"timeout": (LIMIT_S, ANSWER_S)} | options)
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            limit_s = ANSWER_S if endpoint.endswith(LONG) else LIMIT_S
+            return super()._do_request(method, endpoint, **{"timeout": (LIMIT_S, limit_s)} | options)
 
     return Client
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from workbench import awaited
 from workbench.errors import EnvironmentFault
@@ -13,37 +14,35 @@ from workbench.progress import say
 
 LOOK_EVERY_S = 0.5
 QUIET_S = 10.0  # after so long without a word the cluster is asked whether the job still runs
-AWAY_S = 25.0  # so long the cluster may be away: a tunnel that is opened again, a busy head
+AWAY_S = 20.0  # so long the cluster may be away: a tunnel that is opened again, a busy head
 TELL_AFTER_S = 10.0  # a job that waits so long waits for room, and its user is told
 
 
-def started(cluster: Connection, name: str, limit_s: float | None = None) -> Attempt:
-    """The job once it has begun, or is over; with a limit, as it is then."""
+def started(look: Callable[[], Attempt], limit_s: float | None = None) -> Attempt:
+    """The job that one looks at, once it has begun or is over; with a limit, as it is then."""
     begun, told = time.monotonic(), False
-    while (now := known(cluster, name)).state is State.pending:
+    while (now := look()).state is State.pending:
         waited = time.monotonic() - begun
         if limit_s is not None and waited > limit_s:
             break
         if waited > TELL_AFTER_S and not told:
             told = True
-            say(f"  {name} is pending: {now.message} `python -m workloads.submit stop {name}` ends the wait.")
+            say(f"  {now.name} is pending: {now.message} `python -m workloads.submit stop {now.name}` ends the wait.")
         time.sleep(LOOK_EVERY_S)
     return now
 
 
 def follow(cluster: Connection, name: str, show: Callable[[str], None]) -> Attempt:
     """The job once it is over; what it printed was shown once, whatever happened to the connection."""
-    shown, away_since = 0, None
+    one = _Following(cluster, name, show)
     while True:
         try:
-            if started(cluster, name).state is not State.pending:
-                shown = awaited.result(_shown(cluster, name, show, shown))
-            if (now := known(cluster, name)).state not in LIVE:
+            if started(one.look).state is not State.pending:
+                awaited.result(one.showing())
+            if (now := one.look()).state not in LIVE:
                 return now
-            away_since = None
         except EnvironmentFault:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > AWAY_S or known_gone(cluster, name):
+            if time.monotonic() - one.heard_at > AWAY_S or known_gone(cluster, name):
                 raise
         time.sleep(LOOK_EVERY_S)
 
@@ -65,22 +64,39 @@ def known_gone(cluster: Connection, name: str) -> bool:
     return False
 
 
-async def _shown(cluster: Connection, name: str, show: Callable[[str], None], seen: int) -> int:
-    """How many characters of the log have been shown; the first `seen` of them were before."""
-    parts, at = cluster.tail(name), 0
-    coming = asyncio.ensure_future(anext(parts))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=QUIET_S)
-            if not done:
-                if known(cluster, name).state not in LIVE:
-                    return max(seen, at)
-                continue
-            part = coming.result()
-            show(part[max(0, seen - at) :])
-            at += len(part)
-            coming = asyncio.ensure_future(anext(parts))
-    except (StopAsyncIteration, OSError, RuntimeError, EnvironmentFault):  # job or connection ended: the caller looks
-        return max(seen, at)
-    finally:
-        coming.cancel()
+@dataclass
+class _Following:
+    """A job whose log is shown."""
+
+    cluster: Connection
+    name: str
+    show: Callable[[str], None]
+    shown: int = 0  # characters of the log
+    heard_at: float = field(default_factory=time.monotonic)  # when the cluster last said anything
+
+    def look(self) -> Attempt:
+        """The job as it is now."""
+        now = known(self.cluster, self.name)
+        self.heard_at = time.monotonic()
+        return now
+
+    async def showing(self) -> None:
+        """Show what comes, but not again what was shown, until job or connection end."""
+        parts, at = self.cluster.tail(self.name), 0
+        coming = asyncio.ensure_future(anext(parts))
+        try:
+            while True:
+                done, _ = await asyncio.wait({coming}, timeout=QUIET_S)
+                if not done:
+                    if self.look().state not in LIVE:
+                        return
+                    continue
+                part, self.heard_at = coming.result(), time.monotonic()
+                self.show(part[max(0, self.shown - at) :])
+                at += len(part)
+                self.shown = max(self.shown, at)
+                coming = asyncio.ensure_future(anext(parts))
+        except (StopAsyncIteration, OSError, RuntimeError):  # they have ended: the caller looks which of them
+            return
+        finally:
+            coming.cancel()

@@ -4,6 +4,7 @@ import getpass
 import platform
 import shlex
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,12 @@ class Job:
         }
 
 
-def check(cfg: Config) -> None:
-    """Raise `ConfigError` with every path that only this machine knows, and every one that holds a secret."""
-    paths = _paths(cfg)
+def check(cfg: Config, said: AbstractSet[str] = frozenset()) -> None:
+    """Raise `ConfigError` with every path that only this machine knows, and every one that holds a secret.
+
+    `said` are the user's own keys: of folders that are each machine's own, only those that were said travel.
+    """
+    paths = _paths(cfg) | {key: str(sent.value(cfg, key)) for key in sent.OWN.keys() & said}
     faults = [
         f"{key}={path} is a path in this folder, and a job runs in another. Use a URI such as s3://BUCKET/PATH, or a"
         " whole path that every node sees."

@@ -17,10 +17,11 @@ from workbench.errors import ConfigError
 FILE = "job.json"
 RECORD = "output: "  # a job's last line, behind which is what `output.json` would hold
 WORD = "--resolved"  # of a step's command: its config is that file
-JOURNAL = str(Path.home() / ".workbench" / "journal")  # not in the package's folder, which Ray removes
+HOME = Path.home() / ".workbench"  # not in the package's folder, which Ray removes
 OWN = {  # what is the machine's own, unless the user has said it: key, variable, default
     "keys.folder": ("WORKBENCH_KEYS", "~/.config/ray-ai-workbench"),
-    "serve.journal": ("WORKBENCH_JOURNAL", JOURNAL),
+    "serve.journal": ("WORKBENCH_JOURNAL", str(HOME / "journal")),
+    "tracker.folder": ("WORKBENCH_WANDB", str(HOME / "wandb")),
 }
 
 
@@ -28,6 +29,12 @@ def record_of(log: str) -> dict[str, Any] | None:
     """What a job says that it has made: `{"id", "uri", "figures"}`; None where it has made nothing."""
     lines = re.findall(rf"^{RECORD}(.+)$", log, re.MULTILINE)
     return dict(json.loads(lines[-1])) if lines else None
+
+
+def value(cfg: Config, key: str) -> Any:
+    """What a config says of a key of `OWN`."""
+    section, _, name = key.partition(".")
+    return getattr(getattr(cfg, section), name)
 
 
 def plain(cfg: Config, said: AbstractSet[str]) -> dict[str, Any]:

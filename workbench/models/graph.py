@@ -18,6 +18,15 @@ SHARE_MARGIN = 2.0**-20  # a share of 0 or 1 has no log-odds; a float32 holds on
 OPSET, IR_VERSION = 20, 10  # what every converter here reaches and the runtime reads
 
 
+def at_most(cut_T: np.ndarray) -> np.ndarray:
+    """The greatest float32 that is not above each cut [T]: for every float32 x, `x <= it` is `x <= cut`.
+
+    The nearest float32 may be above; a value that lies just there would go the other way.
+    """
+    near_T = cut_T.astype(np.float32)
+    return np.where(near_T > cut_T, np.nextafter(near_T, np.float32(-np.inf)), near_T)
+
+
 def flatten_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The same graph with its single output, [N, 1] or [N], as `name` of shape [N]."""
     (output,) = model.graph.output

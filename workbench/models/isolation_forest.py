@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import IsolationForest
 
 from workbench.models.ends import INPUT
-from workbench.models.graph import IR_VERSION, OPSET, SHARE_MARGIN, log_odds_of_share
+from workbench.models.graph import IR_VERSION, OPSET, SHARE_MARGIN, at_most, log_odds_of_share
 
 EULER = 0.5772156649015329
 
@@ -96,15 +96,12 @@ def _trees(forest: IsolationForest) -> dict[str, list]:
 def _tree(number: int, tree: Any, columns: NDArray[np.int64]) -> dict[str, np.ndarray]:
     left, right = tree.children_left, tree.children_right
     leaf = left < 0
-    cut = np.where(leaf, 0, tree.threshold)
-    below = cut.astype(np.float32)  # a float32 is at most the cut if it is at most the next float32 below
-    below = np.where(below > cut, np.nextafter(below, np.float32(-np.inf)), below)
     return {
         "nodes_treeids": np.full(len(left), number),
         "nodes_nodeids": np.arange(len(left)),
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
         "nodes_featureids": np.where(leaf, 0, columns[tree.feature]),
-        "nodes_values": below,
+        "nodes_values": at_most(np.where(leaf, 0, tree.threshold)),
         "nodes_truenodeids": np.maximum(left, 0),
         "nodes_falsenodeids": np.maximum(right, 0),
         "depths": _depths(left, right) + path_length(tree.n_node_samples),

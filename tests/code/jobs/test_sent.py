@@ -27,7 +27,7 @@ def test_the_experiments_are_all_found() -> None:
 def test_every_experiment_arrives_as_it_was_composed(tmp_path: Path, experiment: str) -> None:
     words = [f"experiment={experiment}", f"storage.root={tmp_path}/store"]
     cfg = door.composed(words)
-    assert sent.read(travelled(tmp_path, sent.plain(cfg, {"keys.folder", "serve.journal"}))) == cfg
+    assert sent.read(travelled(tmp_path, sent.plain(cfg, set(sent.OWN)))) == cfg
 
 
 def test_keys_and_journal_are_the_clusters_unless_they_were_said(
@@ -44,10 +44,14 @@ def test_keys_and_journal_are_the_clusters_unless_they_were_said(
     assert sent.read(path).keys.folder == "~/.config/ray-ai-workbench"
 
 
-def test_a_jobs_journal_outlives_the_folder_that_it_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jobs_journal_and_its_runs_outlive_the_folder_that_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("WORKBENCH_JOURNAL", raising=False)
-    journal = Path(sent.read(travelled(tmp_path, sent.plain(door.composed([]), set()))).serve.journal)
-    assert journal.is_absolute() and journal.is_relative_to(Path.home())
+    monkeypatch.delenv("WORKBENCH_WANDB", raising=False)
+    cfg = sent.read(travelled(tmp_path, sent.plain(door.composed([]), set())))
+    for one in (cfg.serve.journal, cfg.tracker.folder):
+        assert Path(one).is_absolute() and Path(one).is_relative_to(Path.home())
 
 
 def test_the_name_of_a_job_is_of_its_step_and_config_and_not_of_the_clients_files() -> None:

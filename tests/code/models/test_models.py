@@ -171,3 +171,23 @@ def test_one_flipped_bit_in_any_file_is_refused(version: Artifact, name: str) ->
 def test_a_bundle_of_another_key_is_refused(version: Artifact) -> None:
     with pytest.raises(StoreError, match="not signed with this installation's key"):
         bundle.open_bundle(version, Ed25519PrivateKey.generate().public_key())
+
+
+def on_cuts() -> float:
+    """How far LightGBM's graph is from it on values that lie just above cuts of its own, as some values do."""
+    light = importlib.import_module("workbench.models.lightgbm")
+    steps_V = np.float32(0.1) * np.arange(1, 1001, dtype=np.float32)
+    x_NF = RANDOM.choice(steps_V, (4000, 3)).astype(np.float32)
+    label_N = (x_NF.sum(axis=1) + RANDOM.normal(0, 20, len(x_NF)) > 150).astype(np.float32)
+    parameters = {"objective": "binary", "boost_from_average": False, "num_threads": 1, "verbosity": -1, "max_bin": 63}
+    content = light.to_bytes(light.lightgbm.train(parameters, light.lightgbm.Dataset(x_NF, label_N), 40))
+    cuts_T = np.concatenate([np.array(line.split(), float) for line in light.THRESHOLDS.findall(content.decode())])
+    near_T = cuts_T.astype(np.float32)
+    assert (near_T > cuts_T).any(), "some cuts have a float32 above them that is the nearest"
+    x_NF = RANDOM.choice(near_T, (4000, 3))
+    scores = Scorer(graph.merge({"lightgbm": light.to_onnx(content, 3)}, [1.0], 0.0, 3)).score(x_NF)
+    return float(np.abs(scores.member_logits_NM[:, 0] - light.logits(content, x_NF)).max())
+
+
+def test_a_value_that_lies_on_a_cut_goes_the_same_way_in_the_graph(ray_session: None) -> None:
+    assert ray.get(ray.remote(max_calls=1)(on_cuts).remote()) < 1e-5
