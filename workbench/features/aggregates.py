@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workbench.features.definitions import Feature, FeatureSet, Window
@@ -194,6 +194,17 @@ def _age_known_positive(plan: Plan, f: Feature) -> Aggregate:
     return age
 
 
+def _newest_known_positive(plan: Plan, f: Feature) -> Aggregate:
+    last = _elapsed(plan, replace(f, empty=-1.0), others=True)
+    since = _since_known_positive(plan, replace(f, empty=-2.0))
+
+    def newest(seen: Seen, event: Event) -> float:
+        found = last(seen, event)
+        return float(found == since(seen, event)) if found >= 0 else f.empty
+
+    return newest
+
+
 AGGREGATES: dict[str, Callable[[Plan, Feature], Aggregate]] = {
     "count": _count,
     "sum": _sum,
@@ -211,4 +222,5 @@ AGGREGATES: dict[str, Callable[[Plan, Feature], Aggregate]] = {
     "known_positive_rate": _known_positive_rate,
     "since_known_positive": _since_known_positive,
     "age_known_positive": _age_known_positive,
+    "newest_known_positive": _newest_known_positive,
 }

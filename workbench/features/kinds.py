@@ -50,5 +50,6 @@ WINDOWED = {
     PREVIOUS: Kind(windowed=True),
     "since_known_positive": Kind(windowed=True, empty=True, labels=True),
     "age_known_positive": Kind(windowed=True, empty=True, labels=True),
+    "newest_known_positive": Kind(windowed=True, empty=True, labels=True),
 }
 KINDS = ROW | WINDOWED

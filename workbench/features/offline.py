@@ -257,6 +257,13 @@ def _age_known_positive(p: Partition, f: Feature) -> Floats:
     return np.where(oldest == NOTHING, f.empty, (p.timeline.time - ~oldest) / 1e6)
 
 
+def _newest_known_positive(p: Partition, f: Feature) -> Floats:
+    """Whether the newest event but itself, or one at the same time, is known to be positive."""
+    others = f.window._replace(current_row=False)
+    newest = p.greatest(p.seen(others, f.where), p.timeline.facts.time)
+    return np.where(newest == NOTHING, f.empty, newest == p.greatest(p.positive(others, f.where), p.positive_time))
+
+
 def _ordered(column: pa.ChunkedArray) -> Ints:
     """Numbers as int64 of the same order. Of a float: its bits, those of a negative one turned round."""
     if not pa.types.is_floating(column.type):
@@ -289,4 +296,5 @@ AGGREGATES: dict[str, Callable[[Partition, Feature], Floats]] = {
     "known_positive_rate": _known_positive_rate,
     "since_known_positive": _since_known_positive,
     "age_known_positive": _age_known_positive,
+    "newest_known_positive": _newest_known_positive,
 }

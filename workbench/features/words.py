@@ -39,6 +39,7 @@ WINDOWED: dict[str, str] = {
     PREVIOUS: "{shown} the {nth}newest earlier event",
     "since_known_positive": "seconds since the newest other event known to be positive",
     "age_known_positive": "seconds since the oldest event known to be positive",
+    "newest_known_positive": "1 where the newest other event is known to be positive, else 0,",
 }
 
 

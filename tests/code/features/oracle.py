@@ -63,6 +63,8 @@ def definitions() -> list[FeatureConfig]:
         one("since_fraud_web", "since_known_positive", where="channel == web", empty=-9),
         one("fraud_age", "age_known_positive", empty=-9),
         one("fraud_age_web", "age_known_positive", where="channel == web", empty=-9),
+        one("last_fraud", "newest_known_positive", empty=-9),
+        one("last_fraud_web", "newest_known_positive", where="channel == web", empty=-9),
     ]
 
 
@@ -238,8 +240,11 @@ class Past:
             return (row["time"] - min(one["time"] for one in met)) / 1e6 if met else feature.empty
         if feature.kind == "count":
             return float(len(met))
-        if feature.kind == "since_known_positive":
+        if feature.kind in ("since_known_positive", "newest_known_positive"):
             met = [one for one in others if _meets(feature, one)]
+        if feature.kind == "newest_known_positive":
+            last = [one for one in met if one["time"] == max(other["time"] for other in met)]
+            return float(any(self._positive(one["id"], row["time"]) for one in last)) if last else feature.empty
         known = [one["time"] for one in met if self._positive(one["id"], row["time"])]
         if feature.kind == "since_known_positive":
             return (row["time"] - max(known)) / 1e6 if known else feature.empty

@@ -211,6 +211,14 @@ def _age(window: Window, feature: Feature, met: Array) -> Array:
     return np.where(oldest == NEVER, feature.empty, (window.facts.time[window.own] - oldest) / 1e6)
 
 
+def _newest(window: Window, feature: Feature, met: Array) -> Array:
+    times = window.facts.time[window.fact]
+    newest, positive = (
+        window.gathered(chosen & window.other, times, np.maximum, -NEVER) for chosen in (met, _positive(window, met))
+    )
+    return np.where(newest == -NEVER, feature.empty, (newest == positive).astype(float))
+
+
 def _positives(window: Window, met: Array) -> Array:
     return window.count(_positive(window, met))
 
@@ -244,4 +252,5 @@ KINDS: dict[str, Callable[..., Array]] = {
     "known_positive_rate": lambda window, f, met: _divided(_positives(window, met), window.count(met), f.empty),
     "since_known_positive": lambda window, f, met: _since(window, f, _positive(window, met)),
     "age_known_positive": lambda window, f, met: _age(window, f, _positive(window, met)),
+    "newest_known_positive": _newest,
 }
