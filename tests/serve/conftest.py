@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serve.service import Service
 from serve.settings import Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server
@@ -39,6 +40,11 @@ class Live:
 def given(store: Store, tmp_path: Path) -> Settings:
     """Of an endpoint with an empty store."""
     return settings(store, tmp_path)
+
+
+@pytest.fixture
+def service(given: Settings) -> Service:
+    return Service(given)
 
 
 @pytest.fixture

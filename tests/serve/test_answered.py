@@ -17,9 +17,9 @@ from serve.models import Models
 from serve.service import Service
 from serve.settings import Settings
 from tests.code.features.redis_server import needs_redis
+from tests.serve.asked import CUSTOMER, START, features, logged, restarted, score
 from tests.serve.small import EVENT, die, settings
 from tests.serve.test_endpoint import call, check_refusal
-from tests.serve.test_service import CUSTOMER, START, features, logged, restarted, score
 from tests.serve.test_shared_state import placed
 from workbench.data import labels, snapshots
 from workbench.data.store import Store

@@ -16,9 +16,9 @@ from serve.models import Models
 from serve.service import Service
 from serve.settings import Settings
 from tests.code.features.redis_server import Server, needs_redis
+from tests.serve.asked import EVENTS, ROOT, at, features, logged, score
 from tests.serve.small import settings
 from tests.serve.test_endpoint import call, check_refusal, check_untouched
-from tests.serve.test_service import EVENTS, ROOT, at, features, logged, score
 from workbench.data.store import Store
 
 
@@ -116,7 +116,7 @@ import asyncio, json, resource, sys
 from pathlib import Path
 from tests.serve.small import settings
 from tests.serve.test_batch import many, post
-from tests.serve.test_service import features
+from tests.serve.asked import features
 from serve.endpoint import Endpoint
 from serve.models import Models
 from workbench.data.store import Store

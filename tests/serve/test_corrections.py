@@ -15,9 +15,9 @@ from serve.answers import Refusal
 from serve.endpoint import Endpoint
 from serve.service import Service
 from serve.settings import Settings
+from tests.serve.asked import CUSTOMER, at, everything_written, logged, restarted, score, tell
 from tests.serve.small import DATA, settings
 from tests.serve.test_endpoint import call
-from tests.serve.test_service import CUSTOMER, at, everything_written, logged, restarted, score, tell
 from workbench.config import FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.store import Store
 from workbench.features.definitions import FeatureSet

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from serve.endpoint import Endpoint
+from tests.serve.asked import CUSTOMER, score, tell
 from tests.serve.small import settings
 from tests.serve.test_endpoint import call, check_refusal
-from tests.serve.test_service import CUSTOMER, score, tell
 from workbench.data.store import Store
 from workbench.governance.keys import Keys, token
 

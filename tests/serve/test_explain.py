@@ -12,9 +12,9 @@ from serve.explain import Explaining
 from serve.service import Service
 from serve.settings import Settings
 from tests.code.features.redis_server import Server, needs_redis
+from tests.serve.asked import EVENTS, features, logged, score, tell
 from tests.serve.small import EVENT, FEATURES
 from tests.serve.test_endpoint import call, check_refusal
-from tests.serve.test_service import EVENTS, features, logged, score, tell
 
 
 @pytest.fixture

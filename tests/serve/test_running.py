@@ -12,9 +12,9 @@ import pytest
 from serve import journal
 from serve.endpoint import Endpoint
 from serve.settings import Settings
+from tests.serve.asked import ROOT
 from tests.serve.small import EVENT, settings
 from tests.serve.test_endpoint import LABEL, call, check_refusal
-from tests.serve.test_service import ROOT
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
 

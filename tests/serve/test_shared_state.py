@@ -21,9 +21,9 @@ from serve.settings import Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import Server, needs_redis
 from tests.serve import test_corrections
+from tests.serve.asked import CUSTOMER, START, features, logged, refused_in, restarted, score, tell
 from tests.serve.small import EVENT, FEATURES, die, settings
 from tests.serve.test_endpoint import LABEL, call
-from tests.serve.test_service import CUSTOMER, START, features, logged, refused_in, restarted, score, tell
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault
 from workbench.features import parity
