@@ -2,8 +2,8 @@
 
 A request is answered in one step of the event loop, so that no queue of requests forms that could be counted: those
 that wait lie in their sockets. Each turn of the loop takes all that lies there and answers one after the other. What
-comes up when the turn has lasted for too long already is refused, which costs half of an answer: the others' wait has a
-bound, of about two turns, and what is served stays what can be served.
+comes up when the turn has lasted for too long already is refused, which costs half of an answer: the others' wait here
+has a bound, of about two turns. What waits in front of the replica, in HAProxy, is not seen here.
 """
 
 import asyncio
