@@ -22,9 +22,9 @@ class Crowd:
     def admit(self) -> None:
         """Let one more request in; raises `Refusal` where the turn has lasted for too long."""
         if self._began is None:
-            self._began = time.monotonic()
+            self._began = time.perf_counter()
             asyncio.get_running_loop().call_soon(self._over)  # after all that is ready now
-        elif time.monotonic() - self._began > self._max_wait_s:
+        elif time.perf_counter() - self._began > self._max_wait_s:
             raise Refusal(503, "Too many requests at once; send it again.", retry_after=self._retry_after)
 
     def _over(self) -> None:

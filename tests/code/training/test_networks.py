@@ -78,7 +78,7 @@ def facts(family: str, config: dict[str, Any]) -> dict[str, Fitted]:
 
     loop, fit = importlib.import_module(f"workbench.training.{family}").loop, Fit("select", 3, selects=True)
     shard = workers.rows_of("select", config["names"])
-    scored = workers.rows_of("select" + SCORED, config["names"]) if workers._rank() == 0 else None
+    scored = workers.rows_of("select" + SCORED, config["names"]) if workers.rank() == 0 else None
     kept: dict[int, Partial] = {}
 
     def keep(step: int, fitted: Fitted, state: Callable[[], dict[str, bytes]]) -> None:
@@ -156,7 +156,7 @@ def compiled_work(config: dict[str, Any]) -> dict[str, Fitted]:
     from workbench.training import torch_loop, torch_mlp, workers
 
     shard, fit = workers.rows_of("select", config["names"]), Fit("select", 3, selects=True)
-    scored = workers.rows_of("select" + SCORED, config["names"]) if workers._rank() == 0 else None
+    scored = workers.rows_of("select" + SCORED, config["names"]) if workers.rank() == 0 else None
 
     def fitted(**hyper: Any) -> Fitted:
         changed = config | {"hyper": replace(config["hyper"], dropout=0.0, **hyper)}
