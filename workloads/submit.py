@@ -74,9 +74,7 @@ class Submission:
     job: Job
     asked: argparse.Namespace
     output: Path | None
-    submitted: bool = (
-        False  # by us or before: from then on a fault is the job's or the cluster's, and may be tried again
-    )
+    submitted: bool = False  # by us or before: a fault from then on is the job's or the cluster's, and may be retried
 
     def ended(self) -> int:
         """The job's exit code, after as many attempts as are allowed; 0 where it runs and nobody follows it."""

@@ -42,7 +42,7 @@ def follow(cluster: Connection, name: str, show: Callable[[str], None]) -> Attem
             if (now := one.look()).state not in LIVE:
                 return now
         except EnvironmentFault:
-            if time.monotonic() - one.heard_at > AWAY_S or known_gone(cluster, name):
+            if known_gone(cluster, name) or time.monotonic() - one.heard_at > AWAY_S:  # the look may have hung
                 raise
         time.sleep(LOOK_EVERY_S)
 
