@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from ray import serve
 
-from serve import unwatched
+from serve import entrance
 from serve.endpoint import Endpoint
 from serve.settings import Settings
 from workbench.config import ServeConfig
@@ -13,7 +13,7 @@ from workbench.config import ServeConfig
 DEPLOYMENT = "endpoint"
 IMPORT_PATH = f"{__name__}:build"
 ENVIRONMENT = {  # of a replica
-    **unwatched.HOOK,
+    **entrance.HOOK,
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "1",  # else it would count for Serve what HAProxy and it count anyway
 }
 

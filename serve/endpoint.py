@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from serve import admin, answers, batch, decisions, live, metrics, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
 from serve.crowd import Crowd
+from serve.entrance import Entrance
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
@@ -47,7 +49,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.access = Access(settings)
-        self.crowd = Crowd(settings.max_wait_s, settings.retry_after_s)
+        self.crowd = Crowd(settings.max_wait_s)
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
         self.explaining = Explaining(self.service)
@@ -73,13 +75,12 @@ class Endpoint:
             "/readyz": ("GET", self._ready),
             "/openapi.json": ("GET", self._describe),
         }
+        Entrance.behind = self
 
     async def __call__(self, request: Request) -> Response:
         """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
-        headers = _headers(request)
-        said = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
-        route, name = self._route(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
+        headers = _headers(request.scope)
+        request_id, (route, name) = _request_id(headers), self._route(request.scope)
         with self.metrics.timed(request.method, route, request_id) as answered:
             response = await self._response(request, headers, route, name, request_id)
             answered.status = response.status_code
@@ -103,8 +104,20 @@ class Endpoint:
         self.access.refusals.note(asked, refused)
         return answers.refusal(refused, request_id)
 
-    def _route(self, path: str) -> tuple[str, str]:
-        """The route of a path, as it is described, and what stands in the place of `{id}`."""
+    def turned_away(self, scope: Scope) -> Response:
+        """The answer to a request that would have to wait for too long."""
+        request_id, (route, _) = _request_id(_headers(scope)), self._route(scope)
+        refused = Refusal(
+            503, "Too many requests at once; send it again.", retry_after=f"{self.settings.retry_after_s:g}"
+        )
+        with self.metrics.timed(scope["method"], route, request_id) as answered:
+            answered.status = refused.status
+        self.access.refusals.note(Asked(request_id, route and f"{scope['method']} {route}"), refused)
+        return answers.refusal(refused, request_id)
+
+    def _route(self, scope: Scope) -> tuple[str, str]:
+        """The route of a request's path, as it is described, and what stands in the place of `{id}`."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path in self._routes:
             return path, ""
         before, _, name = path.rpartition("/")
@@ -119,7 +132,7 @@ class Endpoint:
             raise Refusal(405, f"Use {method}.", allow=str(method))
         asked.route = f"{method} {route}"
         if method == "POST":  # how it is, must be told in a crowd above all
-            self.crowd.admit()
+            await self.crowd.turn()
         self.access.admit(asked, headers.get(b"authorization", b"").decode("latin-1"))
         body = b"" if method == "GET" else await self._body(request, headers, self._limit(route))
         said = handler(Call(asked.request_id, headers, body, name, asked))
@@ -200,9 +213,15 @@ class Endpoint:
         return self._openapi
 
 
-def _headers(request: Request) -> dict[bytes, bytes]:
+def _headers(scope: Scope) -> dict[bytes, bytes]:
     """The headers; of several of one name the first. A look at Starlette's own goes through all of them."""
-    return dict(reversed(request.scope["headers"]))
+    return dict(reversed(scope["headers"]))
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    """The client's own id of a request where it is one, else one of ours."""
+    said = headers.get(b"x-request-id", b"").decode("latin-1")
+    return said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex[:20]
 
 
 async def _within(request: Request, limit: int) -> bytes:

@@ -95,8 +95,13 @@ class Front:
 
 
 @contextlib.contextmanager
-def running(folder: Path, upstream: int, clients: Path | None = None) -> Iterator[Front]:
-    """An nginx in front of a port of loopback as long as the block; `clients`: the authority of its clients."""
+def running(
+    folder: Path, upstream: int, clients: Path | None = None, instead: dict[str, str] | None = None
+) -> Iterator[Front]:
+    """An nginx in front of a port of loopback as long as the block.
+
+    `clients`: the authority of its clients; `instead`: lines of the template that a test wants otherwise.
+    """
     folder.mkdir()
     authority, port = Authority.made(folder, "authority"), commands.free_port()
     certificate, key = authority.issue("server")
@@ -112,6 +117,9 @@ def running(folder: Path, upstream: int, clients: Path | None = None) -> Iterato
         text = (TEMPLATES / name).read_text()
         for variable, value in values.items():
             text = text.replace("${" + variable + "}", value)
+        for line, other in (instead or {}).items():
+            assert text.count(line) == 1, f"{name} has no such line: {line}"
+            text = text.replace(line, other)
         (folder / name).write_text(text)
     process = subprocess.Popen([str(BINARY), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"], cwd=folder)
     try:

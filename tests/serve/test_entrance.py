@@ -8,7 +8,7 @@ from ray.serve._private.http_util import parse_disconnect_disabled_header, valid
 from ray.serve._private.utils import call_function_from_import_path
 from starlette.types import Receive, Scope, Send
 
-from serve import unwatched
+from serve import entrance
 from workbench.config import ServeConfig
 
 
@@ -28,7 +28,7 @@ def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         seen.update(scope)
 
-    (path,) = unwatched.HOOK.values()
+    (path,) = entrance.HOOK.values()
     (middleware,) = validate_http_proxy_callback_return(call_function_from_import_path(path))
     asyncio.run(middleware.cls(app)(scope, nothing, nothing))
     return seen
@@ -37,7 +37,7 @@ def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
 def test_serve_watches_no_request_whatever_its_client_says() -> None:
     asked = [(b"content-type", b"application/json"), (b"x-request-disconnect-disabled", b"?0")]
     assert not parse_disconnect_disabled_header(dict(asked))
-    seen = passed_on({"type": "http", "headers": asked})
+    seen = passed_on({"type": "http", "method": "POST", "headers": asked})
     assert parse_disconnect_disabled_header(dict(seen["headers"]))
     assert seen["headers"][:2] == asked
 
@@ -54,11 +54,11 @@ def test_where_the_application_has_a_thread_of_its_own_serve_watches(
         monkeypatch.delenv("RAY_SERVE_THROUGHPUT_OPTIMIZED")
     else:
         monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", value)
-    assert unwatched.middlewares() == []
+    assert entrance.middlewares() == []
 
 
 def test_every_replica_is_told_of_the_hook() -> None:
     from serve import app
 
     told = app.options(ServeConfig())["ray_actor_options"]["runtime_env"]["env_vars"]
-    assert unwatched.HOOK.items() <= told.items()
+    assert entrance.HOOK.items() <= told.items()
