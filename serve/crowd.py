@@ -39,7 +39,7 @@ class Crowd:
         """Return when it is one's turn to be answered."""
         if self._left is None:
             self._begin(A_TURN)
-        if self._left and not self._waiting:
+        if self._left:  # then nobody waits
             self._left -= 1
         else:
             await _called(self._waiting)

@@ -31,7 +31,7 @@ class Behind(Protocol):
 
 
 class Entrance:
-    """Turns away what would wait for too long; says of all else that it is not to be watched, whatever its client says."""
+    """Turns away what would wait for too long, and says of all else that it is not to be watched."""
 
     behind: Behind | None = None  # this process's endpoint: Serve makes the middleware, and tells it nothing
 
@@ -40,13 +40,14 @@ class Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
+        app = self._app
         if scope["type"] == "http":
+            scope["headers"] = [*scope["headers"], NOT_WATCHED]  # whatever its client says
             behind = Entrance.behind
-            if behind and scope["method"] == "POST" and behind.crowd.full:  # how it is, may be asked in any crowd
+            if behind and behind.crowd.full and scope["method"] == "POST":  # how it is, may be asked in any crowd
                 await behind.crowd.turned_away()
-                return await behind.turned_away(scope)(scope, receive, send)
-            scope["headers"] = [*scope["headers"], NOT_WATCHED]
-        await self._app(scope, receive, send)
+                app = behind.turned_away(scope)
+        await app(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:

@@ -45,6 +45,16 @@ async def test_a_turn_of_the_loop_answers_a_few_and_all_are_answered_in_the_orde
     assert len(turns) == 6
 
 
+async def test_who_comes_while_a_turn_is_of_those_who_waited_waits_as_well() -> None:
+    crowd = Crowd(60)
+    asking = [asyncio.ensure_future(crowd.turn()) for _ in range(2 * A_TURN)]
+    await nap(2)
+    late = crowd.turn()
+    assert late.send(None) is not None, "the loop has it back"
+    late.close()
+    await asyncio.gather(*asking)
+
+
 async def test_whoever_finds_nobody_waiting_does_not_wait() -> None:
     crowd = Crowd(60)
     for _ in range(3):
