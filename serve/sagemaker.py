@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from serve.endpoint import Endpoint
+from serve.entrance import Entrance
 from serve.settings import Settings
 from workbench.governance.keys import API_KEY_PREFIX, api_key_digest
 from workbench.governance.settings import AccessConfig
@@ -57,7 +58,7 @@ def run(settings: Settings, host: str, port: int) -> None:
     application = Host(settings)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server takes it while it runs, and sends it again afterwards
     uvicorn.run(
-        application, host=host, port=port, lifespan="off", log_level="warning", access_log=False, server_header=False,
+        Entrance(application), host=host, port=port, lifespan="off", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=STOP_S,
     )  # fmt: skip
     application.endpoint.service.compact()

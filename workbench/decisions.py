@@ -12,6 +12,7 @@ class EnsembleConfig:
     method: str = "greedy"  # greedy (draws with replacement) | stacked (logistic regression) | grid (all tenths)
     draws: int = 50  # greedy: draws at the most; a member's weight is its share of them
     noise: float | None = 0.5  # standard errors that leaving a member out must cost; null: none is left out afterwards
+    equal: float | None = None  # standard errors that weights must earn beyond equal ones, else these; null: no matter
     bagged: bool = False  # a member is the mean of its fits of all seeds; else the fit of the first seed is registered
 
 

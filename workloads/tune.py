@@ -91,7 +91,7 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     about = {"experiment": cfg.name, "families": list(space.families)}
     with tracking.open_run(cfg.tracker, name, "tune", about) as tracked:
         done = sweep.run(cfg, space, shared, began)
-        gaps = {family: _gap(shared, one) for family, one in best_of_each(done.records).items()}
+        gaps = _gaps(shared, best_of_each(done.records))
         artifact = _written(cfg, space, features, name, done, gaps)
         for number, one in enumerate(finished(done.records)):
             tracked.log(number, {f"{one.family}/{score}": value for score, value in one.scores.items()})
@@ -100,12 +100,14 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     return artifact
 
 
-def _gap(shared: trial.Shared, winner: Record) -> float:
-    """The score of a trial less that of its checkpoint, loaded and scored again by a process of its own."""
-    fits = shared.records.fits(winner, [one.name for one in trial.plan(shared.cfg, winner.values, shared.folds)])
-    hyper = getattr(applied(shared.cfg, winner.values).train, winner.family)
-    again = ray.remote(max_calls=1, num_cpus=0)(alone.rescored).remote(winner.family, hyper, fits, shared.rows)
-    return winner.scores["average_precision"] - ray.get(again)
+def _gaps(shared: trial.Shared, each: dict[str, Record]) -> dict[str, float]:
+    """The scores of trials less those of their checkpoints, loaded and scored again by processes of their own."""
+    scoring, rows, again = ray.remote(max_calls=1, num_cpus=0)(alone.rescored), ray.put(shared.rows), {}
+    for family, one in each.items():
+        fits = shared.records.fits(one, [fit.name for fit in trial.plan(shared.cfg, one.values, shared.folds)])
+        hyper = getattr(applied(shared.cfg, one.values).train, family)
+        again[family] = scoring.remote(family, hyper, fits, rows)
+    return {family: one.scores["average_precision"] - ray.get(again[family]) for family, one in each.items()}
 
 
 def _written(

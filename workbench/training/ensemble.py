@@ -23,15 +23,24 @@ Folds = Sequence[tuple[Array, Array]]
 def weights(folds: Folds, cfg: EnsembleConfig | None = None) -> list[float]:
     """Non-negative weights with sum 1, chosen by the configured method; a member that does not pay gets 0."""
     cfg = cfg or EnsembleConfig()
-    kept = np.arange(folds[0][1].shape[1])
+    members = folds[0][1].shape[1]
+    kept = np.arange(members)
     while True:
         some = [(label_N, np.asarray(logit_NM[:, kept], np.float64)) for label_N, logit_NM in folds]
         ranked = [Ranked.of(*fold) for fold in some]
         found = METHODS[cfg.method](some, ranked, cfg)
+        if cfg.equal is not None and len(kept) == members and not earns(ranked, found, cfg.equal):
+            return [1 / members] * members
         leaving = None if cfg.noise is None else idle(ranked, found, cfg.noise)
         if leaving is None:
-            return _spread(found, kept, folds[0][1].shape[1])
+            return _spread(found, kept, members)
         kept = np.delete(kept, leaving)
+
+
+def earns(ranked: list[Ranked], found: Array, noise: float) -> bool:
+    """Whether weights rank better than equal ones by more than so many standard errors: few rows choose by chance."""
+    gain, error = difference(ranked, found, np.full(len(found), 1 / len(found)))
+    return gain > noise * error
 
 
 def idle(ranked: list[Ranked], found: Array, noise: float) -> int | None:

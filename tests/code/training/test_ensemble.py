@@ -1,5 +1,6 @@
 """Weights of an ensemble: none negative, sum one, chosen for what they earn; who does not pay is left out."""
 
+import dataclasses
 import itertools
 import math
 
@@ -56,6 +57,22 @@ def test_no_other_tenths_earn_more(seed: int) -> None:
     best = earned(folds, ensemble.weights(folds, GRID))
     others = (np.array(one) / 10 for one in itertools.product(range(11), repeat=3) if sum(one) == 10)
     assert max(earned(folds, list(one)) for one in others) == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ensemble.METHODS)
+def test_few_rows_leave_the_weights_equal_and_many_do_not(method: str) -> None:
+    cfg = EnsembleConfig(method=method, noise=None, equal=1.0)
+    chosen = dataclasses.replace(cfg, equal=None)
+    few, many = unlike(60), unlike(20_000)
+    assert ensemble.weights([few], cfg) == [1 / 3] * 3 != ensemble.weights([few], chosen)
+    assert ensemble.weights([many], cfg) == ensemble.weights([many], chosen) != [1 / 3] * 3
+
+
+def unlike(rows: int) -> Fold:
+    """Members of which one knows more than the others."""
+    random = np.random.default_rng(0)
+    label = (random.random(rows) < 0.3).astype(float)
+    return label, label[:, None] * np.array([1.0, 1.5, 0.8]) + random.normal(0, 1, (rows, 3))
 
 
 def test_greedy_draws_no_more_often_than_allowed() -> None:
