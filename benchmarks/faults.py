@@ -36,6 +36,9 @@ from workbench.progress import say
 from workbench.release import actions, ledger
 from workbench.release.releases import Releases
 from workloads import deploy, door, parity, register
+from workloads.endpoint.asking import ready, url_of
+from workloads.endpoint.given import settings_of
+from workloads.endpoint.live import live
 
 QUICK = ("train.families=[xgboost]", "train.xgboost.rounds=5", "evaluate.published=null", "serve.compact_every_s=1")
 RETRIES, CONTROLLER_KILLS, CALM_S = 3, 3, 8.0  # seconds between kills, in which what was killed comes back
@@ -69,7 +72,7 @@ def faults(cfg: Config, swaps: int, kills: int, per_s: float) -> list[Row]:
     """What was seen under each fault, beside what must be."""
     version = register.run(cfg)
     makes(cfg, version)
-    with deploy.live(cfg, version, follows=True) as endpoint:
+    with live(cfg, version, follows=True) as endpoint:
         deploy.release(cfg, version)
         releases, load = Released(cfg, version), Load(cfg, endpoint, per_s, RETRIES if kills else 0)
         with load.running() as seen:
@@ -81,8 +84,8 @@ def faults(cfg: Config, swaps: int, kills: int, per_s: float) -> list[Row]:
             ]
         say(f"  {seen.sent:,} requests, {seen.again} sent again; failed: {sorted(set(seen.failed)) or 'none'}")
         endpoint.drained()
-    live = ledger.live_releases(Store(cfg.storage.root), cfg.serve.application)
-    right = Row("the right version is live", float(live.champion == releases.champion and live.canary is None), 1, "")
+    last = ledger.live_releases(Store(cfg.storage.root), cfg.serve.application)
+    right = Row("the right version is live", float(last.champion == releases.champion and last.canary is None), 1, "")
     return [*rows, right, _logged(cfg, seen)]
 
 
@@ -121,10 +124,10 @@ class Released:
         return (last["version"], last["action"]) == (name, "refuse") and self._followed()
 
     def _followed(self) -> bool:
-        settings = deploy.settings_of(self._cfg, self._own, follows=True)
-        said = deploy.ready(deploy.url_of(self._cfg), settings)
-        live = self._live()
-        return said is not None and (said["release_step"], said["model_version"]) == (live.step, live.champion)
+        settings = settings_of(self._cfg, self._own, follows=True)
+        said = ready(url_of(self._cfg), settings)
+        now = self._live()
+        return said is not None and (said["release_step"], said["model_version"]) == (now.step, now.champion)
 
 
 def makes(cfg: Config, version: Artifact) -> None:

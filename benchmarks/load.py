@@ -33,6 +33,7 @@ from workbench.feedback import prediction_log
 from workbench.governance.keys import Keys
 from workbench.progress import say
 from workloads import deploy, door, parity, register, replay
+from workloads.endpoint.live import live
 
 ASKED_MS = {50.0: 5.0, 99.0: 15.0}  # percentile: what is asked of the whole path at 200 requests/s on two cores
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -129,7 +130,7 @@ def asked(cfg: Config, url: str | None, shadows: int = 0) -> Iterator[tuple[str,
         version = register.run(cfg)  # the same one, in the store that is apart
         deploy.release(cfg, version)
         apart.shadowed(cfg, version, shadows)
-        with deploy.live(cfg, version, follows=True) as endpoint:
+        with live(cfg, version, follows=True) as endpoint:
             yield endpoint.url, endpoint.api_key
             if shadows:
                 endpoint.drained()

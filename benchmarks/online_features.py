@@ -41,7 +41,8 @@ from workbench.features.redis_link import PASSWORD
 from workbench.features.redis_state import RedisState
 from workbench.governance import tokens
 from workbench.progress import say
-from workloads import deploy, door, ingest, validate
+from workloads import door, ingest, validate
+from workloads.endpoint.given import history_until
 
 WARM = 500  # events of each run that are not counted
 Side = Callable[[dict[str, Any], list[float]], Any]
@@ -67,7 +68,7 @@ def main() -> None:
 
 def facts(cfg: Config, count: int) -> tuple[pa.Table, pa.Table, list[dict[str, Any]]]:
     """History and labels as the endpoint loads them, and the events that come then."""
-    names, until = FeatureSet.of(cfg.features, cfg.data), deploy.history_until(cfg)
+    names, until = FeatureSet.of(cfg.features, cfg.data), history_until(cfg)
     if until is None:
         raise EnvironmentFault("replay.start is not set: there is no history. Use experiment=payments.")
     times = [pa.scalar(at, pa.int64()).cast(labels.TIME) for at in (until - names.memory_us, until)]

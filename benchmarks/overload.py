@@ -27,7 +27,8 @@ from benchmarks.usage import command, tree
 from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint.live import live
 
 CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 30.0, 20.0, 20, 0.5
 ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
@@ -56,7 +57,7 @@ def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> l
     """Rows of the open and of the closed loop."""
     events, _ = serving.events(cfg)
     sent = wrk.write_bodies(folder / "ours.jsonl", events)
-    with deploy.live(cfg) as endpoint:
+    with live(cfg) as endpoint:
         measure = Fresh(f"{endpoint.url}/v1/score", sent, CAPACITY_S, endpoint.api_key)
         measure(1)  # warm
         capacity = measure(64).requests_per_s

@@ -28,7 +28,8 @@ from workbench import cluster
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, GateRefused
 from workbench.progress import say
-from workloads import deploy, door, parity, register, replay
+from workloads import door, parity, register, replay
+from workloads.endpoint.live import Live, live
 
 QUICK = ("train.families=[xgboost]", "train.xgboost.rounds=5", "evaluate.published=null", "serve.compact_every_s=1")
 TIME_LIMIT_S = 1800.0
@@ -90,7 +91,7 @@ def measured(case: str, cfg: Config, count: int) -> Row:
     if events.num_rows < count:
         raise EnvironmentFault(f"There are {events.num_rows:,} events behind replay.start. Use a smaller --events.")
     sent, started = Sent(count // 2), time.monotonic()
-    with deploy.live(cfg) as endpoint:
+    with live(cfg) as endpoint:
         uvloop.run(asyncio.wait_for(_replay(cfg, endpoint, events, sent), TIME_LIMIT_S))
         seconds = time.monotonic() - started
         endpoint.drained()
@@ -102,7 +103,7 @@ def measured(case: str, cfg: Config, count: int) -> Row:
     return Row(f"{case}, of {found.cells:,} numbers", found.differing, 1, "differ")
 
 
-async def _replay(cfg: Config, endpoint: deploy.Live, events: pa.Table, sent: Sent) -> None:
+async def _replay(cfg: Config, endpoint: Live, events: pa.Table, sent: Sent) -> None:
     told = replay.told_labels(cfg, *replay.clock(cfg, events))
     async with replay.client(cfg, endpoint) as session:
         for rows, learned in replay.steps(cfg, events, told):

@@ -17,7 +17,8 @@ from benchmarks.table import Row
 from benchmarks.usage import command, tree
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint.live import live
 
 KILLED = {"HAProxy": b"haproxy\0-", "its actor": b"ray::HAProxyManager"}
 ASKED_S, EVERY_S, WATCHED_S = 5.0, 0.05, 15.0
@@ -32,7 +33,7 @@ def main() -> None:
 
     def work() -> None:
         cfg = apart.configured(arguments.overrides)
-        with apart.prepared(cfg), deploy.live(cfg) as endpoint:
+        with apart.prepared(cfg), live(cfg) as endpoint:
             outages = {name: [outage(endpoint.url, name) for _ in range(arguments.times)] for name in KILLED}
         rows = [
             Row(f"{name} killed, longest outage", max(seen), ASKED_S, "s (peer: asked)")

@@ -38,7 +38,8 @@ from workbench.errors import EnvironmentFault
 from workbench.evaluation import protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
-from workloads import deploy, door, featurize, replay, train
+from workloads import door, featurize, replay, train
+from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
 BATCHES, ROWS = 20, 1000
@@ -71,7 +72,7 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
     """All sides measured in turn."""
     ours, features = events(cfg)
     model = trees(cfg, folder)
-    with deploy.live(cfg) as endpoint, contextlib.ExitStack() as stack:
+    with live(cfg) as endpoint, contextlib.ExitStack() as stack:
         peers = {
             name: stack.enter_context(serving_peers.SERVERS[name](python, model, features))
             for name, python in pythons.items()
@@ -113,7 +114,7 @@ def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> l
     return [Row(f"{row.case}: default proxy", row.ours, there[row.case], row.unit) for row in rows if row.case in there]
 
 
-def batched(endpoint: deploy.Live, bodies: Path, sent: int) -> Row:
+def batched(endpoint: Live, bodies: Path, sent: int) -> Row:
     """The batch route, one call after the other; the other side is what is asked."""
     events = bodies.read_bytes().splitlines()
     fresh = [events[(sent + n) % len(events)] for n in range(BATCHES * ROWS)]

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import apart, serving, wrk
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint.live import live
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
         cfg = apart.configured(overrides)
         with apart.prepared(cfg) as folder:
             sent = wrk.write_bodies(folder / "ours.jsonl", serving.events(cfg)[0])
-            with deploy.live(cfg) as endpoint:
+            with live(cfg) as endpoint:
                 measure = serving.Fresh(f"{endpoint.url}/v1/score", sent, float(seconds), endpoint.api_key)
                 measure(serving.CONNECTIONS[0])  # warm
                 Path(told).write_text(json.dumps({n: measure(n).requests_per_s for n in serving.CONNECTIONS}))

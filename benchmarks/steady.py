@@ -12,7 +12,8 @@ import uvloop
 
 from workbench.config import Config
 from workbench.errors import EnvironmentFault
-from workloads import deploy, replay
+from workloads import replay
+from workloads.endpoint.live import Live
 
 TIMEOUT_S = 30.0
 AGAIN_S = 0.5  # before a request that got no answer is sent once more
@@ -31,7 +32,7 @@ class Seen:
 class Load:
     """Sends events of the replay, each once, from a thread of its own."""
 
-    def __init__(self, cfg: Config, endpoint: deploy.Live, per_s: float, retries: int) -> None:
+    def __init__(self, cfg: Config, endpoint: Live, per_s: float, retries: int) -> None:
         self._cfg, self._endpoint, self._pause_s, self._retries = cfg, endpoint, 1 / per_s, retries
         self._bodies = iter(replay.bodies(cfg, replay.events_of(cfg)))
         self._stop, self._ended, self.seen = threading.Event(), False, Seen()

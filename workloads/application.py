@@ -14,15 +14,17 @@ from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.errors import ConfigError
 from workbench.release import ledger
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint.given import settings_of
+from workloads.endpoint.live import application, prepare
 
 
 def build(args: dict[str, Any]) -> Any:
     """The application of the champion that the release ledger names; raises `ConfigError` where there is none yet."""
     cfg = door.composed(args.get("overrides", []))
     version = champion(cfg)
-    deploy.prepare(cfg, version)
-    return deploy.application(cfg, deploy.settings_of(cfg, version, follows=True))
+    prepare(cfg, version)
+    return application(cfg, settings_of(cfg, version, follows=True))
 
 
 def champion(cfg: Config) -> Artifact:

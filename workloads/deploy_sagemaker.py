@@ -16,7 +16,8 @@ from workbench.progress import say
 from workbench.release import ledger, sagemaker
 from workbench.release.sagemaker import Clients, Weights
 from workbench.release.sagemaker_config import endpoint
-from workloads import deploy
+from workloads.endpoint.given import package_key, packed
+from workloads.endpoint.version import chosen
 
 
 def run(cfg: Config) -> Artifact:
@@ -31,8 +32,8 @@ def run(cfg: Config) -> Artifact:
 
 
 def _deploy(cfg: Config, aws: Clients, name: str) -> Weights:
-    version, about = deploy.chosen(cfg), cfg.sagemaker
-    uri = f"{str(about.packages).rstrip('/')}/{version.key}/{deploy.package_key(cfg, version)}/model.tar.gz"
+    version, about = chosen(cfg), cfg.sagemaker
+    uri = f"{str(about.packages).rstrip('/')}/{version.key}/{package_key(cfg, version)}/model.tar.gz"
     if not sagemaker.exists(aws, uri):
         _upload(cfg, aws, version, uri)
     package = sagemaker.register(aws, name, version.key, uri, about)
@@ -43,7 +44,7 @@ def _deploy(cfg: Config, aws: Clients, name: str) -> Weights:
 def _upload(cfg: Config, aws: Clients, version: Artifact, uri: str) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder, archive = Path(made) / "model", Path(made) / "model.tar.gz"
-        deploy.packed(cfg, version, folder)
+        packed(cfg, version, folder)
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(folder, ".")
         say(f"  {uri}: {archive.stat().st_size / 1e6:.1f} MB")

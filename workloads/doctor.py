@@ -20,7 +20,8 @@ from workbench.doctor.findings import Finding, State, ok, wrong
 from workbench.doctor.storage import Probe, without_secret
 from workbench.errors import EnvironmentFault
 from workbench.jobs.connection import HERE
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint.ports import SERVE_PORTS
 
 DASHBOARD = int(HERE.rpartition(":")[2])
 LOOPBACK = {DASHBOARD: "Ray's dashboard"}
@@ -70,7 +71,7 @@ def _cluster(cfg: Config, probe: Probe | None) -> Iterator[Finding]:
 
 def _ports(cfg: Config) -> dict[str, tuple[str, int]]:
     own = {"serve.port": (cfg.serve.host, cfg.serve.port)}
-    return own | {name: (host, int(os.environ.get(name, port))) for name, (host, port) in deploy.SERVE_PORTS.items()}
+    return own | {name: (host, int(os.environ.get(name, port))) for name, (host, port) in SERVE_PORTS.items()}
 
 
 def run(cfg: Config) -> dict[str, Any]:

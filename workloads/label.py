@@ -15,7 +15,8 @@ from workbench.config import Config
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.progress import say
-from workloads import deploy, door, register, replay
+from workloads import door, register, replay
+from workloads.endpoint.live import Live, live
 
 VERSION = 1
 
@@ -34,7 +35,7 @@ def run(cfg: Config) -> Artifact:
     _, end = replay.span(cfg, replay.events_of(cfg))
     matured = end + dt.timedelta(days=cfg.data.label.delay_days)
     told = replay.told_labels(cfg, end, matured)
-    with deploy.live(cfg) as endpoint:
+    with live(cfg) as endpoint:
         accepted = awaited.result(_tell(cfg, endpoint, told), uvloop.run)
         endpoint.drained()
     say(f"  {accepted:,} labels told, the data's clock is at {matured:%Y-%m-%d %H:%M}")
@@ -42,7 +43,7 @@ def run(cfg: Config) -> Artifact:
     return store.stage("labels", name).commit({"replay": replay.key(cfg), "model": register.key(cfg)}, {}, figures)
 
 
-async def _tell(cfg: Config, endpoint: deploy.Live, told: pa.Table) -> int:
+async def _tell(cfg: Config, endpoint: Live, told: pa.Table) -> int:
     async with replay.client(cfg, endpoint) as session:
         return await replay.tell(cfg, session, endpoint.url, told)
 

@@ -32,7 +32,8 @@ from workbench.governance import tokens
 from workbench.governance.keys import Keys
 from workbench.progress import say
 from workbench.release import ledger
-from workloads import deploy, door, ingest, label, register, replay, validate
+from workloads import door, ingest, label, register, replay, validate
+from workloads.endpoint.given import history_until
 
 VERSION = 3
 
@@ -139,7 +140,7 @@ def _missing(cfg: Config) -> int:
 
 
 def _began(cfg: Config) -> str:
-    return prediction_log.history_name(validate.key(cfg), deploy.history_until(cfg))
+    return prediction_log.history_name(validate.key(cfg), history_until(cfg))
 
 
 def _mine(cfg: Config, version: str) -> pc.Expression:
@@ -152,7 +153,7 @@ def _mine(cfg: Config, version: str) -> pc.Expression:
 
 def _compare(store: Store, cfg: Config, feature_set: FeatureSet, log: pa.Table, came: Came) -> Parity:
     served_NF = np.array(log["features"].to_pylist(), np.float64).reshape(log.num_rows, len(feature_set.names))
-    until = deploy.history_until(cfg)
+    until = history_until(cfg)
     positives = PositiveIntervals.of(_ledger(store, cfg, until), cfg.data.id)
     history, offline_NF = _history(cfg, feature_set, until), np.empty_like(served_NF)
     told = parity.corrections_of(prediction_log.told_corrections(store, log_name(cfg), cfg.data), cfg.data)

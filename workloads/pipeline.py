@@ -33,6 +33,7 @@ from workloads import (
     train,
     validate,
 )
+from workloads.endpoint.live import live
 
 VERSION = 6
 Step = Callable[[Config], Artifact]
@@ -87,7 +88,7 @@ def _endpoint(cfg: Config, seconds: dict[str, float]) -> Iterator[bool]:
         return
     started = time.monotonic()
     say("deploy")
-    with deploy.live(cfg) as endpoint:
+    with live(cfg) as endpoint:
         seconds["deploy"] = time.monotonic() - started
         say(f"deploy done in {seconds['deploy']:.1f} s: {endpoint.url}")
         yield True

@@ -33,7 +33,8 @@ from workbench.evaluation import protocol
 from workbench.features.definitions import FeatureSet, known_time_column
 from workbench.features.timeline import Ints, micros
 from workbench.progress import say
-from workloads import deploy, door, featurize, ingest, register, validate
+from workloads import door, featurize, ingest, register, validate
+from workloads.endpoint.live import Live, live
 
 VERSION = 4
 STEP = dt.timedelta(days=1)  # of the data's clock; labels are told before the events of their step
@@ -70,7 +71,7 @@ def run(cfg: Config) -> Artifact:
         return done
     events = events_of(cfg)
     told = told_labels(cfg, *clock(cfg, events))
-    with deploy.live(cfg) as endpoint:
+    with live(cfg) as endpoint:
         started = time.monotonic()
         outcome = awaited.result(_replay(cfg, endpoint, events, told), uvloop.run)
         seconds = time.monotonic() - started
@@ -165,7 +166,7 @@ async def tell(cfg: Config, session: aiohttp.ClientSession, url: str, rows: pa.T
 
 
 @contextlib.asynccontextmanager
-async def client(cfg: Config, endpoint: deploy.Live) -> AsyncIterator[aiohttp.ClientSession]:
+async def client(cfg: Config, endpoint: Live) -> AsyncIterator[aiohttp.ClientSession]:
     """A session with the key and as many connections as configured; raises `EnvironmentFault` when it breaks off."""
     headers = {"authorization": f"Bearer {endpoint.api_key}", "content-type": "application/json"}
     connector = aiohttp.TCPConnector(limit=cfg.replay.connections)
@@ -178,7 +179,7 @@ async def client(cfg: Config, endpoint: deploy.Live) -> AsyncIterator[aiohttp.Cl
         ) from error
 
 
-async def _replay(cfg: Config, endpoint: deploy.Live, events: pa.Table, told: pa.Table) -> Outcome:
+async def _replay(cfg: Config, endpoint: Live, events: pa.Table, told: pa.Table) -> Outcome:
     outcome, until = Outcome(), time.monotonic() + cfg.replay.time_limit_s
     async with client(cfg, endpoint) as session:
         for rows, learned in steps(cfg, events, told):

@@ -75,7 +75,8 @@ def _train() -> None:
     raise_all(ConfigError, "The training job is wrong:", [*_faults(root)])
     if (root / "input/data/conf").is_dir():
         os.environ[door.OWN_FOLDER] = str(root / "input/data/conf")
-    from workloads import deploy, register
+    from workloads import register
+    from workloads.endpoint.given import packed
 
     cfg = door.composed(words(root))
     if (root / "input/data/training").is_dir() and cfg.data.source.kind != "file":
@@ -85,7 +86,7 @@ def _train() -> None:
         )
     with cluster.session():
         version = register.run(cfg)
-        deploy.packed(cfg, version, root / "model")
+        packed(cfg, version, root / "model")
     for model, figures in version.figures.items():
         said = "; ".join(f"{name}={value:.6g}" for name, value in figures.items() if isinstance(value, float))
         say(f"{model}: {said};")  # what MetricDefinitions look for

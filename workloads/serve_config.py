@@ -19,13 +19,15 @@ from workbench.governance.keys import write_private
 from workbench.progress import say
 from workbench.release import ledger
 from workloads import deploy, door, validate
+from workloads.endpoint.given import check_version, settings_of
+from workloads.endpoint.version import chosen
 
 
 def run(cfg: Config) -> Artifact:
     """The version that the file deploys."""
-    version, path = deploy.chosen(cfg), Path(cfg.serve.running.config_file)
+    version, path = chosen(cfg), Path(cfg.serve.running.config_file)
     deploy.check_champion(cfg, version)
-    deploy.check_version(cfg, version)
+    check_version(cfg, version)
     validate.run(cfg)  # the feature state begins with these events
     dimensions.snapshot_all(version.store, cfg.features.tables)
     before = _read(path)
@@ -49,7 +51,7 @@ def described(cfg: Config, version: Artifact) -> dict[str, Any]:
                 "name": cfg.serve.application,
                 "route_prefix": cfg.serve.running.route_prefix,
                 "import_path": app.IMPORT_PATH,
-                "args": {"settings": msgspec.to_builtins(deploy.settings_of(cfg, version, follows=True))},
+                "args": {"settings": msgspec.to_builtins(settings_of(cfg, version, follows=True))},
                 "deployments": [{"name": app.DEPLOYMENT, **app.options(cfg.serve)}],
             }
         ],

@@ -18,7 +18,7 @@ import pytest
 
 from tests.loop import commands
 from workbench.governance.keys import Keys
-from workloads import deploy
+from workloads.endpoint.ports import SERVE_PORTS
 
 BUILT = os.environ.get("WORKBENCH_IMAGES", "").split()
 BUILDAH = ["buildah", "--storage-driver", os.environ.get("STORAGE_DRIVER", "overlay")]
@@ -74,15 +74,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not BUILT:
         pytest.skip("no image was built here: make images-test, as root with buildah")
     folder = tmp_path_factory.mktemp("home", numbered=False)
-    python(folder, "deploy.release(cfg, deploy.chosen(cfg))")
+    python(folder, "deploy.release(cfg, version.chosen(cfg))")
     open_to_all(folder)
     return folder
 
 
 def python(folder: Path, statement: str, *words: str) -> None:
     """Do something with the steps and the config of the smoke experiment, in a process of its own."""
-    imports = "import sys; from pathlib import Path; from workloads import deploy, door"
-    program = f"{imports}; cfg = door.composed(sys.argv[1:]); {statement}"
+    ours = "from workloads import deploy, door; from workloads.endpoint import given, version"
+    program = f"import sys; from pathlib import Path; {ours}; cfg = door.composed(sys.argv[1:]); {statement}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     names = {f"WORKBENCH_{name.upper()}": str(folder / name) for name in ("store", "keys", "journal")}
     subprocess.run(
@@ -156,7 +156,7 @@ def test_the_serve_image_serves_the_champion_until_it_is_asked_to_end(container:
     port = commands.free_port()
     serving = [*container.config["Cmd"], "experiment=smoke", "scaling.workers=2", "tracker=disabled"]
     local = [word.replace("serve.host=0.0.0.0", "serve.host=127.0.0.1") for word in serving]
-    moved = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    moved = {name: str(commands.free_port()) for name in SERVE_PORTS}
     process = container.start([*local, f"serve.port={port}"], {home: "/var/lib/workbench"}, **moved)
     try:
         assert commands.wait_until(
@@ -172,7 +172,7 @@ def test_the_serve_image_serves_the_champion_until_it_is_asked_to_end(container:
 @pytest.mark.parametrize("container", ["sagemaker"], indirect=True)
 def test_the_sagemaker_image_keeps_the_hosts_contract(container: Container, home: Path, tmp_path: Path) -> None:
     public, port = Keys(str(home / "keys")).verifying().public_bytes_raw().hex(), commands.free_port()
-    python(home, f"deploy.packed(cfg, deploy.chosen(cfg), Path({str(tmp_path / 'model')!r}))", "serve.version=champion")
+    python(home, f"given.packed(cfg, version.chosen(cfg), Path({str(tmp_path / 'model')!r}))", "serve.version=champion")
     process = container.start(
         ["serve"], {tmp_path / "model": "/opt/ml/model:ro"}, WORKBENCH_VERIFYING_KEY=public,
         SAGEMAKER_BIND_TO_PORT=str(port), WORKBENCH_HOST="127.0.0.1",
@@ -189,7 +189,7 @@ def test_the_sagemaker_image_keeps_the_hosts_contract(container: Container, home
 def test_the_full_image_runs_the_loop(container: Container, tmp_path: Path) -> None:
     open_to_all(tmp_path)
     words = [*container.config["Cmd"], "experiment=smoke", f"serve.port={commands.free_port()}"]
-    moved = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    moved = {name: str(commands.free_port()) for name in SERVE_PORTS}
     process = container.start(words, {tmp_path: "/var/lib/workbench"}, **moved)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said[-3000:]

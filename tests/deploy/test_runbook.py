@@ -15,7 +15,7 @@ from workbench.data.store import Store
 from workbench.errors import StoreError
 from workbench.governance.keys import OLD, Keys
 from workbench.models.bundle import open_bundle
-from workloads.deploy import SERVE_PORTS
+from workloads.endpoint.ports import SERVE_PORTS
 
 TESTED = re.compile(r"<!-- tested: ([\w ]+) -->\n((?:    .*\n)+)")
 BLOCKS = dict(TESTED.findall((ROOT / "deploy" / "runbook.md").read_text()))

@@ -10,7 +10,7 @@ import pytest
 from tests.data import s3_server
 from tests.loop import commands
 from tests.loop.commands import ROOT, free_port
-from workloads.deploy import SERVE_PORTS
+from workloads.endpoint.ports import SERVE_PORTS
 
 
 def pipeline(folder: Path, own: dict[str, str], name: str) -> subprocess.CompletedProcess[str]:

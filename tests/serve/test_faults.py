@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.loop import commands
-from workloads import deploy
+from workloads.endpoint.ports import SERVE_PORTS
 
 REFUSED = {
     "tampered": "differs from what was signed",
@@ -21,7 +21,7 @@ REFUSED = {
 @pytest.mark.slow
 def test_swaps_unsound_versions_and_a_worse_canary_cost_no_request(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.faults", "--swaps", "5", "--per-second", "50"]
-    ports = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    ports = {name: str(commands.free_port()) for name in SERVE_PORTS}
     done = subprocess.run(
         [*command, "--json", str(tmp_path / "rows.json"), "experiment=smoke"], cwd=commands.ROOT,
         env=commands.environment(tmp_path) | ports, capture_output=True, text=True, timeout=600, check=False,

@@ -24,7 +24,8 @@ from workbench.data.store import Store
 from workbench.feedback import prediction_log
 from workbench.governance.api_keys import Register
 from workbench.governance.keys import api_key_digest
-from workloads import deploy, replay
+from workloads import replay
+from workloads.endpoint import asking
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 JSON = {"content-type": "application/json"}
@@ -257,6 +258,6 @@ async def test_it_proves_to_a_step_that_it_is_the_endpoint_that_was_deployed(
     client: aiohttp.ClientSession, live: Live
 ) -> None:
     url = f"http://127.0.0.1:{live.port}"
-    assert await asyncio.to_thread(deploy.answers, url, live.settings)
+    assert await asyncio.to_thread(asking.answers, url, live.settings)
     other = dataclasses.replace(live.settings, api_key_digest=api_key_digest("another"))
-    assert not await asyncio.to_thread(deploy.answers, url, other)
+    assert not await asyncio.to_thread(asking.answers, url, other)

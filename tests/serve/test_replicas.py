@@ -11,14 +11,14 @@ import pytest
 
 from tests.code.features.redis_server import needs_redis
 from tests.loop import commands
-from workloads import deploy
+from workloads.endpoint.ports import SERVE_PORTS
 
 
 @pytest.mark.slow
 @needs_redis
 def test_a_kill_in_the_middle_changes_no_bit_in_process_or_in_redis(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.parity", "--events", "3000", "--json", str(tmp_path / "rows.json")]
-    ports = {name: str(commands.free_port()) for name in deploy.SERVE_PORTS}
+    ports = {name: str(commands.free_port()) for name in SERVE_PORTS}
     done = subprocess.run(
         [*command, "experiment=smoke"], cwd=commands.ROOT, env=commands.environment(tmp_path) | ports,
         capture_output=True, text=True, timeout=900, check=False,

@@ -30,7 +30,8 @@ from workbench.features import parity
 from workbench.features.labels import PositiveIntervals
 from workbench.features.redis_state import RedisState
 from workbench.feedback import prediction_log
-from workloads import deploy, door
+from workloads import door
+from workloads.endpoint import live
 
 pytestmark = needs_redis
 
@@ -250,15 +251,15 @@ def test_a_label_that_a_full_redis_cannot_take_is_not_recorded(shared: Settings,
 
 def test_a_deployment_is_refused_before_anything_starts(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = door.composed(["serve.state=redis", f"serve.redis_url={server.url}"])
-    deploy._check_state(cfg)
+    live._check_state(cfg)
     redis_server.stop(server)
     with pytest.raises(EnvironmentFault, match="cannot be reached"):
-        deploy._check_state(cfg)
+        live._check_state(cfg)
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.delitem(sys.modules, "workbench.features.redis_link")
     monkeypatch.delattr(workbench.features, "redis_link")
     with pytest.raises(EnvironmentFault, match=r"Run: pip install 'ray-ai-workbench\[redis\]'"):
-        deploy._check_state(cfg)
+        live._check_state(cfg)
 
 
 def test_corrections_are_seen_as_in_process_and_again_by_a_state_that_is_filled_anew(

@@ -27,7 +27,8 @@ from workbench.data.versions import Versions
 from workbench.features.definitions import FeatureSet
 from workbench.features.parity import Parity
 from workbench.feedback import prediction_log
-from workloads import deploy, ingest, parity, replay, validate
+from workloads import ingest, parity, replay, validate
+from workloads.endpoint.given import history_until
 
 START = "1970-01-07"
 Action = tuple[int, int, str, Any]  # when in us, what comes first of one time, what it is, its body
@@ -56,7 +57,7 @@ def cfg(validated: Config, tmp_path: Path) -> Config:
 def given(cfg: Config, tmp_path: Path) -> Settings:
     bare = small.settings(Store(cfg.storage.root), tmp_path, cfg.data, FeatureSet.of(cfg.features, cfg.data))
     keys = {"raw_key": ingest.key(cfg), "validated_key": validate.key(cfg)}
-    return dataclasses.replace(bare, **keys, history_until_us=deploy.history_until(cfg))
+    return dataclasses.replace(bare, **keys, history_until_us=history_until(cfg))
 
 
 def actions(cfg: Config, seed: int = 0) -> list[Action]:

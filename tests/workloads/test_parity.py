@@ -35,7 +35,8 @@ from workbench.data.store import Artifact, Store
 from workbench.errors import EnvironmentFault, GateRefused
 from workbench.features.definitions import FeatureSet
 from workbench.release import ledger
-from workloads import deploy, ingest, label, monitor, parity, pipeline, register, replay, validate
+from workloads import ingest, label, monitor, parity, pipeline, register, replay, validate
+from workloads.endpoint.given import check_version, history_until
 
 FIRST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 PER_DAY, DAYS = 6, 20
@@ -106,7 +107,7 @@ def start(cfg: Config, tmp_path: Path) -> Start:
 
     def begun(like: Config = cfg, version: str = "v1") -> Service:
         keys = {"raw_key": ingest.key(like), "validated_key": validate.key(like)}
-        given: Settings = dataclasses.replace(bare, **keys, history_until_us=deploy.history_until(like))
+        given: Settings = dataclasses.replace(bare, **keys, history_until_us=history_until(like))
         service = Service(given)
         service.models = Models(dataclasses.replace(service.bundle, version=version))
         return service
@@ -228,7 +229,7 @@ class TestReport:
             parity.run(cfg)
         assert ledger.live(store, "small") == "v0"
         with pytest.raises(GateRefused, match=r"raise features\.version"):
-            deploy.check_version(cfg, store.get("models", "v1"))
+            check_version(cfg, store.get("models", "v1"))
 
 
 class TestRelease:

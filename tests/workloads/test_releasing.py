@@ -108,13 +108,6 @@ def test_an_action_needs_no_endpoint_and_starts_none(released: Store) -> None:
     assert ledger.live(released, "payments") == "v2"
 
 
-def test_another_model_than_the_champion_is_not_deployed_without_a_word(released: Store) -> None:
-    version = released.get("models", "v2")
-    with pytest.raises(ConfigError, match=r"v1 is the champion of payments; this config's model is v2\. Use serve"):
-        deploy.check_champion(configured(released), version)
-    deploy.check_champion(configured(released), released.get("models", "v1"))
-
-
 def test_an_unknown_action_is_refused_at_the_door() -> None:
     with pytest.raises(ConfigError, match=r"release.action=deploy is unknown. Use one of: None, shadow, canary"):
         door.composed(["release.action=deploy"])

@@ -13,7 +13,9 @@ from serve.settings import Settings
 from tests.serve import small
 from workbench.data.store import Artifact, Store
 from workbench.errors import ConfigError
-from workloads import deploy, door, serve_config
+from workbench.governance.keys import Keys
+from workloads import door, serve_config
+from workloads.endpoint.given import settings_of
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_rays_own_schema_takes_it_and_the_settings_come_back(
     assert deployment.graceful_shutdown_timeout_s == cfg.serve.running.drain_s
     assert deployment.logging_config.encoding == LoggingConfig(encoding="JSON").encoding
     settings = msgspec.convert(application.args["settings"], Settings, strict=False)
-    assert settings == deploy.settings_of(cfg, version, follows=True)
+    assert settings == settings_of(cfg, version, follows=True)
     assert application.import_path == "serve.app:build"
     assert callable(app.build)
 
@@ -60,7 +62,7 @@ def test_load_scales_between_the_replicas_that_are_said(store: Store, version: A
 
 def test_no_secret_is_in_it(store: Store, version: Artifact) -> None:
     text = yaml.safe_dump(serve_config.described(configured(store, "payments"), version))
-    keys = deploy.Keys(deploy.settings_of(configured(store, "payments"), version).keys_folder)
+    keys = Keys(settings_of(configured(store, "payments"), version).keys_folder)
     secrets = (keys.api(), keys.pseudonym().hex(), keys.signing().private_bytes_raw().hex())
     assert [one for one in secrets if one in text] == []
 

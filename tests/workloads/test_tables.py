@@ -27,8 +27,9 @@ from workbench.features import parity, tables
 from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workbench.feedback import prediction_log
-from workloads import deploy, door, featurize, validate
+from workloads import door, featurize, validate
 from workloads import parity as parity_step
+from workloads.endpoint.given import check_version, settings_of
 
 README = (Path(door.CONF) / "features" / "README.md").read_text()
 NAMES = ["terminal_class", "terminal_floors", "roundness"]
@@ -128,19 +129,19 @@ class TestServing:
         assert served == np.stack([found[name] for name in NAMES], axis=1).tolist()
 
     def test_the_settings_of_an_endpoint_name_the_tables(self, cfg: Config, service: Service, store: Store) -> None:
-        given = deploy.settings_of(cfg, store.get("models", "v1"))
+        given = settings_of(cfg, store.get("models", "v1"))
         assert given.dimensions == dimensions.keys(cfg.features.tables)
 
     def test_a_version_whose_tables_are_not_configured_is_refused(
         self, cfg: Config, service: Service, store: Store
     ) -> None:
         version, table = store.get("models", "v1"), cfg.features.tables["terminals"]
-        deploy.check_version(cfg, version)
+        check_version(cfg, version)
         columns = {name: column for name, column in table.columns.items() if name != "floors"}
         for other in ({}, {"terminals": dataclasses.replace(table, columns=columns)}):
             less = dataclasses.replace(cfg, features=dataclasses.replace(cfg.features, tables=other))
             with pytest.raises(ConfigError, match=r"needs .*features\.tables\.terminals\.columns\.floors"):
-                deploy.check_version(less, version)
+                check_version(less, version)
 
     def test_parity_finds_the_tables_that_a_decision_was_made_from(self, cfg: Config) -> None:
         """Also where the file has another content since; a record of a version that did not say takes the config's."""
