@@ -18,6 +18,7 @@ from benchmarks.loopback import free_port
 from benchmarks.usage import tree
 from workbench import cluster
 from workbench.errors import EnvironmentFault
+from workloads.endpoint.ports import SERVE_PORTS
 
 ROOT = Path(__file__).resolve().parents[1]
 UP_S = 120.0
@@ -25,9 +26,6 @@ LOG = "NODES_LOG"  # the variable that says where the nodes print
 BIN = Path(sys.executable).parent
 OF_ALL = ("--node-manager-port", "--object-manager-port", "--dashboard-agent-listen-port",
           "--dashboard-agent-grpc-port", "--runtime-env-agent-port", "--metrics-export-port")  # fmt: skip
-SERVE_PORTS = (
-    "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
-)  # fmt: skip
 SERVE_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg", "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "", "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
