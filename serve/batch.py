@@ -1,11 +1,11 @@
 """Many events in one call, one after the other in the state, a few at a time: one run of the model, one write.
 
-Between the parts single requests get their turn. A part is recorded whole or not at all, so a batch that ends early
+Between the parts others get their turn (`crowd.py`). A part is recorded whole or not at all, so a batch that ends early
 (503) is sent again as it is: what was recorded is answered from the log.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,33 +16,38 @@ from serve.service import Question, Service
 DECODED = 100  # events that are read and checked before others get a turn
 
 
-async def scored(service: Service, events: Sequence[msgspec.Struct], request_id: str) -> dict[str, Any]:
+async def scored(
+    service: Service, events: Sequence[msgspec.Struct], request_id: str, turn: Callable[[], Awaitable[None]]
+) -> dict[str, Any]:
     """A result for each event in its order: its decision, or the error where another event was answered by its id.
 
-    Raises `Refusal` 422 with all faults where an event cannot be right; then none is scored.
+    `turn` returns when it is the next part's turn. Raises `Refusal` 422 with all faults where an event cannot be right;
+    then none is scored.
     """
     service.check_room()
-    questions = await _checked(service, events, request_id)
+    questions = await _checked(service, events, request_id, turn)
     results: list[Any] = []
     for start in range(0, len(questions), service.state.together):
+        await turn()
         part = questions[start : start + service.state.together]
         answers = _part(service, part)
         for place, answer in enumerate(answers):
             if answer is None:
                 answers[place] = await asyncio.to_thread(_before, service, part[place])
         results += answers
-        await asyncio.sleep(0)
     return {"request_id": request_id, "results": results}
 
 
-async def _checked(service: Service, events: Sequence[msgspec.Struct], request_id: str) -> list[Question]:
+async def _checked(
+    service: Service, events: Sequence[msgspec.Struct], request_id: str, turn: Callable[[], Awaitable[None]]
+) -> list[Question]:
     questions, faults, seen_us = list[Question](), list[dict[str, str]](), 0
     for number, event in enumerate(events):
         questions.append(question := service.question(event, f"{request_id}-{number}"))
         faults += service.ahead(question.values, f"$.events[{number}]", seen_us)
         seen_us = max(seen_us, question.values[service.state.feature_set.event_time])
         if number % DECODED == DECODED - 1:
-            await asyncio.sleep(0)
+            await turn()
     service.check(faults)
     return questions
 

@@ -1,10 +1,12 @@
 """The HTTP endpoint: it finds the route, checks the key, parses, asks the service and answers."""
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import re
 import uuid
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from serve import admin, answers, batch, decisions, live, metrics, openapi, schemas
+from serve import admin, answers, batch, crowd, decisions, live, metrics, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
 from serve.crowd import Crowd
@@ -28,6 +30,7 @@ from workbench.governance.keys import proof
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DECISION = "/v1/decisions/{id}"
 AGAIN = "x-score-again"  # "true": an event that was answered is scored once more, as a replay of the past asks
+LOOKS = ("/healthz", "/readyz", "/metrics")  # how it is, must be told in a crowd above all
 JSON = answers.JSON.encode()
 LENGTH = re.compile(rb"[0-9]{1,15}")
 log = logging.getLogger("ray.serve")
@@ -50,6 +53,7 @@ class Endpoint:
         self.settings = settings
         self.access = Access(settings)
         self.crowd = Crowd(settings.max_wait_s)
+        self._under_way = 0  # batches and explanations
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
         self.explaining = Explaining(self.service)
@@ -79,8 +83,9 @@ class Endpoint:
 
     async def __call__(self, request: Request) -> Response:
         """The answer to any request; every fault has the one shape of errors. It is counted, and logged if wanted."""
-        headers = _headers(request.scope)
-        request_id, (route, name) = _request_id(headers), self._route(request.scope)
+        headers, scope = _headers(request.scope), request.scope
+        request_id = _request_id(headers)
+        route, name = self._route(scope["path"].removeprefix(scope.get("root_path", "")))
         with self.metrics.timed(request.method, route, request_id) as answered:
             response = await self._response(request, headers, route, name, request_id)
             answered.status = response.status_code
@@ -104,20 +109,25 @@ class Endpoint:
         self.access.refusals.note(asked, refused)
         return answers.refusal(refused, request_id)
 
-    def turned_away(self, scope: Scope) -> Response:
-        """The answer to a request that would have to wait for too long."""
-        request_id, (route, _) = _request_id(_headers(scope)), self._route(scope)
-        refused = Refusal(
-            503, "Too many requests at once; send it again.", retry_after=f"{self.settings.retry_after_s:g}"
-        )
-        with self.metrics.timed(scope["method"], route, request_id) as answered:
-            answered.status = refused.status
-        self.access.refusals.note(Asked(request_id, route and f"{scope['method']} {route}"), refused)
-        return answers.refusal(refused, request_id)
+    async def turned_away(self, scope: Scope) -> Response:
+        """The answer to a request that would have to wait for too long, when it is its turn to be refused."""
+        asked = Asked(_request_id(_headers(scope)))
+        route, _ = self._route("/v1/" + scope["path"].rpartition("/v1/")[2])  # Serve has not said its prefix yet
+        with self.metrics.timed(scope["method"], route, asked.request_id) as answered:
+            await self.crowd.turn(crowd.REFUSAL)
+            answered.status = 503
+        if self._routes.get(route, ("",))[0] == scope["method"]:
+            asked.route = f"{scope['method']} {route}"
+        refused = self._too_many()
+        self.access.refusals.note(asked, refused)
+        return answers.refusal(refused, asked.request_id)
 
-    def _route(self, scope: Scope) -> tuple[str, str]:
-        """The route of a request's path, as it is described, and what stands in the place of `{id}`."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+    def _too_many(self) -> Refusal:
+        again = f"{self.settings.retry_after_s:g}"
+        return Refusal(503, "Too many requests at once; send it again.", retry_after=again)
+
+    def _route(self, path: str) -> tuple[str, str]:
+        """The route of a path, as it is described, and what stands in the place of `{id}`."""
         if path in self._routes:
             return path, ""
         before, _, name = path.rpartition("/")
@@ -126,13 +136,15 @@ class Endpoint:
 
     async def _answer(self, request: Request, headers: dict[bytes, bytes], route: str, name: str, asked: Asked) -> Any:
         method, handler = self._routes.get(route, (None, None))
+        if request.method == method:
+            asked.route = f"{method} {route}"
+        if self.crowd.full and route not in LOOKS:
+            raise self._too_many()
+        await self.crowd.turn(crowd.LOOK if route in LOOKS else crowd.ANSWER)
         if handler is None:
             raise Refusal(404, "There is no such route; see /openapi.json.")
         if request.method != method:
             raise Refusal(405, f"Use {method}.", allow=str(method))
-        asked.route = f"{method} {route}"
-        if method == "POST":  # how it is, must be told in a crowd above all
-            await self.crowd.turn()
         self.access.admit(asked, headers.get(b"authorization", b"").decode("latin-1"))
         body = b"" if method == "GET" else await self._body(request, headers, self._limit(route))
         said = handler(Call(asked.request_id, headers, body, name, asked))
@@ -165,14 +177,27 @@ class Endpoint:
         answer = self.service.scored(question, again == b"true")
         return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
-    def _batch(self, call: Call) -> Any:
-        events = _decoded(self._events, call.body).events
-        self.access.charge(call.asked, len(events) - 1)  # each of them counts
-        return batch.scored(self.service, events, call.request_id)
+    async def _batch(self, call: Call) -> Any:
+        with self._slow():
+            events = _decoded(self._events, call.body).events
+            self.access.charge(call.asked, len(events) - 1)  # each of them counts
+            return await batch.scored(self.service, events, call.request_id, lambda: self.crowd.turn(crowd.PART))
 
-    def _explain(self, call: Call) -> Any:
-        asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
-        return asyncio.to_thread(self.explaining.explain, asked)
+    async def _explain(self, call: Call) -> Any:
+        with self._slow():
+            asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
+            return await asyncio.to_thread(self.explaining.explain, asked)
+
+    @contextlib.contextmanager
+    def _slow(self) -> Iterator[None]:
+        """A request that takes many turns, or a thread; raises `Refusal` where too many are under way."""
+        if self._under_way >= self.settings.slow_at_once:
+            raise self._too_many()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     def _feedback(self, call: Call) -> Any:
         return self.service.learn(_decoded(self._labels, call.body).labels)

@@ -25,8 +25,8 @@ class Behind(Protocol):
 
     crowd: Crowd
 
-    def turned_away(self, scope: Scope) -> Response:
-        """What a request is answered that would wait for too long."""
+    async def turned_away(self, scope: Scope) -> Response:
+        """What a request is answered that would wait for too long, in its turn."""
         ...
 
 
@@ -45,8 +45,7 @@ class Entrance:
             scope["headers"] = [*scope["headers"], NOT_WATCHED]  # whatever its client says
             behind = Entrance.behind
             if behind and behind.crowd.full and scope["method"] == "POST":  # how it is, may be asked in any crowd
-                await behind.crowd.turned_away()
-                app = behind.turned_away(scope)
+                app = await behind.turned_away(scope)
         await app(scope, receive, send)
 
 

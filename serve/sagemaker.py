@@ -58,8 +58,8 @@ def run(settings: Settings, host: str, port: int) -> None:
     application = Host(settings)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server takes it while it runs, and sends it again afterwards
     uvicorn.run(
-        Entrance(application), host=host, port=port, lifespan="off", log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=STOP_S,
+        Entrance(application), host=host, port=port, lifespan="off", log_level="warning", access_log=False,
+        server_header=False, timeout_graceful_shutdown=STOP_S,
     )  # fmt: skip
     application.endpoint.service.compact()
 

@@ -22,7 +22,7 @@ from workbench.features import redis_link
 from workbench.running import AutoscalingConfig, RunningConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session"), needs_redis]
-AT_ONCE, TARGET, PATIENCE_S = 32, 4.0, 60.0
+AT_ONCE, TARGET, PATIENCE_S = 32, 4.0, 90.0
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def asking(url: str, at_once: int) -> AsyncIterator[None]:
     async def ask(session: aiohttp.ClientSession) -> None:
         while True:
             async with session.post(f"{url}/v1/score", json={**EVENT, "id": next(numbers)}) as response:
-                await response.read()
+                assert response.status == 200, await response.text()
 
     async with aiohttp.ClientSession(headers={"authorization": f"Bearer {API_KEY}"}) as session:
         tasks = [asyncio.ensure_future(ask(session)) for _ in range(at_once)]

@@ -161,8 +161,8 @@ class TestShared:
         shared = dataclasses.replace(settings(Store(str(tmp_path / "shared")), tmp_path / "s"), redis_url=server.url)
         one, other = Service(shared), Service(shared)
         events = [EVENTS.decode(json.dumps(row)) for row in many(60)]
-        first = await batch.scored(one, events, "b")
-        assert await batch.scored(other, events, "c") == {**first, "request_id": "c"}
+        first = await batch.scored(one, events, "b", lambda: asyncio.sleep(0))
+        assert await batch.scored(other, events, "c", lambda: asyncio.sleep(0)) == {**first, "request_id": "c"}
         one.compact()
         await post(endpoint, many(60))
         assert features(other) == features(endpoint.service)

@@ -1,9 +1,13 @@
 """Requests take turns; one that would wait behind others for too long is refused, and nothing of it is kept."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +15,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from serve.crowd import A_TURN, REFUSED_A_TURN, Crowd
+from serve import batch, crowd
+from serve.crowd import Crowd
 from serve.endpoint import Endpoint
 from serve.entrance import Entrance
 from serve.settings import Settings
 from tests.serve.small import API_KEY, EVENT
-from tests.serve.test_endpoint import check_refusal
+from tests.serve.test_endpoint import call, check_refusal
+from workbench.governance import audit
 
-EACH_S, FIRST = 0.02, 5 * A_TURN
+MOST = crowd.A_TURN[crowd.ANSWER]
+EACH_S, FIRST = 0.02, 5 * MOST
 
 
 async def nap(turns: int = 1) -> None:
@@ -27,83 +34,86 @@ async def nap(turns: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_turn_of_the_loop_answers_a_few_and_all_are_answered_in_the_order_they_came_in() -> None:
-    crowd, answered, turns = Crowd(60), list[int](), dict[int, int]()
-    turn = 0
+async def turns_of(asking: dict[Any, Any]) -> dict[int, list[Any]]:
+    """What was through in which turn of the loop, of what waits under some names, to the end of all."""
+    through, turn = dict[int, list[Any]](), 0
 
-    async def ask(number: int) -> None:
-        await crowd.turn()
-        answered.append(number)
-        turns[turn] = turns.get(turn, 0) + 1
+    async def ask(name: Any, waiting: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+            through.setdefault(turn, []).append(name)
 
-    asking = [asyncio.ensure_future(ask(number)) for number in range(5 * A_TURN + 1)]
-    while not all(one.done() for one in asking):
+    tasks = {name: asyncio.ensure_future(ask(name, waiting)) for name, waiting in asking.items()}
+    while not all(one.done() for one in tasks.values()):
         turn += 1
         await nap()
-    assert answered == [*range(len(asking))]
-    assert max(turns.values()) == A_TURN
-    assert len(turns) == 6
+        if turn == 1:
+            for name in [*tasks]:
+                if str(name).startswith("gone"):
+                    tasks[name].cancel()
+        assert turn < 1000
+    return through
+
+
+async def test_a_turn_of_the_loop_answers_a_few_and_all_are_answered_in_the_order_they_came_in() -> None:
+    one = Crowd(60)
+    through = await turns_of({number: one.turn() for number in range(5 * MOST + 1)})
+    assert [number for turn in sorted(through) for number in through[turn]] == [*range(5 * MOST + 1)]
+    assert [len(through[turn]) for turn in sorted(through)] == [MOST] * 5 + [1]
 
 
 async def test_who_comes_while_a_turn_is_of_those_who_waited_waits_as_well() -> None:
-    crowd = Crowd(60)
-    asking = [asyncio.ensure_future(crowd.turn()) for _ in range(2 * A_TURN)]
+    one = Crowd(60)
+    asking = [asyncio.ensure_future(one.turn()) for _ in range(2 * MOST)]
     await nap(2)
-    late = crowd.turn()
+    late = one.turn()
     assert late.send(None) is not None, "the loop has it back"
     late.close()
     await asyncio.gather(*asking)
 
 
 async def test_whoever_finds_nobody_waiting_does_not_wait() -> None:
-    crowd = Crowd(60)
+    one = Crowd(60)
     for _ in range(3):
-        waiting = crowd.turn()
+        waiting = one.turn()
         with pytest.raises(StopIteration):
             waiting.send(None)  # it ended without giving the loop back
         await nap(2)
 
 
 async def test_whoever_has_gone_takes_no_turn() -> None:
-    crowd = Crowd(60)
-    asking = [asyncio.ensure_future(crowd.turn()) for _ in range(3 * A_TURN)]
-    await nap()
-    for one in asking[A_TURN : 2 * A_TURN]:
-        one.cancel()
-    await asyncio.wait_for(asyncio.gather(*asking[2 * A_TURN :]), 5)
-    assert [one.cancelled() for one in asking] == [False] * A_TURN + [True] * A_TURN + [False] * A_TURN
+    one = Crowd(60)
+    names = [*range(MOST), *(f"gone {number}" for number in range(MOST)), *range(MOST, 2 * MOST)]
+    through = await turns_of({name: one.turn() for name in names})
+    first, second = sorted(through)
+    assert (through[first], through[second]) == ([*range(MOST)], [*range(MOST, 2 * MOST)])
+    assert second == first + 2, "those who have gone cost no turn: the turn after the first is of those who wait"
 
 
 async def test_it_is_full_while_another_has_waited_for_too_long() -> None:
-    crowd = Crowd(0.02)
-    asking = [asyncio.ensure_future(crowd.turn()) for _ in range(A_TURN + 1)]
-    assert not crowd.full
+    one = Crowd(0.02)
+    asking = [asyncio.ensure_future(one.turn()) for _ in range(MOST + 1)]
+    assert not one.full
     await nap()
     time.sleep(0.03)  # a turn lasts
-    assert crowd.full
+    assert one.full
     await asyncio.gather(*asking)
-    assert not crowd.full
+    assert not one.full
 
 
-async def test_refusals_have_turns_of_their_own_beside_the_answers() -> None:
-    crowd, said = Crowd(60), list[str]()
-
-    async def ask(waiting: Any, says: str) -> None:
-        await waiting
-        said.append(says)
-
-    answers = [ask(crowd.turn(), "answered") for _ in range(4 * A_TURN)]
-    refusals = [ask(crowd.turned_away(), "refused") for _ in range(4 * REFUSED_A_TURN)]
-    await asyncio.gather(*answers, *refusals)
-    for turn in range(1, 4):
-        so_far = said[: turn * (A_TURN + REFUSED_A_TURN)]
-        assert so_far.count("refused") == turn * REFUSED_A_TURN, "neither keeps the other out"
+async def test_every_line_has_its_part_of_each_turn() -> None:
+    one = Crowd(60)
+    asking = {(line, number): one.turn(line) for line in crowd.A_TURN for number in range(4 * crowd.A_TURN[line])}
+    through = await turns_of(asking)
+    assert len(through) == 4
+    for names in through.values():
+        assert {line: [name[0] for name in names].count(line) for line in crowd.A_TURN} == crowd.A_TURN
 
 
 @pytest.fixture
-def endpoint(given: Settings, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    """It refuses once a request has waited for the time of two turns."""
-    one = Endpoint(dataclasses.replace(given, max_wait_s=1.5 * A_TURN * EACH_S, retry_after_s=2.0))
+def endpoint(given: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """It answers a request in a fiftieth of a second, and refuses once another has waited for the time of two turns."""
+    one = Endpoint(dataclasses.replace(given, max_wait_s=1.5 * MOST * EACH_S, retry_after_s=2.0, slow_at_once=2))
     scored = one.service.scored
 
     def slowly(*asked: Any) -> Any:
@@ -111,7 +121,8 @@ def endpoint(given: Settings, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
         return scored(*asked)
 
     monkeypatch.setattr(one.service, "scored", slowly)
-    return one
+    yield one
+    Entrance.behind = None
 
 
 async def through(endpoint: Endpoint, path: str, event: dict[str, Any] | None = None) -> Response:
@@ -148,16 +159,33 @@ async def crowded(endpoint: Endpoint) -> list[asyncio.Future[Response]]:
     return asking
 
 
-async def test_who_would_wait_for_too_long_is_refused_and_those_who_wait_are_answered(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("prefix", ["", "/payments"])
+async def test_who_would_wait_for_too_long_is_refused_and_those_who_wait_are_answered(
+    endpoint: Endpoint, prefix: str
+) -> None:
     asking = await crowded(endpoint)
-    one = await through(endpoint, "/v1/score", {**EVENT, "id": 100})
+    one = await through(endpoint, f"{prefix}/v1/score", {**EVENT, "id": 100})
     error = check_refusal(one, 503)
     assert (error["message"], one.headers["retry-after"]) == ("Too many requests at once; send it again.", "2")
     assert not all(one.done() for one in asking)
     assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * FIRST
     assert len(endpoint.service.state) == len(recorded(endpoint)) == FIRST, "nothing is kept of what was refused"
     assert (await through(endpoint, "/v1/score", {**EVENT, "id": 100})).status_code == 200, "the crowd has gone"
-    assert 'workbench_refusals_total{code="not_ready",replica="' in endpoint.metrics.text().decode()
+    (counted,) = re.findall(r'workbench_refusals_total{code="not_ready",.*route="([^"]*)"} 1.0', told(endpoint))
+    assert counted == "/v1/score"
+    lines = audit.lines(Path(endpoint.settings.journal) / audit.FOLDER)
+    assert [one["route"] for one in lines if one["act"] == "refused"] == ["POST /v1/score"]
+
+
+async def test_where_serve_lets_no_entrance_stand_the_endpoint_itself_refuses(endpoint: Endpoint) -> None:
+    asking = await crowded(endpoint)
+    assert (await call(endpoint, "/v1/score", [json.dumps({**EVENT, "id": 100}).encode()])).status_code == 503
+    await asyncio.gather(*asking)
+
+
+def told(endpoint: Endpoint) -> str:
+    """The metrics."""
+    return endpoint.metrics.text().decode()
 
 
 def recorded(endpoint: Endpoint) -> list[bytes]:
@@ -172,3 +200,28 @@ async def test_how_it_is_can_be_asked_in_any_crowd(endpoint: Endpoint) -> None:
     assert not all(one.done() for one in asking)
     assert (health.status_code, ready.status_code) == (200, 200)
     await asyncio.gather(*asking)
+
+
+async def test_batches_leave_the_single_requests_their_turns(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, part, scored = list[str](), batch._part, endpoint.service.scored
+    monkeypatch.setattr(batch, "_part", lambda *asked: answered.append("part") or part(*asked))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(endpoint.service, "scored", lambda *asked: answered.append("single") or scored(*asked))  # type: ignore[func-returns-value]
+    size = 8 * endpoint.service.state.together
+    events = [{**EVENT, "id": 1000 + number} for number in range(2 * size)]
+    batches = [through(endpoint, "/v1/score:batch", {"events": half}) for half in (events[:size], events[size:])]
+    singles = [through(endpoint, "/v1/score", {**EVENT, "id": number}) for number in range(4 * MOST)]
+    assert {one.status_code for one in await asyncio.gather(*batches, *singles)} == {200}
+    last = len(answered) - answered[::-1].index("single")
+    assert answered[:last].count("part") <= 4 + 1, "one a turn, whoever's it is"
+
+
+async def test_more_batches_at_once_than_it_may_work_on_are_refused(endpoint: Endpoint) -> None:
+    events = [[{**EVENT, "id": 100 * batch + number} for number in range(50)] for batch in range(3)]
+    codes = [
+        one.status_code
+        for one in await asyncio.gather(*(through(endpoint, "/v1/score:batch", {"events": few}) for few in events))
+    ]
+    assert codes == [200, 200, 503]
+    assert (await through(endpoint, "/v1/score:batch", {"events": events[2]})).status_code == 200

@@ -1,5 +1,6 @@
 """A service follows the ledger: sound versions answer whom they should, others nobody, and what was seen is counted."""
 
+import asyncio
 import dataclasses
 import json
 import time
@@ -239,7 +240,7 @@ class TestCanary:
     async def test_a_batch_is_decided_by_the_same_versions_as_its_events_alone(self, half: Service) -> None:
         alone = [ask(half, customer, customer)["model_version"] for customer in range(30)]
         events = [EVENTS.decode(json.dumps({**EVENT, "id": 100 + one, "customer": one})) for one in range(30)]
-        results = (await batch.scored(half, events, "b"))["results"]
+        results = (await batch.scored(half, events, "b", lambda: asyncio.sleep(0)))["results"]
         assert [one["model_version"] for one in results] == alone
         paired = [row["alias"] for row in logged(half) if row["other_version"]]
         assert paired == ["canary"] * 2 * alone.count("v2")

@@ -44,6 +44,7 @@ def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Setti
         redis_url=cfg.serve.redis_url if cfg.serve.state == "redis" else None,
         dimensions=dimensions.keys(cfg.features.tables),
         max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
+        slow_at_once=cfg.serve.running.slow_at_once,
         max_wait_s=cfg.serve.running.max_wait_s,
         retry_after_s=cfg.serve.running.retry_after_s,
         journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
