@@ -86,18 +86,18 @@ def main() -> None:
 
 def ours(cfg: Config, features: Artifact, case: str, rows: int) -> dict[str, Any]:
     """Through Ray Train, as `train` does it."""
-    from workbench.training import run as training
+    from workbench.training import group, plan, run
     from workbench.training.gather import gather
 
     cluster.up(cfg)
     known = pc.field(cfg.data.id)
     fold = Fold(FOLD, known < rows, known < SCORED)
     names = FeatureSet.of(cfg.features, cfg.data).names
-    gathered = gather(features, names, cfg.data.id, training.chosen([fold]))
+    gathered = gather(features, names, cfg.data.id, plan.chosen([fold]))
     with tempfile.TemporaryDirectory(prefix="wb-training-") as folder:
-        training.entry = lambda family: Timed(family, Path(folder))
+        group.entry = lambda family: Timed(family, Path(folder))
         store = Store(f"{folder}/store")
-        done = training.train(case, gathered, [fold], cfg.train, cfg.scaling, store, "benchmark")
+        done = run.train(case, gathered, [fold], cfg.train, cfg.scaling, store, "benchmark")
         loops = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
     fitted = done.fits[FOLD, SEED]
     return {"loops": loops, "rows": gathered[FOLD].rows, "average_precision": fitted.average_precision[-1]}

@@ -23,10 +23,11 @@ from workbench.evaluation import protocol
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
-from workbench.training import run as training
+from workbench.training.families import train_each
 from workbench.training.fits import average_precision
 from workbench.training.mixture import Mixture, mixture
-from workbench.training.run import Trained
+from workbench.training.plan import anomaly_features
+from workbench.training.trained import Trained
 from workbench.validation import check_learning
 from workloads import door, featurize
 
@@ -50,7 +51,7 @@ def inputs(cfg: Config) -> dict[str, Any]:
 
 
 def _fit_inputs(cfg: Config) -> dict[str, Any]:
-    needed = [*cfg.train.families, *training.anomaly_features(cfg.train)]
+    needed = [*cfg.train.families, *anomaly_features(cfg.train)]
     families = {family: getattr(cfg.train, family) for family in needed}
     judged = cfg.evaluate
     folds = [judged.protocol, judged.select_starts, judged.fold_starts, cfg.data.split]
@@ -123,7 +124,7 @@ def inputs_for_tracker(cfg: Config) -> dict[str, Any]:
 def _train(cfg: Config, features: Artifact, folds: Protocol, name: str) -> dict[str, Trained]:
     names = FeatureSet.of(cfg.features, cfg.data).names
     plan = [*folds.select, *protocol.without_score(folds.test)]
-    return training.train_each(features, names, cfg.data.id, plan, cfg.train, cfg.scaling, name)
+    return train_each(features, names, cfg.data.id, plan, cfg.train, cfg.scaling, name)
 
 
 def _selected(

@@ -28,7 +28,8 @@ from workbench.release import ledger
 from workbench.training import checks
 from workbench.training.fits import SCORED, Fit, Fitted
 from workbench.training.gather import gather
-from workbench.training.run import Trained, chosen
+from workbench.training.plan import chosen
+from workbench.training.trained import Trained
 from workbench.tuning import alone, auto, report, room, sweep, trial
 from workbench.tuning.records import Record, Records, best, best_of_each, finished
 from workbench.tuning.space import Space, applied

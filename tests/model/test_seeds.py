@@ -10,9 +10,9 @@ from tests.model.shipped import Array, Shipped, trees
 from workbench.evaluation import protocol
 from workbench.models import graph
 from workbench.models.scorer import Scorer
-from workbench.training import run as training
+from workbench.training.families import train_each
 from workbench.training.fits import Fold
-from workbench.training.run import Trained
+from workbench.training.trained import Trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
@@ -25,7 +25,7 @@ def networks(ray_session: None, shipped: Shipped) -> Trained:
     train = dataclasses.replace(cfg.train, families=[family], seeds=[0, 1], keras_mlp=short)
     select = protocol.of(cfg, shipped.features).select[0]
     folds = [select, Fold("one", select.train), Fold("twin", select.train)]
-    return training.train_each(shipped.features, shipped.names, cfg.data.id, folds, train, cfg.scaling, "seeds")[family]
+    return train_each(shipped.features, shipped.names, cfg.data.id, folds, train, cfg.scaling, "seeds")[family]
 
 
 def scored(shipped: Shipped, graph_of_member: bytes) -> Array:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from workbench.config import TrainConfig
+from workbench.config import ScalingConfig, TrainConfig
 from workbench.errors import InputError, raise_all
 from workbench.progress import say
 from workbench.training.fits import SCORED
@@ -19,6 +19,20 @@ def check(rows: Mapping[str, Gathered], cfg: TrainConfig) -> None:
     for feature in dict.fromkeys(feature for features in constant.values() for feature in features):
         folds = [name for name, features in constant.items() if feature in features]
         say(f"  feature {feature} has one value in {', '.join(folds)}: it tells nothing there")
+
+
+def check_shares(family: str, rows: Mapping[str, Gathered], scaling: ScalingConfig) -> None:
+    """Raise `InputError` where a worker would have no row to train on."""
+    few = {name: one.rows for name, one in rows.items() if one.rows < scaling.workers}
+    raise_all(
+        InputError,
+        f"There are fewer rows than workers for {family}:",
+        [
+            f"{name} holds {count} rows to train on for scaling.workers={scaling.workers}. Use at most {count} workers,"
+            " or widen data.split."
+            for name, count in few.items()
+        ],
+    )
 
 
 def _faults(name: str, one: Gathered, supervised: bool) -> Iterator[str]:

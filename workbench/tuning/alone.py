@@ -19,11 +19,9 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from workbench.config import ScalingConfig
 from workbench.models import inputs
 from workbench.models.composition import Convert, Member
-from workbench.training import rendezvous, workers
-from workbench.training import run as training
+from workbench.training import group, plan, rendezvous, workers
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, average_precision
 from workbench.training.gather import Gathered
-from workbench.training.sampling import thinned
 from workbench.tuning import population
 from workbench.tuning.config import TuneConfig
 from workbench.tuning.lockstep import Lockstep, Side
@@ -108,13 +106,13 @@ def fit(
     they are.
     """
     rendezvous.tell_alone()
-    folds = {one.fold: thinned(rows[one.fold], hyper.negative_share if hyper.supervised else 1) for one in fits}
-    config = training.config_of(hyper, list(fits), folds, having)
+    folds = plan.taken(hyper, rows, [one.fold for one in fits])
+    config = plan.config_of(hyper, list(fits), folds, having)
     config["work_off"] = functools.partial(work_off, judge=judge, chosen=steps, start=start or population.Start())
     scored = {name: one for name, one in rows.items() if name.endswith(SCORED) and name.removesuffix(SCORED) in folds}
     asked = {name: Held(one.parts) for name, one in (folds | scored).items()}
     trainer = DataParallelTrainer(
-        training.entry(family),
+        group.entry(family),
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(num_workers=0),
         datasets=asked,

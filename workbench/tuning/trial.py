@@ -16,9 +16,9 @@ from workbench.errors import EnvironmentFault
 from workbench.evaluation import metrics
 from workbench.models import inputs, scorer
 from workbench.training import failures
-from workbench.training import run as training
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, average_precision
 from workbench.training.gather import Gathered
+from workbench.training.run import train
 from workbench.tuning import alone, population
 from workbench.tuning.config import TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record, Records
@@ -141,7 +141,7 @@ def _by_workers(cfg: Config, family: str, fits: list[Fit], shared: Shared, name:
     folds = [*shared.folds, *(Fold(f"{one.name}{AGAIN}", one.train) for one in shared.folds)]
     rows = {**shared.rows, **{f"{one.name}{AGAIN}": shared.rows[one.name] for one in shared.folds}}
     having, store = alone.scaling(cfg.tune), shared.records.store
-    whole = training.train(family, rows, folds, cfg.train, having, store, f"trial-{name}")
+    whole = train(family, rows, folds, cfg.train, having, store, f"trial-{name}")
     found = {}
     for one in fits:
         scored, kept = whole.fits[one.fold, one.seed], whole.fits[f"{one.fold}{AGAIN}", one.seed]

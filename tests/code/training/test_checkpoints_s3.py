@@ -6,15 +6,16 @@ from pathlib import Path
 import pyarrow.fs
 import pytest
 
-from tests.code.training import test_run
+from tests.code.training import samples
 from tests.data.s3 import bucket
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Store
 from workbench.errors import StoreError
 from workbench.families import XGBoostConfig
-from workbench.training import run as training
 from workbench.training.checkpoints import Checkpoint, Shelf
+from workbench.training.families import train_each
 from workbench.training.segments import attempts
+from workbench.training.trained import Trained
 
 NEW = Checkpoint({"a-seed0": "d"}, "b-seed0", 7, {"fitted.npz": b"fitted", "network": b"weights"})
 
@@ -51,17 +52,17 @@ def test_the_newest_whole_checkpoint_of_a_bucket_is_found_and_the_rest_removed(r
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_a_training_keeps_its_checkpoints_in_a_bucket_and_goes_on_from_them(remote: Store, tmp_path: Path) -> None:
-    features = test_run.snapshot(remote, test_run.rows())
+    features = samples.snapshot(remote, samples.rows())
     cfg = TrainConfig(families=["xgboost"], xgboost=XGBoostConfig(rounds=40, max_bin=64))
     one = ScalingConfig(name="tests", workers=1, cpus_per_worker=0.5)
 
-    def trained() -> training.Trained:
-        return training.train_each(features, test_run.NAMES, "id", test_run.FOLDS, cfg, one, "run")["xgboost"]
+    def trained() -> Trained:
+        return train_each(features, samples.NAMES, "id", samples.FOLDS, cfg, one, "run")["xgboost"]
 
     first = trained()
     files = tmp_path / "bucket" / "store" / "checkpoints" / "xgboost-run"
     assert sorted(path.name for path in (files / "fits").iterdir()) == ["select-seed0.npz", "test-seed0.npz"]
     again = trained()
-    test_run.same(first, again)
+    samples.same(first, again)
     assert attempts(again.segments) == attempts(first.segments), "nothing was trained twice"
     assert len(again.segments) == 1

@@ -17,8 +17,9 @@ from workbench.errors import ConfigError
 from workbench.models import graph, inputs, native
 from workbench.models.scorer import Scorer
 from workbench.networks import SequenceConfig, TorchMLPConfig, TransformerConfig, WideDeepConfig
-from workbench.training import run as training
+from workbench.training import group, plan
 from workbench.training.checkpoints import Shelf
+from workbench.training.families import train_each
 from workbench.training.fits import SCORED, Fit, Fitted, Fold, Partial
 from workbench.training.gather import Gathered, gather
 
@@ -57,7 +58,7 @@ def store_of_all(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def rows(ray_session: None, store_of_all: Store) -> dict[str, Gathered]:
     features = snapshots.write(store_of_all, "features", "all", table(), parents={}, config={})
-    return gather(features, NAMES, "id", training.chosen(FOLDS))
+    return gather(features, NAMES, "id", plan.chosen(FOLDS))
 
 
 def on_two_workers(
@@ -65,11 +66,11 @@ def on_two_workers(
 ) -> dict[str, Any]:
     """What `work` gives in a worker group, for families of one framework."""
     folds = {fold.name: rows[fold.name] for fold in FOLDS}
-    configs = {family: training.config_of(hyper, [], folds, TWO) for family, hyper in families.items()}
+    configs = {family: plan.config_of(hyper, [], folds, TWO) for family, hyper in families.items()}
     counts = {name: (fold.rows, TWO.workers) for name, fold in folds.items()}
     configs = {family: config | {"rows": counts} for family, config in configs.items()}
     shelf = Shelf(store, name, "networks")
-    return training._fit("networks", work, {"gpu": False, "families": configs}, rows, TWO, shelf)
+    return group.fit("networks", work, {"gpu": False, "families": configs}, rows, TWO, shelf)
 
 
 def facts(family: str, config: dict[str, Any]) -> dict[str, Fitted]:
@@ -168,10 +169,10 @@ def compiled_work(config: dict[str, Any]) -> dict[str, Fitted]:
 
 @pytest.mark.slow
 def test_a_compiled_network_learns_what_it_learns_uncompiled(rows: dict[str, Gathered], store_of_all: Store) -> None:
-    config = training.config_of(TORCH["torch_mlp"], [], {fold.name: rows[fold.name] for fold in FOLDS}, TWO)
+    config = plan.config_of(TORCH["torch_mlp"], [], {fold.name: rows[fold.name] for fold in FOLDS}, TWO)
     config["rows"] = {fold.name: (rows[fold.name].rows, TWO.workers) for fold in FOLDS}
     shelf = Shelf(store_of_all, "compiled", "networks")
-    both = training._fit("networks", compiled_work, {**config, "gpu": False}, rows, TWO, shelf)
+    both = group.fit("networks", compiled_work, {**config, "gpu": False}, rows, TWO, shelf)
     np.testing.assert_allclose(logits(both["compiled"]), logits(both["plain"]), atol=2e-3)
 
 
@@ -181,7 +182,7 @@ def test_members_of_all_families_take_all_columns_and_score_as_their_networks_do
 ) -> None:
     families = {**TORCH, **KERAS}
     cfg = TrainConfig(families=[*families], **families)
-    trained = training.train_each(store_of_all.get("features", "all"), NAMES, "id", FOLDS, cfg, TWO, "all")
+    trained = train_each(store_of_all.get("features", "all"), NAMES, "id", FOLDS, cfg, TWO, "all")
     graphs = {family: one.fits["test", 0].onnx for family, one in trained.items()}
     natives = {family: one.fits["test", 0].model for family, one in trained.items()}
     x_NF = np.stack([table()[name].to_numpy() for name in NAMES], axis=1).astype(np.float32)
@@ -196,4 +197,4 @@ def test_a_sequence_family_without_earlier_events_is_refused_before_any_worker_s
     own = table().select(["id", "amount", "label", "part"])
     features = snapshots.write(store, "features", "own", own, parents={}, config={})
     with pytest.raises(ConfigError, match="show no earlier event"):
-        training.train_each(features, ["amount"], "id", FOLDS, TrainConfig(families=["lstm"]), TWO, "own")
+        train_each(features, ["amount"], "id", FOLDS, TrainConfig(families=["lstm"]), TWO, "own")

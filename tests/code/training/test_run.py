@@ -8,62 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import ray
 
+from tests.code.training.samples import CFG, FAMILIES, FOLDS, NAMES, TWO, rows, same, snapshot, trained
 from workbench.config import ScalingConfig, TrainConfig
-from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
-from workbench.errors import EnvironmentFault, InputError
-from workbench.families import LightGBMConfig, NetworkConfig, XGBoostConfig
-from workbench.networks import TorchMLPConfig
-from workbench.training import run as training
+from workbench.errors import InputError
+from workbench.families import XGBoostConfig
+from workbench.training import group, plan, run
+from workbench.training.families import train_each
 from workbench.training.fits import Fitted, Fold
 from workbench.training.gather import Gathered, gather
-from workbench.training.run import Trained
 from workbench.training.segments import attempts, repeated
+from workbench.training.trained import Trained
 
-FAMILIES = ["xgboost", "lightgbm", "torch_mlp", "keras_mlp"]
 NETWORKS = ("torch_mlp", "keras_mlp")
-NAMES = ["amount", "count", "risk"]
-FOLDS = [
-    Fold("select", pc.field("part") == "train", pc.field("part") == "valid"),
-    Fold("test", pc.field("part") != "test"),
-]
-CFG = TrainConfig(
-    families=FAMILIES,
-    xgboost=XGBoostConfig(rounds=80, max_bin=64),
-    lightgbm=LightGBMConfig(rounds=80, max_bin=63, bagging_fraction=0.8),
-    torch_mlp=TorchMLPConfig(epochs=8, hidden=[8], bins=8, leaves=4, dropout=0.2, batch_size=64),
-    keras_mlp=NetworkConfig(epochs=8, hidden=[8], bins=8, leaves=4, dropout=0.2, batch_size=64),
-)
-TWO = ScalingConfig(name="tests", workers=2, cpus_per_worker=0.5)
 DIES_AT = {  # after these steps of these fits the first worker is killed
     "xgboost": [("select-seed0", 70), ("test-seed0", 10)],
     "lightgbm": [("select-seed0", 70)],
     "torch_mlp": [("select-seed0", 7)],
     "keras_mlp": [("select-seed0", 3)],
 }
-
-
-def rows() -> pa.Table:
-    """Rows of which the features tell something, a tenth of them without a label."""
-    random = np.random.default_rng(0)
-    x_NF = random.lognormal(1, 1, (801, len(NAMES)))
-    label = (x_NF[:, 0] + random.normal(0, 1, 801) > 4).astype(float)
-    known = pa.array(label, mask=random.random(801) < 0.1)
-    part = random.choice(["train", "valid", "test"], 801, p=[0.6, 0.2, 0.2])
-    return pa.table({"id": np.arange(801), **dict(zip(NAMES, x_NF.T, strict=True)), "label": known, "part": part})
-
-
-def snapshot(store: Store, table: pa.Table, key: str = "all", rows_per_file: int = 300) -> Artifact:
-    return snapshots.write(store, "features", key, table, parents={}, config={}, rows_per_file=rows_per_file)
-
-
-def trained(features: Artifact, name: str, cfg: TrainConfig = CFG) -> dict[str, Trained]:
-    return training.train_each(features, NAMES, "id", FOLDS, cfg, TWO, name)
 
 
 @dataclass(frozen=True)
@@ -105,10 +72,10 @@ class Dying:
 
 def trained_by_the_dying(dying: Dying, features: Artifact) -> Trained:
     """The family with workers that die, in this process of its own."""
-    training.entry = lambda _: replace(dying)
-    rows = gather(features, NAMES, "id", training.chosen(FOLDS))
+    group.entry = lambda _: replace(dying)
+    gathered = gather(features, NAMES, "id", plan.chosen(FOLDS))
     side_by_side = replace(TWO, cpus_per_worker=0.25)  # so that all families leave room for the tasks of Ray Data
-    return training.train(dying.family, rows, FOLDS, CFG, side_by_side, features.store, "dying")
+    return run.train(dying.family, gathered, FOLDS, CFG, side_by_side, features.store, "dying")
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +86,6 @@ def store_of_all(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def undisturbed(ray_session: None, store_of_all: Store) -> dict[str, Trained]:
     return trained(snapshot(store_of_all, rows()), "undisturbed")
-
-
-def same(one: Trained, other: Trained) -> None:
-    """They are one model, to the last bit, with one history."""
-    assert (one.steps, list(one.fits)) == (other.steps, list(other.fits))
-    for name, fitted in one.fits.items():
-        again = other.fits[name]
-        assert fitted.steps == again.steps
-        assert fitted.average_precision == again.average_precision
-        assert fitted.train_loss == again.train_loss
-        np.testing.assert_array_equal(np.array(fitted.logits_SN), np.array(again.logits_SN))
-        assert fitted.model == again.model
 
 
 @pytest.mark.slow
@@ -194,92 +149,15 @@ def test_workers_may_take_every_cpu_and_elastic_ones_as_many_as_there_are(
     cfg = TrainConfig(families=["xgboost"], xgboost=XGBoostConfig(rounds=20, max_bin=64))
     every = ScalingConfig(name="tests", workers=workers, min_workers=least, cpus_per_worker=1)
     features = snapshot(store, rows())
-    done = training.train_each(features, NAMES, "id", FOLDS, cfg, every, "every")["xgboost"]
+    done = train_each(features, NAMES, "id", FOLDS, cfg, every, "every")["xgboost"]
     assert done.fits["select", 0].average_precision[-1] > 0.6
-
-
-def failing(store: Store, change: pc.Expression) -> None:
-    """Train on rows of which some have the label 0 only."""
-    table = rows()
-    chosen = pc.is_in(table["id"], snapshots.read(snapshot(store, table, "before"), ["id"], change)["id"])
-    label = pc.if_else(chosen, pc.if_else(pc.is_valid(table["label"]), 0.0, None), table["label"])
-    changed = table.set_column(table.column_names.index("label"), "label", label)
-    trained(snapshot(store, changed, "changed"), "failing")
-
-
-@pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize(
-    ("change", "fold"), [(pc.field("part") == "valid", "select-scored"), (pc.field("part") != "test", "select")]
-)
-def test_labels_of_one_class_are_refused_before_any_worker_starts(
-    store: Store, change: pc.Expression, fold: str
-) -> None:
-    with pytest.raises(InputError, match=rf"{fold} holds \d+ labelled rows of 1 class.*check the labels"):
-        failing(store, change)
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_a_training_block_without_a_known_label_is_refused(store: Store) -> None:
-    unknown = rows().set_column(4, "label", pa.nulls(801, pa.float64()))
-    with pytest.raises(InputError, match="select holds 0 labelled rows of 0 class"):
-        trained(snapshot(store, unknown), "unknown")
-
-
-@pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize(
-    ("scaling", "said"),
-    [
-        ({"workers": 9, "cpus_per_worker": 0.5}, "scaling.workers=9 need 4.5 CPUs, and the cluster has 4."),
-        ({"workers": 1, "gpus_per_worker": 64}, "scaling.workers=1 need 64 GPUs"),
-    ],
-)
-def test_more_workers_than_the_cluster_has_room_for_are_refused_with_the_remedy(
-    store: Store, scaling: dict[str, Any], said: str
-) -> None:
-    many = ScalingConfig(name="many", **scaling)
-    with pytest.raises(EnvironmentFault, match="Use fewer workers, another scaling, or a larger cluster") as caught:
-        training.train_each(snapshot(store, rows()), NAMES, "id", FOLDS, CFG, many, "many")
-    assert str(caught.value).startswith(said)
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_an_error_of_ours_arrives_as_itself_from_the_process_that_waits_for_ray_train() -> None:
-    def refuse() -> None:
-        raise InputError("The rows are no good.")
-
-    with pytest.raises(InputError, match=r"^The rows are no good\.$"):
-        training._result(ray.remote(refuse).remote())
-
-
-@pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize(("workers", "cpus", "groups"), [(1, 0.25, 4), (2, 0.25, 2), (3, 0.5, 1), (8, 0.25, 1)])
-def test_worker_groups_train_side_by_side_where_each_worker_has_a_cpu_and_one_always_does(
-    workers: int, cpus: float, groups: int
-) -> None:
-    assert training._room(ScalingConfig(name="tests", workers=workers, cpus_per_worker=cpus)) == groups
-
-
-def test_log_odds_of_a_fold_are_the_mean_of_the_asked_seeds_at_the_chosen_step() -> None:
-    def fit(*levels: float) -> Fitted:
-        return Fitted(steps=[10, 20], logits_SN=[np.full(2, level, np.float32) for level in levels])
-
-    one = Trained("xgboost", 20, {("a", 0): fit(1, 2), ("a", 1): fit(3, 4), ("b", 0): fit(9, 9)})
-    assert one.logits_N("a", [0, 1]).tolist() == [3, 3]
-    assert one.logits_N("a", [0]).tolist() == [2, 2], "the model that is registered, where nothing is bagged"
-    assert one.logits_N("b", [0, 1]).tolist() == [9, 9], "a family that chance does not matter to has one seed"
 
 
 def test_fewer_rows_than_workers_are_refused_before_any_worker_starts() -> None:
     few = {"select": Gathered([], 3, 2), "test": Gathered([], 9, 2)}
     folds, eight = [Fold("select", pc.scalar(True)), Fold("test", pc.scalar(True))], replace(TWO, workers=8)
     with pytest.raises(InputError, match="fewer rows than workers for xgboost") as caught:
-        training.train("xgboost", few, folds, CFG, eight, Store("/nowhere"), "few")
+        run.train("xgboost", few, folds, CFG, eight, Store("/nowhere"), "few")
     assert str(caught.value).split("\n  - ")[1:] == [
         "select holds 3 rows to train on for scaling.workers=8. Use at most 3 workers, or widen data.split."
     ]
-
-
-def test_checkpoints_of_another_device_are_another_plans() -> None:
-    config = {"fits": [], "hyper": CFG.xgboost, "anomalies": {}}
-    plans = [training._plan(config | {"gpu": gpu}, {}, TWO) for gpu in (False, True)]
-    assert plans[0] != plans[1]

@@ -11,11 +11,10 @@ from sklearn.ensemble import IsolationForest, RandomForestClassifier
 
 from tests.code.tuning import samples
 from workbench.families import RandomForestConfig
-from workbench.training import isolation_forest, random_forest
-from workbench.training import run as training
+from workbench.training import isolation_forest, plan, random_forest
 from workbench.training.fits import Fit, Fitted, Rows
 from workbench.tuning import alone
-from workbench.unsupervised import IsolationForestConfig
+from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
 FORESTS = [
     (random_forest, RandomForestConfig(trees=10), RandomForestClassifier),
@@ -48,8 +47,8 @@ def test_a_forest_grows_in_the_workers_threads_and_is_the_same_forest(
 def test_a_trial_computes_with_the_cpus_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = samples.config(tmp_path, cpus_per_trial=3.0)
     shared, seen = samples.shared(cfg), []
-    whole = training.config_of
-    monkeypatch.setattr(training, "config_of", lambda *told: seen.append(found := whole(*told)) or found)
+    whole = plan.config_of
+    monkeypatch.setattr(plan, "config_of", lambda *told: seen.append(found := whole(*told)) or found)
     fits = [Fit("select-0", 0, selects=True)]
     for having in (alone.ALONE, alone.scaling(cfg.tune)):
         alone.fit("xgboost", cfg.train.xgboost, fits, shared.rows, lambda _: False, having=having)
@@ -65,7 +64,7 @@ def test_networks_compute_with_the_threads_of_their_worker(threads: int, monkeyp
     set_to: list[int] = []
     rendezvous.tell_alone()
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
-    config = {"threads": threads, "gpu": False, "fits": [], "hyper": training.TrainConfig().autoencoder}
+    config = {"threads": threads, "gpu": False, "fits": [], "hyper": AutoencoderConfig()}
     config["work_off"] = lambda *_: {}
     torch_loop.train(autoencoder.loop, lambda *_: b"", config)
     autoencoder.train(config)

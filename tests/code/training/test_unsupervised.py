@@ -21,10 +21,11 @@ from workbench.models import graph, native
 from workbench.models.composition import Member
 from workbench.models.scorer import Scorer
 from workbench.networks import TorchMLPConfig
-from workbench.training import run as training
+from workbench.training import group, plan, run
+from workbench.training.families import train_each
 from workbench.training.fits import Fold
 from workbench.training.gather import gather
-from workbench.training.run import Trained
+from workbench.training.trained import Trained
 from workbench.unsupervised import AutoencoderConfig, IsolationForestConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
@@ -65,7 +66,7 @@ def features(store: Store) -> Artifact:
 @pytest.fixture(scope="module")
 def trained(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     found = features(Store(str(tmp_path_factory.mktemp("unsupervised"))))
-    return training.train_each(found, NAMES, "id", FOLDS, CFG, TWO, "all")
+    return train_each(found, NAMES, "id", FOLDS, CFG, TWO, "all")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ class Leaping:
 
 def trained_leaping(family: str, found: Artifact) -> Trained:
     """The family with workers that leap, in this process of its own."""
-    training.entry = lambda _: Leaping(family)
+    group.entry = lambda _: Leaping(family)
     short: dict[str, Any] = {"epochs": 9, "hidden": [8], "bins": 8, "leaves": 4, "batch_size": 64}
     cfg = TrainConfig(
         families=[family],
@@ -156,8 +157,8 @@ def trained_leaping(family: str, found: Artifact) -> Trained:
         keras_mlp=NetworkConfig(**short),
         autoencoder=AutoencoderConfig(epochs=9, hidden=[16], code=1, batch_size=64),
     )
-    chosen = gather(found, NAMES, "id", training.chosen(FOLDS))
-    return training.train(family, chosen, FOLDS, cfg, TWO, found.store, "leaping")
+    chosen = gather(found, NAMES, "id", plan.chosen(FOLDS))
+    return run.train(family, chosen, FOLDS, cfg, TWO, found.store, "leaping")
 
 
 @pytest.mark.parametrize("family", ["torch_mlp", "keras_mlp", "autoencoder"])

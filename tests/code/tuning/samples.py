@@ -15,7 +15,7 @@ from workbench.families import LightGBMConfig, RandomForestConfig, XGBoostConfig
 from workbench.networks import TorchMLPConfig
 from workbench.training.fits import Fold
 from workbench.training.gather import gather
-from workbench.training.run import chosen
+from workbench.training.plan import chosen
 from workbench.tuning import trial
 from workbench.tuning.records import Records
 from workbench.tuning.space import Space

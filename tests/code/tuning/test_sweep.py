@@ -17,7 +17,7 @@ from workbench.config import ScalingConfig
 from workbench.data.store import Store
 from workbench.errors import Diverged, EnvironmentFault
 from workbench.families import XGBoostConfig
-from workbench.training import run as training
+from workbench.training import run
 from workbench.tuning import alone, population, room, sweep, trial
 from workbench.tuning.records import Records, best, best_of_each
 from workbench.tuning.space import applied
@@ -98,7 +98,7 @@ def test_a_trial_gives_the_models_of_a_worker_group_of_one(tmp_path: Path, famil
     plan = trial.plan(cfg, {"family": family}, shared.folds)
     fits = alone.fit(family, hyper, plan, shared.rows, lambda _: True)
     one = ScalingConfig(name="one", workers=1, cpus_per_worker=0.5)
-    group = training.train(family, shared.rows, shared.folds, cfg.train, one, shared.records.store, "group")
+    group = run.train(family, shared.rows, shared.folds, cfg.train, one, shared.records.store, "group")
     for fit in plan:
         mine, theirs = fits[fit.name], group.fits[fit.fold, fit.seed]
         assert mine.average_precision == theirs.average_precision
