@@ -1,4 +1,4 @@
-"""What is wrong with the hyperparameters of rare labels, of directions and of the unsupervised families."""
+"""What is wrong with the choice of families, and with hyperparameters of rare labels, directions and anomalies."""
 
 import difflib
 import math
@@ -36,6 +36,15 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "rows": ROWS,
     "anomaly_feature": (None, *UNSUPERVISED),
 }
+
+
+def choice_faults(train: TrainConfig) -> Iterator[str]:
+    """What is wrong with which families are trained, and in which seeds."""
+    if sorted(set(train.families) & set(FAMILIES)) != sorted(train.families) or not train.families:
+        yield f"train.families={train.families} must name some of {', '.join(FAMILIES)}, each once."
+    seeds = train.seeds
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
+        yield f"train.seeds={seeds} must name at least one number from 0 to 2147483647, each once."
 
 
 def faults(train: TrainConfig) -> Iterator[str]:

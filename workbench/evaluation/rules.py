@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from workbench.config import Config
+from workbench.config import Config, EvaluateConfig
+from workbench.evaluation import published
 
 
 def faults(cfg: Config) -> Iterator[str]:
@@ -23,6 +24,12 @@ def faults(cfg: Config) -> Iterator[str]:
     yield from _ascending("evaluate.learning_curve.ahead", judged.learning_curve.ahead)
     if (alarms := judged.costs.false_positive_minor) and min(alarms) < 0:
         yield f"evaluate.costs.false_positive_minor={alarms} must be at least 0 each."
+
+
+def table_faults(judged: EvaluateConfig) -> Iterator[str]:
+    """A published table that is none."""
+    if (name := judged.published) not in (None, *published.tables()):
+        yield f"evaluate.published={name} is no published table. Use null or one of: {', '.join(published.tables())}."
 
 
 def unknown_columns(cfg: Config) -> Iterator[str]:

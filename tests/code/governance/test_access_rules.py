@@ -11,7 +11,8 @@ from workbench.config import Config
 from workbench.errors import ConfigError
 from workbench.governance import access_rules
 from workbench.governance.settings import OidcConfig
-from workbench.validation import lookup, validate
+from workbench.validation import validate
+from workbench.value_rules import lookup
 from workloads import door
 
 OIDC = OidcConfig(
