@@ -19,6 +19,7 @@ from serve import batch, crowd
 from serve.crowd import Crowd
 from serve.endpoint import Endpoint
 from serve.entrance import Entrance
+from serve.service import Service
 from serve.settings import Settings
 from tests.serve.small import API_KEY, EVENT
 from tests.serve.test_endpoint import call, check_refusal
@@ -205,16 +206,25 @@ async def test_how_it_is_can_be_asked_in_any_crowd(endpoint: Endpoint) -> None:
 async def test_batches_leave_the_single_requests_their_turns(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered, part, scored = list[str](), batch._part, endpoint.service.scored
-    monkeypatch.setattr(batch, "_part", lambda *asked: answered.append("part") or part(*asked))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(endpoint.service, "scored", lambda *asked: answered.append("single") or scored(*asked))  # type: ignore[func-returns-value]
-    size = 8 * endpoint.service.state.together
+    answered, service, part = list[str](), endpoint.service, batch._part
+
+    def single(*asked: Any) -> Any:
+        answered.append("single")
+        return Service.scored(service, *asked)
+
+    def parts(*asked: Any) -> Any:
+        answered.append("part")
+        return part(*asked)
+
+    monkeypatch.setattr(service, "scored", single)
+    monkeypatch.setattr(batch, "_part", parts)
+    size, turns = 16 * service.state.together, 20
     events = [{**EVENT, "id": 1000 + number} for number in range(2 * size)]
     batches = [through(endpoint, "/v1/score:batch", {"events": half}) for half in (events[:size], events[size:])]
-    singles = [through(endpoint, "/v1/score", {**EVENT, "id": number}) for number in range(4 * MOST)]
+    singles = [through(endpoint, "/v1/score", {**EVENT, "id": number}) for number in range(turns * MOST)]
     assert {one.status_code for one in await asyncio.gather(*batches, *singles)} == {200}
     last = len(answered) - answered[::-1].index("single")
-    assert answered[:last].count("part") <= 4 + 1, "one a turn, whoever's it is"
+    assert answered[:last].count("part") <= turns, "one a turn, whoever's it is"
 
 
 async def test_more_batches_at_once_than_it_may_work_on_are_refused(endpoint: Endpoint) -> None:
