@@ -260,7 +260,7 @@ class ServeConfig:
     redis_url: str = "redis://127.0.0.1:6379/0"  # of state=redis, without password (WORKBENCH_REDIS_PASSWORD)
     cpus_per_replica: float = 0.5  # logical CPUs that each replica reserves
     max_ongoing_requests: int = 1000  # requests that one replica works on at once, or that wait in it for their turn
-    max_queued_requests: int = 400  # requests that may wait; more are refused with 503
+    max_queued_requests: int = 400  # requests that may wait beside those; more are refused with 503
     ahead_days: float = 30.0  # an event so far ahead of the newest one (of now, if there is none) is refused with 422
     max_body_bytes: int = 262_144  # largest request body; a larger one is refused with 413
     version: str = "configured"  # configured | champion: the model of this config, or the release ledger's newest
