@@ -2,9 +2,10 @@
 
 No request is watched for its client's going. What is scored is recorded whether or not anybody waits for the answer, so
 there is nothing to break off; watching costs three tasks of the event loop a request, a fifth of what a replica can
-answer. And what would wait for too long is refused here, at a third of the price that it has behind Serve. Neither is
-done where Serve gives an application a thread of its own (`RAY_SERVE_THROUGHPUT_OPTIMIZED` is not set): there the
-watching also hands the bodies over.
+answer. And what would wait for too long is refused here, before Serve has had any work with it.
+
+No middleware stands where Serve gives an application a thread of its own (`RAY_SERVE_THROUGHPUT_OPTIMIZED` is not set):
+there the watching also hands the bodies over, and the endpoint itself refuses.
 """
 
 import os
