@@ -5,11 +5,12 @@ Between the parts others get their turn (`crowd.py`). A part is recorded whole o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from serve import together
 from serve.answers import CODES, Refusal
 from serve.service import Question, Service
 
@@ -55,30 +56,10 @@ async def _checked(
 def _part(service: Service, part: list[Question]) -> list[dict[str, Any] | None]:
     """The answers of a part; None of an event that is not new: the log has to be asked."""
     answers: list[dict[str, Any] | None] = [_recent(service, question) for question in part]
-    with service.alone:
-        new, found = list[int](), list[Any]()
-        try:
-            for place, question in enumerate(part):
-                if answers[place] is None and (taken := service.state.taken(question.values, more=bool(new))):
-                    new.append(place)
-                    found.append(taken)
-            records = list(_records(service, [part[place] for place in new], found))
-            if records:
-                service.predictions.append(records)
-        except BaseException:
-            service.state.take_back()
-            raise
-    for place, record in zip(new, records, strict=True):
-        answers[place] = service.answer(part[place], record)
+    unknown = [place for place, answer in enumerate(answers) if answer is None]
+    for place, answer in zip(unknown, together.scored(service, [part[place] for place in unknown]), strict=True):
+        answers[place] = answer
     return answers
-
-
-def _records(service: Service, questions: list[Question], found: list[Any]) -> Iterator[dict[str, Any]]:
-    if questions:
-        customers = [service.customer(question) for question in questions]
-        made = service.models.decide_many(customers, [features for _, features in found])
-        for question, (place, features), decided in zip(questions, found, made, strict=True):
-            yield service.record(question, place, features, decided)
 
 
 def _recent(service: Service, question: Question) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Requests take turns: what an endpoint does that is asked for more than it can answer.
 
-A request is answered in one step of the event loop, and a turn of the loop would answer all that lie in their sockets.
+A request is answered as soon as it is read, and a turn of the event loop would answer all that lie in their sockets.
 But it takes in only one new connection a turn (libuv's `uv__server_io`): the connections it has would keep the others
 out, HAProxy's health checks among them. So a turn answers a few requests. The others wait here, where they can be
 counted: by Serve, whose autoscaling goes by it, and by us, who refuse what would wait for too long. What must not keep

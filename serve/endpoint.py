@@ -24,6 +24,7 @@ from serve.metrics import Metrics
 from serve.principals import Asked
 from serve.service import Service
 from serve.settings import Settings
+from serve.together import Together
 from workbench.errors import StateUnavailable
 from workbench.governance.keys import proof
 
@@ -57,6 +58,7 @@ class Endpoint:
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
         self.explaining = Explaining(self.service)
+        self.together = Together(self.service)
         self.service.on_decision = self.metrics.decided
         event = schemas.event_type(settings.data)
         self._event = msgspec.json.Decoder(event)
@@ -169,13 +171,14 @@ class Endpoint:
         except ClientDisconnect:
             raise Refusal(400, "The body was cut off.") from None
 
-    def _score(self, call: Call) -> Any:
+    async def _score(self, call: Call) -> Any:
         again = call.headers.get(AGAIN.encode(), b"false")
         if again not in (b"true", b"false"):
             raise Refusal(422, f"{AGAIN} is wrong.", [{"field": AGAIN, "rule": "true or false"}])
         question = self.service.asked(_decoded(self._event, call.body), call.request_id)
-        answer = self.service.scored(question, again == b"true")
-        return asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
+        alone = again == b"true" or self.metrics.in_progress == 1
+        answer = self.service.scored(question, again == b"true") if alone else await self.together.scored(question)
+        return await asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
 
     async def _batch(self, call: Call) -> Any:
         with self._slow():

@@ -19,14 +19,14 @@ from serve import batch, crowd
 from serve.crowd import Crowd
 from serve.endpoint import Endpoint
 from serve.entrance import Entrance
-from serve.service import Service
 from serve.settings import Settings
+from serve.together import Together
 from tests.serve.small import API_KEY, EVENT
 from tests.serve.test_endpoint import call, check_refusal
 from workbench.governance import audit
 
 MOST = crowd.A_TURN[crowd.ANSWER]
-EACH_S, FIRST = 0.02, 5 * MOST
+EACH_S, FIRST = 0.02, 8 * MOST
 
 
 async def nap(turns: int = 1) -> None:
@@ -115,13 +115,13 @@ async def test_every_line_has_its_part_of_each_turn() -> None:
 def endpoint(given: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     """It answers a request in a fiftieth of a second, and refuses once another has waited for the time of two turns."""
     one = Endpoint(dataclasses.replace(given, max_wait_s=1.5 * MOST * EACH_S, retry_after_s=2.0, slow_at_once=2))
-    scored = one.service.scored
+    record = one.service.record
 
     def slowly(*asked: Any) -> Any:
         time.sleep(EACH_S)
-        return scored(*asked)
+        return record(*asked)
 
-    monkeypatch.setattr(one.service, "scored", slowly)
+    monkeypatch.setattr(one.service, "record", slowly)
     yield one
     Entrance.behind = None
 
@@ -208,15 +208,15 @@ async def test_batches_leave_the_single_requests_their_turns(
 ) -> None:
     answered, service, part = list[str](), endpoint.service, batch._part
 
-    def single(*asked: Any) -> Any:
+    async def single(asked: Any) -> Any:
         answered.append("single")
-        return Service.scored(service, *asked)
+        return await Together.scored(endpoint.together, asked)
 
     def parts(*asked: Any) -> Any:
         answered.append("part")
         return part(*asked)
 
-    monkeypatch.setattr(service, "scored", single)
+    monkeypatch.setattr(endpoint.together, "scored", single)
     monkeypatch.setattr(batch, "_part", parts)
     size, turns = 16 * service.state.together, 20
     events = [{**EVENT, "id": 1000 + number} for number in range(2 * size)]

@@ -24,6 +24,7 @@ from workbench.tuning.space import FAMILY, Space
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # three files a trial, of what the store keeps anyway
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it ends the sweep as if it were through
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",  # a loop that does not report cannot be asked to end
     "TUNE_RESULT_BUFFER_LENGTH": "0",
 }
