@@ -16,7 +16,7 @@ Answer = dict[str, Any]
 
 
 def scored(service: Service, questions: Sequence[Question]) -> list[Answer | None]:
-    """The answers, all recorded, or none where this raises; None of an event that is not new: the log is to be asked."""
+    """All answers, recorded; nothing is where this raises. None of an event that is not new: the log is to be asked."""
     answers: list[Answer | None] = [None] * len(questions)
     with service.alone:
         new, found = list[int](), list[Any]()
