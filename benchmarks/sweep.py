@@ -4,7 +4,7 @@ Ours is `workloads.tune tune=xgboost` with random draws, no early end, and all t
 records, checkpoints, the winner scored again, pictures. The pool (`sweep_pool.py`) then fits the same hyperparameters
 on the same rows for as many rounds, and scores each model once. Both are commands of their own.
 
-    python -m benchmarks.sweep [--trials 32] [--rounds 500] [--history 21] [--json FILE] [KEY=VALUE ...]
+    python -m benchmarks.sweep [--trials 32] [--rounds 500] [--history 63] [--json FILE] [KEY=VALUE ...]
 """
 
 import json
@@ -31,7 +31,7 @@ def main() -> None:
     parser = table.parser(__doc__)
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=500, help="of boosting, in each trial")
-    parser.add_argument("--history", type=int, default=21, help="days of training rows before the week")
+    parser.add_argument("--history", type=int, default=63, help="days of training rows before the week")
     parser.add_argument("overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the configuration")
     arguments = parser.parse_args()
     words = [
