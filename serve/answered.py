@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,13 +46,13 @@ class Answered:
 
     def __init__(self, folder: Path, store: Store, log: str) -> None:
         self._folder, self._store, self._log = folder, store, log
-        self._own: dict[str, Answer] = {}
+        self._own = OrderedDict[str, Answer]()  # a plain dict looks for its oldest among all that were forgotten
 
     def remember(self, identity: str, event: str, body: dict[str, Any]) -> None:
         """Keep an answer of this replica's own; the oldest are forgotten."""
         self._own[identity] = Answer(event, body)
         if len(self._own) > KEPT:
-            del self._own[next(iter(self._own))]
+            self._own.popitem(last=False)
 
     def recent(self, identity: str) -> Answer | None:
         """An answer that is in memory."""

@@ -6,7 +6,7 @@ import msgspec
 from ray import serve
 
 from serve import entrance
-from serve.endpoint import Endpoint
+from serve.replica import Replica
 from serve.settings import Settings
 from workbench.config import ServeConfig
 
@@ -20,7 +20,7 @@ ENVIRONMENT = {  # of a replica
 
 def build(arguments: dict[str, Any]) -> serve.Application:
     """The application of `settings`, as `serve deploy` asks for it; its deployment's options are in the same file."""
-    deployment = serve.deployment(Endpoint, name=DEPLOYMENT)
+    deployment = serve.deployment(Replica, name=DEPLOYMENT)
     return deployment.bind(msgspec.convert(arguments["settings"], Settings, strict=False))
 
 

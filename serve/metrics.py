@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,22 @@ SUFFIX, STALE_S = ".prom", 30.0
 log = logging.getLogger("ray.serve")
 
 
-@dataclass(slots=True)
-class Answered:
-    """How a request ended."""
+class Timed:
+    """One request, from its start to its end: a block that says what it was answered."""
 
-    status: int = 499  # whoever asked has gone
+    __slots__ = ("_about", "_metrics", "_started", "status")
+
+    def __init__(self, metrics: "Metrics", about: tuple[str, str, str]) -> None:
+        self._metrics, self._about, self.status = metrics, about, 499  # whoever asked has gone
+
+    def __enter__(self) -> "Timed":
+        self._metrics.in_progress += 1
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metrics.in_progress -= 1
+        self._metrics.ended(*self._about, self.status, time.perf_counter() - self._started)
 
 
 class Metrics:
@@ -58,20 +68,16 @@ class Metrics:
         if service.settings.redis_url is not None:
             threading.Thread(target=self._write_for_ever, name="metrics", daemon=True).start()
 
-    @contextlib.contextmanager
-    def timed(self, method: str, route: str, request_id: str) -> Iterator[Answered]:
-        """Count a request and its time, and log it if that is wanted. The block says what it was answered."""
-        answered, started = Answered(), time.perf_counter()
-        self.in_progress += 1
-        try:
-            yield answered
-        finally:
-            self.in_progress -= 1
-            seconds = time.perf_counter() - started
-            self._note(route or "none", answered.status, seconds)
-            if self._service.settings.log_requests:
-                about = {"answer_id": request_id, "method": method, "path": route, "status": answered.status}
-                log.info("answered", extra={**about, "ms": round(seconds * 1000, 3)})
+    def timed(self, method: str, route: str, request_id: str) -> Timed:
+        """Count a request and its time, and log it if that is wanted."""
+        return Timed(self, (method, route, request_id))
+
+    def ended(self, method: str, route: str, request_id: str, status: int, seconds: float) -> None:
+        """A request is over."""
+        self._note(route or "none", status, seconds)
+        if self._service.settings.log_requests:
+            about = {"answer_id": request_id, "method": method, "path": route, "status": status}
+            log.info("answered", extra={**about, "ms": round(seconds * 1000, 3)})
 
     def _note(self, route: str, status: int, seconds: float) -> None:
         version = self._service.bundle.version

@@ -14,8 +14,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from serve.endpoint import Endpoint
 from serve.entrance import Entrance
+from serve.replica import Replica
 from serve.settings import Settings
 from workbench.governance.keys import API_KEY_PREFIX, api_key_digest
 from workbench.governance.settings import AccessConfig
@@ -40,7 +40,7 @@ class Host:
         key = API_KEY_PREFIX + secrets.token_hex(32)
         self._key = f"Bearer {key}".encode()
         settings = dataclasses.replace(settings, max_body_bytes=MOST_BYTES, max_batch_body_bytes=MOST_BYTES)
-        self.endpoint = Endpoint(dataclasses.replace(settings, api_key_digest=api_key_digest(key), access=ACCESS))
+        self.endpoint = Replica(dataclasses.replace(settings, api_key_digest=api_key_digest(key), access=ACCESS))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
