@@ -30,7 +30,7 @@ from workbench.progress import say
 from workloads import door
 from workloads.endpoint.live import live
 
-CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 30.0, 20.0, 20, 0.5
+WARM_S, CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 2.0, 20.0, 20.0, 20, 0.5
 ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
 PROCESSES = (b"ray::ServeReplica", b"ray::HAProxyManager", b"haproxy\0-")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -58,15 +58,16 @@ def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> l
     events, _ = serving.events(cfg)
     sent = wrk.write_bodies(folder / "ours.jsonl", events)
     with live(cfg) as endpoint:
-        measure = Fresh(f"{endpoint.url}/v1/score", sent, CAPACITY_S, endpoint.api_key)
-        measure(1)  # warm
+        measure = Fresh(f"{endpoint.url}/v1/score", sent, WARM_S, endpoint.api_key)
+        measure(1)
+        measure.seconds = CAPACITY_S
         capacity = measure(64).requests_per_s
         say(f"  capacity: {capacity:.0f} requests/s on 64 connections")
         with watched() as memory:
             left = itertools.islice(itertools.cycle(events), measure.sent, None)
             flood = Flood(measure.url, endpoint.api_key, left, connections)
             seen = uvloop.run(flood.send(2 * capacity, seconds))
-        measure.sent += seen.statuses.total()
+        measure.count(seen.statuses.total())
         say(f"  {seen.due:,} due; {dict(seen.statuses)}; {seen.never_sent:,} found no free connection")
         odd = sum(count for status, count in seen.statuses.items() if status not in (200, 503))
         rows = _rows(f"open loop, {2 * capacity:.0f}/s", seen.served_per_s / capacity, odd, memory, measure)

@@ -42,6 +42,7 @@ from workloads import door, featurize, replay, train
 from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
+EVENLY_S = 20.0  # a percentile of a few seconds is that of one stall
 BATCHES, ROWS = 20, 1000
 ASKED_ROWS_PER_S = 8000
 
@@ -90,7 +91,7 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        return [*rows, *evenly(sides, half, seconds), batched(endpoint, sent, sides["ours"].sent)]
+        return [*rows, *evenly(sides, half, EVENLY_S), batched(endpoint, sent, sides["ours"].sent)]
 
 
 def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
@@ -134,15 +135,16 @@ def batched(endpoint: Live, bodies: Path, sent: int) -> Row:
 
 
 class Fresh:
-    """Measurements that go on where the last one ended: a repeated event would be less work."""
+    """Measurements that go on where the last one ended: a repeated event is other work, its answer is looked up."""
 
     def __init__(self, url: str, bodies: Path, seconds: float, key: str | None = None) -> None:
-        self.url, self.bodies, self.seconds, self.key, self.sent = url, bodies, seconds, key, 0
+        self.url, self.bodies, self.seconds, self.key = url, bodies, seconds, key
+        self.sent, self.there = 0, bodies.read_bytes().count(b"\n")
 
     def __call__(self, connections: int, strict: bool = True) -> Seen:
         """What was seen at a number of connections; see `wrk.run`."""
         seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key, strict)
-        self.sent += seen.requests + connections  # those under way at the end were sent too
+        self.count(seen.requests + connections)  # those under way at the end were sent too
         return seen
 
     def due(self, rate: float, seconds: float) -> load.Floats:
@@ -150,11 +152,17 @@ class Fresh:
         due_N = load.due_times(rate, seconds, "even")
         lines = self.bodies.read_bytes().splitlines()
         bodies = [lines[(self.sent + number) % len(lines)] for number in range(len(due_N))]
-        self.sent += len(due_N)
+        self.count(len(due_N))
         seen = uvloop.run(load.replayed(self.url, self.key or "none", bodies, due_N))
         if seen.counts != {200: len(due_N)}:
             raise EnvironmentFault(f"{self.url} answered {len(due_N):,} requests with {seen.counts}.")
         return seen.latency_ms
+
+    def count(self, sent: int) -> None:
+        """So many more were sent; raises `EnvironmentFault` where there are not so many. To the peers all are new."""
+        self.sent += sent
+        if self.key and self.sent > self.there:
+            raise EnvironmentFault(f"All {self.there:,} events of the replay were sent. Measure for fewer seconds.")
 
 
 def events(cfg: Config) -> tuple[list[bytes], list[list[float]]]:
