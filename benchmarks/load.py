@@ -93,7 +93,6 @@ async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, c
                     status_N[number] = response.status
             done_N[number] = time.perf_counter() - started
 
-        gc.collect()
         gc.disable()  # its pauses would be counted to the endpoint
         async with asyncio.TaskGroup() as group:
             for number, due in enumerate(due_N.tolist()):
