@@ -14,7 +14,7 @@ from collections import deque
 from typing import NamedTuple
 
 ANSWER, PART, LOOK, REFUSAL = "answer", "part", "look", "refusal"
-A_TURN = {ANSWER: 4, PART: 1, LOOK: 2, REFUSAL: 2}  # 640 connections are taken in within a second
+A_TURN = {ANSWER: 8, PART: 1, LOOK: 2, REFUSAL: 2}  # 640 connections are taken in within two seconds
 
 
 class Waiting(NamedTuple):
