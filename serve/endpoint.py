@@ -18,7 +18,7 @@ from serve import admin, answers, batch, crowd, decisions, live, metrics, openap
 from serve.access import Access
 from serve.answers import Refusal
 from serve.crowd import Crowd
-from serve.entrance import Entrance
+from serve.entrance import LET_IN, Entrance
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
@@ -53,7 +53,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.access = Access(settings)
-        self.crowd = Crowd(settings.max_wait_s)
+        self.crowd = Crowd(settings.max_wait_s, settings.at_once)
         self._under_way = 0  # batches and explanations
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
@@ -140,7 +140,7 @@ class Endpoint:
         method, handler = self._routes.get(route, (None, None))
         if request.method == method:
             asked.route = f"{method} {route}"
-        if self.crowd.full and route not in LOOKS:
+        if self.crowd.full and route not in LOOKS and LET_IN not in request.scope:
             raise self._too_many()
         await self.crowd.turn(crowd.LOOK if route in LOOKS else crowd.ANSWER)
         if handler is None:

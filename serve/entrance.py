@@ -2,12 +2,14 @@
 
 No request is watched for its client's going. What is scored is recorded whether or not anybody waits for the answer, so
 there is nothing to break off; watching costs three tasks of the event loop a request, a fifth of what a replica can
-answer. And what would wait for too long is refused here, before Serve has had any work with it.
+answer. And here, before Serve has had any work with it, waits what it need not count, and what would wait for too long
+is refused.
 
 No middleware stands where Serve gives an application a thread of its own (`RAY_SERVE_THROUGHPUT_OPTIMIZED` is not set):
 there the watching also hands the bodies over, and the endpoint itself refuses.
 """
 
+import functools
 import os
 from typing import Protocol
 
@@ -18,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve.crowd import Crowd
 
 HOOK = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{__name__}:middlewares"}  # of a replica's environment
+SCORE = "/v1/score"
+LET_IN = "workbench.let_in"  # of a request's scope: it has waited at the door, and is not refused any more
 NOT_WATCHED = (b"x-request-disconnect-disabled", b"?1")  # Serve's own header; of several the last one holds
 
 
@@ -45,9 +49,21 @@ class Entrance:
         if scope["type"] == "http":
             scope["headers"] = [*scope["headers"], NOT_WATCHED]  # whatever its client says
             behind = Entrance.behind
-            if behind and behind.crowd.full and scope["method"] == "POST":  # how it is, may be asked in any crowd
+            if behind and behind.crowd.shut and scope["method"] == "POST":  # how it is, may be asked in any crowd
                 app = await behind.turned_away(scope)
+            elif behind and scope["path"].endswith(SCORE):
+                app = functools.partial(_let_in, behind.crowd, app)
         await app(scope, receive, send)
+
+
+async def _let_in(crowd: Crowd, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass an event to score on when there is room; batches and explanations, of which few may be, are not kept out."""
+    await crowd.enter()
+    scope[LET_IN] = True
+    try:
+        await app(scope, receive, send)
+    finally:
+        crowd.leave()
 
 
 def middlewares() -> list[Middleware]:

@@ -102,6 +102,55 @@ async def test_it_is_full_while_another_has_waited_for_too_long() -> None:
     assert not one.full
 
 
+async def held(one: Crowd, inside: list[int], number: int) -> None:
+    """Enter, stay for two turns of the loop, and leave."""
+    await one.enter()
+    try:
+        inside.append(number)
+        await nap(2)
+    finally:
+        inside.remove(number)
+        one.leave()
+
+
+async def test_so_many_are_let_in_at_once_and_the_others_in_the_order_they_came_in() -> None:
+    one, inside, most, order = Crowd(60, at_once=3), list[int](), 0, list[int]()
+    asking = [asyncio.ensure_future(held(one, inside, number)) for number in range(20)]
+    while not all(task.done() for task in asking):
+        await nap()
+        most = max(most, len(inside))
+        order += [number for number in inside if number not in order]
+    assert most == 3
+    assert order == [*range(20)]
+    await asyncio.wait_for(held(one, inside, 20), 1)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4, 5])
+async def test_whoever_goes_at_the_door_or_inside_takes_nobodys_place(turns: int) -> None:
+    one, inside = Crowd(60, at_once=2), list[int]()
+    asking = [asyncio.ensure_future(held(one, inside, number)) for number in range(8)]
+    await nap(turns)
+    for task in asking[1:6]:
+        task.cancel()
+    await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), 1)
+    assert asking[7].exception() is None
+    assert one._inside == 0
+    await asyncio.wait_for(asyncio.gather(*(held(one, inside, number) for number in (20, 21, 22))), 1)
+
+
+async def test_it_is_shut_while_another_has_waited_at_the_door_for_too_long() -> None:
+    one = Crowd(0.02, at_once=1)
+    await one.enter()
+    outside = asyncio.ensure_future(one.enter())
+    await nap()
+    assert not one.shut
+    time.sleep(0.03)
+    assert (one.shut, one.full) == (True, False), "those inside have waited for nothing"
+    one.leave()
+    await outside
+    assert not one.shut
+
+
 async def test_every_line_has_its_part_of_each_turn() -> None:
     one = Crowd(60)
     asking = {(line, number): one.turn(line) for line in crowd.A_TURN for number in range(4 * crowd.A_TURN[line])}
@@ -193,6 +242,26 @@ def recorded(endpoint: Endpoint) -> list[bytes]:
     """The decisions that the journal holds."""
     files = sorted(endpoint.settings.folder.glob("predictions-*"))
     return [line for file in files for line in file.read_bytes().splitlines()]
+
+
+async def test_serve_sees_no_more_events_than_it_has_to_count_and_batches_are_not_kept_out(given: Settings) -> None:
+    one = Endpoint(dataclasses.replace(given, at_once=2, slow_at_once=2))
+    seen, answer = list[int](), one._answer
+
+    async def watched(*asked: Any) -> Any:
+        seen.append(one.crowd._inside)
+        await nap(3)
+        return await answer(*asked)
+
+    one._answer = watched  # type: ignore[method-assign]
+    asking = [through(one, "/v1/score", {**EVENT, "id": number}) for number in range(9)]
+    batches = [through(one, "/v1/score:batch", {"events": [{**EVENT, "id": 100 + number}]}) for number in range(2)]
+    try:
+        answers = await asyncio.gather(*asking, *batches)
+    finally:
+        Entrance.behind = None
+    assert {response.status_code for response in answers} == {200}
+    assert (len(seen), max(seen)) == (11, 2)
 
 
 async def test_how_it_is_can_be_asked_in_any_crowd(endpoint: Endpoint) -> None:

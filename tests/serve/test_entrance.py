@@ -37,7 +37,7 @@ def passed_on(scope: dict[str, Any]) -> dict[str, Any]:
 def test_serve_watches_no_request_whatever_its_client_says() -> None:
     asked = [(b"content-type", b"application/json"), (b"x-request-disconnect-disabled", b"?0")]
     assert not parse_disconnect_disabled_header(dict(asked))
-    seen = passed_on({"type": "http", "method": "POST", "headers": asked})
+    seen = passed_on({"type": "http", "method": "POST", "path": "/v1/score", "headers": asked})
     assert parse_disconnect_disabled_header(dict(seen["headers"]))
     assert seen["headers"][:2] == asked
 
