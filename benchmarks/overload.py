@@ -1,15 +1,17 @@
 """Does an endpoint that is asked for more than it can answer go on answering, and is it well again at once?
 
-First its capacity: wrk on 64 connections. Then for a minute twice as many requests a second are due, in an open loop on
-640 connections (`flood.py`), and for another wrk asks on 640 connections. Meanwhile the memory of the endpoint's
-processes is looked at, and afterwards how long it takes until one request after the other is answered quickly again.
+For a minute twice as many requests a second are due as it can answer, in an open loop on 640 connections (`flood.py`),
+and for another wrk asks on 640 connections. What it can answer is measured before and after each, by wrk on 64: the mean
+of both counts, since a shared machine's own speed changes. Meanwhile the memory of the endpoint's processes is looked at,
+and afterwards how long it takes until one request after the other is answered quickly again.
 
     python -m benchmarks.overload [--seconds 60] [--connections 640] [--json FILE] [KEY=VALUE ...]
 """
 
 import contextlib
-import itertools
+import datetime as dt
 import os
+import statistics
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from benchmarks import apart, serving, table, wrk
@@ -30,7 +33,7 @@ from workbench.progress import say
 from workloads import door
 from workloads.endpoint.live import live
 
-WARM_S, CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 2.0, 20.0, 20.0, 20, 0.5
+WARM_S, CAPACITY_S, QUICK_MS, RUN, LOOK_EVERY_S = 2.0, 15.0, 20.0, 20, 0.5
 ASKED_SHARE, ASKED_RECOVERY_S, ASKED_GROWTH = 0.8, 5.0, 1.5
 PROCESSES = (b"ray::ServeReplica", b"ray::HAProxyManager", b"haproxy\0-")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -55,32 +58,53 @@ def main() -> None:
 
 def overloaded(cfg: Config, folder: Path, seconds: float, connections: int) -> list[Row]:
     """Rows of the open and of the closed loop."""
-    events, _ = serving.events(cfg)
+    events = twice(cfg, serving.events(cfg)[0])
     sent = wrk.write_bodies(folder / "ours.jsonl", events)
     with live(cfg) as endpoint:
         measure = Fresh(f"{endpoint.url}/v1/score", sent, WARM_S, endpoint.api_key)
         measure(1)
-        measure.seconds = CAPACITY_S
-        capacity = measure(64).requests_per_s
-        say(f"  capacity: {capacity:.0f} requests/s on 64 connections")
+        before = capacity(measure)
         with watched() as memory:
-            left = itertools.islice(itertools.cycle(events), measure.sent, None)
-            flood = Flood(measure.url, endpoint.api_key, left, connections)
-            seen = uvloop.run(flood.send(2 * capacity, seconds))
+            flood = Flood(measure.url, endpoint.api_key, iter(events[measure.sent :]), connections)
+            seen = uvloop.run(flood.send(2 * before, seconds))
         measure.count(seen.statuses.total())
         say(f"  {seen.due:,} due; {dict(seen.statuses)}; {seen.never_sent:,} found no free connection")
         odd = sum(count for status, count in seen.statuses.items() if status not in (200, 503))
-        rows = _rows(f"open loop, {2 * capacity:.0f}/s", seen.served_per_s / capacity, odd, memory, measure)
+        recovery_s = recovered(measure)
+        between = capacity(measure)
+        share = seen.served_per_s / statistics.fmean((before, between))
+        rows = _rows(f"open loop, {2 * before:.0f}/s", share, odd, memory, recovery_s)
         measure.seconds = seconds
         with watched() as memory:
             again = measure(connections, strict=False)
         say(f"  {again.requests:,} answered, {again.refused:,} of them refused; {again.failed:,} got no answer in 10 s")
-        share = (again.requests - again.refused) / again.seconds / capacity
-        return [*rows, *_rows(f"closed loop, {connections} connections", share, again.failed, memory, measure)]
+        recovery_s = recovered(measure)
+        served = (again.requests - again.refused) / again.seconds
+        share = served / statistics.fmean((between, capacity(measure)))
+        return [*rows, *_rows(f"closed loop, {connections} connections", share, again.failed, memory, recovery_s)]
 
 
-def _rows(case: str, share: float, odd: int, memory: "Memory", measure: Fresh) -> list[Row]:
-    recovery_s = recovered(measure)
+def twice(cfg: Config, events: list[bytes]) -> list[bytes]:
+    """The events, and after them the same once more as other ones, as many days later."""
+    first, last = (msgspec.json.decode(one) for one in (events[0], events[-1]))
+    begin, end = (dt.datetime.fromisoformat(one[cfg.data.event_time]) for one in (first, last))
+    later = []
+    for one in map(msgspec.json.decode, events):
+        time_of = dt.datetime.fromisoformat(one[cfg.data.event_time]) + (end - begin)
+        identity = one[cfg.data.id] + (last[cfg.data.id] + 1 if isinstance(one[cfg.data.id], int) else "+")
+        later.append(msgspec.json.encode({**one, cfg.data.id: identity, cfg.data.event_time: time_of.isoformat()}))
+    return [*events, *later]
+
+
+def capacity(measure: Fresh) -> float:
+    """Requests a second on 64 connections; before and after an overload, since a shared machine's own differs."""
+    measure.seconds = CAPACITY_S
+    found = measure(64).requests_per_s
+    say(f"  capacity: {found:.0f} requests/s on 64 connections")
+    return found
+
+
+def _rows(case: str, share: float, odd: int, memory: "Memory", recovery_s: float) -> list[Row]:
     return [
         Row(f"served, {case}", share, ASKED_SHARE, "of capacity (peer: asked)"),
         Row(f"neither 200 nor 503, {case}", odd, 1, "requests (peer: one)"),
