@@ -1,8 +1,8 @@
 """Does an endpoint that is asked for more than it can answer go on answering, and is it well again at once?
 
 For a minute twice as many requests a second are due as it can answer, in an open loop on 640 connections (`flood.py`),
-and for another wrk asks on 640 connections. What it can answer is measured before and after each, by wrk on 64: the mean
-of both counts, since a shared machine's own speed changes. Meanwhile the memory of the endpoint's processes is looked at,
+and for another wrk asks on 640 connections. What it can answer is measured before and after each, by wrk on 64, and is
+the mean of both: a shared machine's own speed changes. Meanwhile the memory of the endpoint's processes is looked at,
 and afterwards how long it takes until one request after the other is answered quickly again.
 
     python -m benchmarks.overload [--seconds 60] [--connections 640] [--json FILE] [KEY=VALUE ...]
