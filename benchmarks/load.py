@@ -94,13 +94,15 @@ async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, c
             done_N[number] = time.perf_counter() - started
 
         gc.disable()  # its pauses would be counted to the endpoint
-        async with asyncio.TaskGroup() as group:
-            for number, due in enumerate(due_N.tolist()):
-                wait_s = started + due - time.perf_counter()
-                if wait_s > 0:  # else it is overdue: no pause may hide that
-                    await asyncio.sleep(wait_s)
-                group.create_task(one(number))
-    gc.enable()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, due in enumerate(due_N.tolist()):
+                    wait_s = started + due - time.perf_counter()
+                    if wait_s > 0:  # else it is overdue: no pause may hide that
+                        await asyncio.sleep(wait_s)
+                    group.create_task(one(number))
+        finally:
+            gc.enable()
     return Seen(due_N, sent_N, done_N, status_N)
 
 

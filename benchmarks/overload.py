@@ -88,10 +88,11 @@ def twice(cfg: Config, events: list[bytes]) -> list[bytes]:
     """The events, and after them the same once more as other ones, as many days later."""
     first, last = (msgspec.json.decode(one) for one in (events[0], events[-1]))
     begin, end = (dt.datetime.fromisoformat(one[cfg.data.event_time]) for one in (first, last))
-    later = []
+    ids = [msgspec.json.decode(one)[cfg.data.id] for one in events]
+    beyond, later = (max(ids) + 1 if isinstance(ids[0], int) else "+"), []
     for one in map(msgspec.json.decode, events):
         time_of = dt.datetime.fromisoformat(one[cfg.data.event_time]) + (end - begin)
-        identity = one[cfg.data.id] + (last[cfg.data.id] + 1 if isinstance(one[cfg.data.id], int) else "+")
+        identity = one[cfg.data.id] + beyond
         later.append(msgspec.json.encode({**one, cfg.data.id: identity, cfg.data.event_time: time_of.isoformat()}))
     return [*events, *later]
 

@@ -91,7 +91,10 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        return [*rows, *evenly(sides, half, EVENLY_S), batched(endpoint, sent, sides["ours"].sent)]
+        rows += evenly(sides, half, EVENLY_S)
+        first = sides["ours"].sent
+        sides["ours"].count(BATCHES * ROWS)
+        return [*rows, batched(endpoint, sent, first)]
 
 
 def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
@@ -115,10 +118,10 @@ def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> l
     return [Row(f"{row.case}: default proxy", row.ours, there[row.case], row.unit) for row in rows if row.case in there]
 
 
-def batched(endpoint: Live, bodies: Path, sent: int) -> Row:
+def batched(endpoint: Live, bodies: Path, first: int) -> Row:
     """The batch route, one call after the other; the other side is what is asked."""
     events = bodies.read_bytes().splitlines()
-    fresh = [events[(sent + n) % len(events)] for n in range(BATCHES * ROWS)]
+    fresh = events[first : first + BATCHES * ROWS]
     address = urlsplit(endpoint.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
     headers = {"authorization": f"Bearer {endpoint.api_key}", "content-type": "application/json"}
@@ -144,7 +147,7 @@ class Fresh:
     def __call__(self, connections: int, strict: bool = True) -> Seen:
         """What was seen at a number of connections; see `wrk.run`."""
         seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key, strict)
-        self.count(seen.requests + connections)  # those under way at the end were sent too
+        self.count(seen.requests + seen.failed + connections + 1)  # those under way at the end, and wrk's look at one
         return seen
 
     def due(self, rate: float, seconds: float) -> load.Floats:

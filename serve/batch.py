@@ -5,6 +5,7 @@ Between the parts others get their turn (`crowd.py`). A part is recorded whole o
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -28,9 +29,9 @@ async def scored(
     service.check_room()
     questions = await _checked(service, events, request_id, turn)
     results: list[Any] = []
-    for start in range(0, len(questions), service.state.together):
+    while questions:
         await turn()
-        part = questions[start : start + service.state.together]
+        part, questions = _split(service, questions)
         answers = _part(service, part)
         for place, answer in enumerate(answers):
             if answer is None:
@@ -51,6 +52,13 @@ async def _checked(
             await turn()
     service.check(faults)
     return questions
+
+
+def _split(service: Service, questions: list[Question]) -> tuple[list[Question], list[Question]]:
+    """The next part, and the rest: events near the state's clock; one that is not is a part by itself."""
+    near = itertools.takewhile(lambda one: service.state.near(one.values), questions[: service.state.together])
+    count = max(1, len(list(near)))
+    return questions[:count], questions[count:]
 
 
 def _part(service: Service, part: list[Question]) -> list[dict[str, Any] | None]:

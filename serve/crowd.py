@@ -28,45 +28,75 @@ class Waiting(NamedTuple):
 
 
 class Crowd:
-    """The requests that wait, of each line in the order in which they came; `at_once` are let in at the door."""
+    """The requests that wait, of each line in the order in which they came; `at_once` have a place inside."""
 
     def __init__(self, max_wait_s: float, at_once: int = 100) -> None:
-        self._max_wait_s, self._at_once, self._inside = max_wait_s, at_once, 0
-        self._door = deque[Waiting]()
+        self._max_wait_s, self._at_once = max_wait_s, at_once
+        self._door, self._looked_after = deque[Waiting](), False
+        self._places: dict[object, float] = {}  # inside, and since when
         self._lines = {line: deque[Waiting]() for line in A_TURN}
         self._left: dict[str, int] | None = None  # how many more this turn is good for; None: none has begun
 
     @property
     def full(self) -> bool:
-        """Whether a request that was let in has waited for too long, so that the next one is to be refused."""
+        """Whether a request inside has waited for too long, so that the next one is to be refused."""
         return self._too_long(self._lines[ANSWER])
 
     @property
     def shut(self) -> bool:
-        """The same of those at the door as well: who comes now is to be refused there."""
+        """The same of those at the door as well: who would come to it now is to be refused."""
         return self.full or self._too_long(self._door)
+
+    @property
+    def outside(self) -> int:
+        """How many wait at the door."""
+        return len(self._door)
 
     def _too_long(self, waiting: deque[Waiting]) -> bool:
         return bool(waiting) and time.perf_counter() - waiting[0].since > self._max_wait_s
 
-    async def enter(self) -> None:
-        """Return when there is room; whoever has entered leaves again."""
-        if self._inside < self._at_once:  # then nobody waits
-            self._inside += 1
-            return
+    async def enter(self) -> object:
+        """A place inside, as soon as there is one; it is to be given back by `leave`."""
+        if len(self._places) < self._at_once:  # then nobody waits
+            return self._placed(object())
         one = _waiting()
         self._door.append(one)
+        self._look_after()
         try:
             await one.called
         except asyncio.CancelledError:
-            if not one.called.cancelled():  # it was let in and has gone all the same
-                self.leave()
+            self.leave(one.called)  # it may have been let in, and has gone all the same
             raise
+        return one.called
 
-    def leave(self) -> None:
-        """Make room for the next one."""
-        if not _call(self._door, 1):
-            self._inside -= 1
+    def leave(self, place: object) -> None:
+        """Give a place back: the next one has it."""
+        if self._places.pop(place, None) is not None:
+            self._let_in()
+
+    def _placed(self, place: object) -> object:
+        self._places[place] = time.perf_counter()
+        return place
+
+    def _let_in(self) -> None:
+        while self._door and len(self._places) < self._at_once:
+            called = self._door.popleft().called
+            if not called.done():  # whoever asked may have gone
+                called.set_result(None)
+                self._placed(called)
+
+    def _look_after(self) -> None:
+        """Let nobody wait for long behind those whose bodies do not come, or who wait for the log."""
+        if not self._looked_after:
+            self._looked_after = True
+            asyncio.get_running_loop().call_later(self._max_wait_s / 4, self._look)
+
+    def _look(self) -> None:
+        self._looked_after, now = False, time.perf_counter()
+        for place in [one for one, since in self._places.items() if now - since > self._max_wait_s / 4]:
+            self.leave(place)
+        if self._door:
+            self._look_after()
 
     async def turn(self, line: str = ANSWER) -> None:
         """Return when it is one's turn."""

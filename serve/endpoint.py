@@ -18,7 +18,7 @@ from serve import admin, answers, batch, crowd, decisions, live, metrics, openap
 from serve.access import Access
 from serve.answers import Refusal
 from serve.crowd import Crowd
-from serve.entrance import LET_IN, Entrance
+from serve.entrance import CAME, Entrance
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
@@ -56,7 +56,7 @@ class Endpoint:
         self.crowd = Crowd(settings.max_wait_s, settings.at_once)
         self._under_way = 0  # batches and explanations
         self.service = Service(settings)
-        self.metrics = Metrics(self.service, uuid.uuid4().hex[:8])
+        self.metrics = Metrics(self.service, uuid.uuid4().hex[:8], lambda: self.crowd.outside)
         self.explaining = Explaining(self.service)
         self.together = Together(self.service)
         self.service.on_decision = self.metrics.decided
@@ -88,7 +88,7 @@ class Endpoint:
         headers, scope = _headers(request.scope), request.scope
         request_id = _request_id(headers)
         route, name = self._route(scope["path"].removeprefix(scope.get("root_path", "")))
-        with self.metrics.timed(request.method, route, request_id) as answered:
+        with self.metrics.timed(request.method, route, request_id, scope.get(CAME)) as answered:
             response = await self._response(request, headers, route, name, request_id)
             answered.status = response.status_code
         return response
@@ -140,7 +140,7 @@ class Endpoint:
         method, handler = self._routes.get(route, (None, None))
         if request.method == method:
             asked.route = f"{method} {route}"
-        if self.crowd.full and route not in LOOKS and LET_IN not in request.scope:
+        if self.crowd.full and route not in LOOKS and CAME not in request.scope:
             raise self._too_many()
         await self.crowd.turn(crowd.LOOK if route in LOOKS else crowd.ANSWER)
         if handler is None:

@@ -11,6 +11,7 @@ there the watching also hands the bodies over, and the endpoint itself refuses.
 
 import functools
 import os
+import time
 from typing import Protocol
 
 from starlette.middleware import Middleware
@@ -21,7 +22,7 @@ from serve.crowd import Crowd
 
 HOOK = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{__name__}:middlewares"}  # of a replica's environment
 SCORE = "/v1/score"
-LET_IN = "workbench.let_in"  # of a request's scope: it has waited at the door, and is not refused any more
+CAME = "workbench.came"  # of a request's scope: when it came to the door; it is not refused any more
 NOT_WATCHED = (b"x-request-disconnect-disabled", b"?1")  # Serve's own header; of several the last one holds
 
 
@@ -48,22 +49,23 @@ class Entrance:
         app = self._app
         if scope["type"] == "http":
             scope["headers"] = [*scope["headers"], NOT_WATCHED]  # whatever its client says
-            behind = Entrance.behind
-            if behind and behind.crowd.shut and scope["method"] == "POST":  # how it is, may be asked in any crowd
-                app = await behind.turned_away(scope)
-            elif behind and scope["path"].endswith(SCORE):
-                app = functools.partial(_let_in, behind.crowd, app)
+            behind, scores = Entrance.behind, scope["path"].endswith(SCORE)
+            if behind and scope["method"] == "POST":  # how it is, may be asked in any crowd
+                if behind.crowd.shut if scores else behind.crowd.full:
+                    app = await behind.turned_away(scope)
+                elif scores:
+                    app = functools.partial(_let_in, behind.crowd, app)
         await app(scope, receive, send)
 
 
 async def _let_in(crowd: Crowd, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Pass an event to score on when there is room; batches and explanations, of which few may be, are not kept out."""
-    await crowd.enter()
-    scope[LET_IN] = True
+    """Pass an event to score on when there is room; all else, of which less comes, is not kept out."""
+    scope[CAME] = time.perf_counter()
+    place = await crowd.enter()
     try:
         await app(scope, receive, send)
     finally:
-        crowd.leave()
+        crowd.leave(place)
 
 
 def middlewares() -> list[Middleware]:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,12 @@ class Timed:
 
     __slots__ = ("_about", "_metrics", "_started", "status")
 
-    def __init__(self, metrics: "Metrics", about: tuple[str, str, str]) -> None:
+    def __init__(self, metrics: "Metrics", about: tuple[str, str, str], came: float | None) -> None:
         self._metrics, self._about, self.status = metrics, about, 499  # whoever asked has gone
+        self._started = time.perf_counter() if came is None else came
 
     def __enter__(self) -> "Timed":
         self._metrics.in_progress += 1
-        self._started = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,8 +49,8 @@ class Timed:
 class Metrics:
     """What a replica counts."""
 
-    def __init__(self, service: Service, name: str) -> None:
-        self._service, self._name = service, name
+    def __init__(self, service: Service, name: str, outside: Callable[[], int] = lambda: 0) -> None:
+        self._service, self._name, self._outside = service, name, outside
         self._file = service.settings.folder / f"{name}{SUFFIX}"
         self._own = CollectorRegistry()
         self.in_progress = 0
@@ -68,9 +68,9 @@ class Metrics:
         if service.settings.redis_url is not None:
             threading.Thread(target=self._write_for_ever, name="metrics", daemon=True).start()
 
-    def timed(self, method: str, route: str, request_id: str) -> Timed:
-        """Count a request and its time, and log it if that is wanted."""
-        return Timed(self, (method, route, request_id))
+    def timed(self, method: str, route: str, request_id: str, came: float | None = None) -> Timed:
+        """Count a request and its time, since now or since it came, and log it if that is wanted."""
+        return Timed(self, (method, route, request_id), came)
 
     def ended(self, method: str, route: str, request_id: str, status: int, seconds: float) -> None:
         """A request is over."""
@@ -113,7 +113,8 @@ class Metrics:
         for kind, size in journal.backlog(service.settings.folder).items():
             backlog.add_metric([kind], size)
         yield from (about, backlog)
-        yield GaugeMetricFamily("workbench_requests_in_progress", "Requests being answered", value=self.in_progress)
+        waiting = self.in_progress + self._outside()
+        yield GaugeMetricFamily("workbench_requests_in_progress", "Requests being answered, or waiting", value=waiting)
         with contextlib.suppress(Exception):  # a state that cannot be asked is told by /readyz
             with service.alone:
                 events = len(service.state)

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serve.service import Question, Service
-from workbench.errors import StateUnavailable
 
 Answer = dict[str, Any]
 
 
 def scored(service: Service, questions: Sequence[Question]) -> list[Answer | None]:
-    """All answers, recorded; nothing is where this raises. None of an event that is not new: the log is to be asked."""
+    """All answers, recorded; None of an event that is not new: the log has to be asked."""
     answers: list[Answer | None] = [None] * len(questions)
     with service.alone:
         new, found = list[int](), list[Any]()
@@ -54,7 +53,7 @@ class Together:
     async def scored(self, asked: Question) -> Answer | None:
         """What `Service.scored` gives, at the end of the turn."""
         service = self._service
-        if service.state.together == 1:
+        if not service.state.near(asked.values):
             return service.scored(asked)
         if known := service.answered.recent(asked.identity):
             return known.to(asked.text)
@@ -83,8 +82,6 @@ def _or_faults(service: Service, questions: list[Question]) -> list[Answer | Exc
     """The answers; where one cannot be had, each event is tried alone, so that no other is refused for it."""
     try:
         return list(scored(service, questions))
-    except StateUnavailable as error:
-        return [error] * len(questions)  # it is so for all
     except Exception as error:  # noqa: BLE001 - each request tells its own
         return [error] if len(questions) == 1 else [_or_faults(service, [one])[0] for one in questions]
 

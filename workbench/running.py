@@ -9,7 +9,7 @@ class AutoscalingConfig:
     """Replicas by load, between serve.replicas and `replicas`."""
 
     replicas: int | None = None  # at most so many; null: serve.replicas, whatever the load
-    target_requests: float = 50.0  # requests at once that each replica is meant to have
+    target_requests: float = 50.0  # requests at once that each replica is meant to have; twice as many are let in
     up_after_s: float = 10.0  # load that lasts so long adds replicas
     down_after_s: float = 300.0  # and its absence takes them away
 

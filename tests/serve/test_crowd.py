@@ -104,13 +104,13 @@ async def test_it_is_full_while_another_has_waited_for_too_long() -> None:
 
 async def held(one: Crowd, inside: list[int], number: int) -> None:
     """Enter, stay for two turns of the loop, and leave."""
-    await one.enter()
+    place = await one.enter()
     try:
         inside.append(number)
         await nap(2)
     finally:
         inside.remove(number)
-        one.leave()
+        one.leave(place)
 
 
 async def test_so_many_are_let_in_at_once_and_the_others_in_the_order_they_came_in() -> None:
@@ -134,21 +134,31 @@ async def test_whoever_goes_at_the_door_or_inside_takes_nobodys_place(turns: int
         task.cancel()
     await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), 1)
     assert asking[7].exception() is None
-    assert one._inside == 0
+    assert not one._places
     await asyncio.wait_for(asyncio.gather(*(held(one, inside, number) for number in (20, 21, 22))), 1)
 
 
 async def test_it_is_shut_while_another_has_waited_at_the_door_for_too_long() -> None:
     one = Crowd(0.02, at_once=1)
-    await one.enter()
+    place = await one.enter()
     outside = asyncio.ensure_future(one.enter())
     await nap()
-    assert not one.shut
+    assert (one.shut, one.outside) == (False, 1)
     time.sleep(0.03)
     assert (one.shut, one.full) == (True, False), "those inside have waited for nothing"
-    one.leave()
-    await outside
-    assert not one.shut
+    one.leave(place)
+    one.leave(await outside)
+    assert (one.shut, one.outside) == (False, 0)
+
+
+async def test_whoever_stays_inside_for_long_keeps_nobody_at_the_door() -> None:
+    one = Crowd(0.08, at_once=2)
+    places = [await one.enter() for _ in range(2)]
+    others = [await asyncio.wait_for(one.enter(), 1) for _ in range(2)]
+    assert len(one._places) == 2, "the first two count no more"
+    for place in (*places, *others):
+        one.leave(place)
+    assert not one._places
 
 
 async def test_every_line_has_its_part_of_each_turn() -> None:
@@ -175,13 +185,15 @@ def endpoint(given: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpo
     Entrance.behind = None
 
 
-async def through(endpoint: Endpoint, path: str, event: dict[str, Any] | None = None) -> Response:
-    """What a request is answered that comes in by the entrance; with an event it is posted."""
+async def through(endpoint: Endpoint, path: str, event: dict[str, Any] | None = None, after_s: float = 0) -> Response:
+    """What a request is answered that comes in by the entrance; with an event it is posted, its body after a time."""
     headers = [(b"authorization", f"Bearer {API_KEY}".encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST" if event else "GET", "path": path, "headers": headers, "root_path": ""}
     said = list[Message]()
 
     async def receive() -> Message:
+        if after_s:
+            await asyncio.sleep(after_s)
         return {"type": "http.request", "body": json.dumps(event).encode(), "more_body": False}
 
     async def send(message: Message) -> None:
@@ -244,24 +256,75 @@ def recorded(endpoint: Endpoint) -> list[bytes]:
     return [line for file in files for line in file.read_bytes().splitlines()]
 
 
-async def test_serve_sees_no_more_events_than_it_has_to_count_and_batches_are_not_kept_out(given: Settings) -> None:
-    one = Endpoint(dataclasses.replace(given, at_once=2, slow_at_once=2))
-    seen, answer = list[int](), one._answer
+@pytest.fixture
+def narrow(given: Settings) -> Iterator[Endpoint]:
+    """It lets in two events at once."""
+    yield Endpoint(dataclasses.replace(given, at_once=2, slow_at_once=2))
+    Entrance.behind = None
 
-    async def watched(*asked: Any) -> Any:
-        seen.append(one.crowd._inside)
-        await nap(3)
-        return await answer(*asked)
 
-    one._answer = watched  # type: ignore[method-assign]
-    asking = [through(one, "/v1/score", {**EVENT, "id": number}) for number in range(9)]
-    batches = [through(one, "/v1/score:batch", {"events": [{**EVENT, "id": 100 + number}]}) for number in range(2)]
-    try:
-        answers = await asyncio.gather(*asking, *batches)
-    finally:
-        Entrance.behind = None
-    assert {response.status_code for response in answers} == {200}
-    assert (len(seen), max(seen)) == (11, 2)
+async def test_serve_sees_no_more_events_than_it_has_to_count_and_batches_are_not_kept_out(
+    narrow: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most, answer, go_on = [0], [0], narrow._answer, asyncio.Event()
+
+    async def watched(request: Request, *asked: Any) -> Any:
+        if request.scope["path"] != "/v1/score":
+            return await answer(request, *asked)
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        await go_on.wait()
+        inside[0] -= 1
+        return await answer(request, *asked)
+
+    monkeypatch.setattr(narrow, "_answer", watched)
+    asking = [asyncio.ensure_future(through(narrow, "/v1/score", {**EVENT, "id": number})) for number in range(9)]
+    await nap(3)
+    batch_of_one = await through(narrow, "/v1/score:batch", {"events": [{**EVENT, "id": 100}]})
+    assert (batch_of_one.status_code, inside, narrow.crowd.outside) == (200, [2], 7)
+    go_on.set()
+    assert {response.status_code for response in await asyncio.gather(*asking)} == {200}
+    assert most == [2]
+
+
+async def test_bodies_that_do_not_come_keep_nobody_out(narrow: Endpoint) -> None:
+    slow = [asyncio.ensure_future(through(narrow, "/v1/score", {**EVENT, "id": n}, after_s=3)) for n in range(2)]
+    await nap(3)
+    started = time.monotonic()
+    label = {"labels": [{"id": 7, "label": 1, "known_time": EVENT["time"]}]}
+    others = await asyncio.gather(
+        through(narrow, "/v1/score", {**EVENT, "id": 5}), through(narrow, "/v1/feedback", label)
+    )
+    assert [one.status_code for one in others] == [200, 200]
+    assert time.monotonic() - started < 2
+    assert [one.status_code for one in await asyncio.gather(*slow)] == [200, 200]
+
+
+async def test_whoever_has_waited_at_the_door_is_not_refused_inside(
+    narrow: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = [asyncio.ensure_future(through(narrow, "/v1/score", {**EVENT, "id": n})) for n in range(6)]
+    await asyncio.sleep(0)  # all have come to the door
+    monkeypatch.setattr(Crowd, "full", property(lambda _: True))
+    assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * 6
+    assert (await through(narrow, "/v1/score", {**EVENT, "id": 7})).status_code == 503
+
+
+async def test_the_time_at_the_door_counts(narrow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, took = narrow.metrics.ended, list[float]()
+
+    def noted(*about: Any) -> None:
+        took.append(about[-1])
+        ended(*about)
+
+    monkeypatch.setattr(narrow.metrics, "ended", noted)
+    places = [await narrow.crowd.enter() for _ in range(2)]
+    asking = asyncio.ensure_future(through(narrow, "/v1/score", {**EVENT, "id": 1}))
+    await asyncio.sleep(0.05)
+    assert re.search(rb"workbench_requests_in_progress{[^}]*} 1.0", narrow.metrics.text())
+    narrow.crowd.leave(places[0])
+    assert (await asking).status_code == 200
+    assert took[0] >= 0.05
 
 
 async def test_how_it_is_can_be_asked_in_any_crowd(endpoint: Endpoint) -> None:

@@ -1,5 +1,6 @@
 """The host's two routes, answered by the endpoint: the same score, the same shapes, and no key of the caller's."""
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.data.store import Store
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
     yield Host(settings(Store(str(folder / "store")), folder))
+    gc.unfreeze()  # it is a replica
 
 
 async def ask(host: Host, method: str, path: str, content: bytes = b"", **headers: str) -> httpx.Response:

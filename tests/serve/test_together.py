@@ -1,7 +1,6 @@
 """Requests that come at once are one run of the model and one write, and each is answered as if it had come alone."""
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from tests.serve.asked import EVENTS, at, features, logged
 from tests.serve.small import settings
 from tests.serve.test_endpoint import call
 from workbench.data.store import Store
-from workbench.errors import StateUnavailable
 
 MOST = crowd.A_TURN[crowd.ANSWER]
 BROKEN = 13  # the customer for whom a model has no number
@@ -124,26 +122,13 @@ async def test_where_the_disk_refuses_each_is_tried_alone_and_none_counts(
         tried.append(len(records))
         raise Refusal(503, "Full.")
 
+    await at_once(endpoint, [{**many(1)[0], "id": 1000}])
     with monkeypatch.context() as full:
         full.setattr(endpoint.service.predictions, "append", refuse)
         assert codes(await at_once(endpoint, many(2 * MOST))) == [503] * 2 * MOST
     assert tried == [1] * MOST + [MOST] + [1] * MOST
-    assert len(endpoint.service.state) == 0
+    assert len(endpoint.service.state) == 1
     assert codes(await at_once(endpoint, many(2 * MOST))) == [200] * 2 * MOST
-
-
-async def test_where_the_state_is_away_nobody_is_tried_alone(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = list[Any]()
-
-    def away(event: Any, **_: Any) -> Any:
-        tried.append(event)
-        raise StateUnavailable("Away.")
-
-    monkeypatch.setattr(endpoint.service.state, "taken", away)
-    assert codes(await at_once(endpoint, many(2 * MOST))) == [503] * 2 * MOST
-    assert len(tried) == MOST + 1, "it is so for all"
 
 
 async def test_what_was_answered_is_answered_from_memory_and_a_full_journal_refuses_the_new(
@@ -167,12 +152,11 @@ async def test_whoever_has_gone_is_recorded_and_keeps_no_other_from_its_answer(e
     assert len(logged(endpoint.service)) == len(endpoint.service.state) == 2 * MOST
 
 
-def test_a_shared_state_takes_one_event_at_a_time(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = list[Any]()
-    service = endpoint.service
-    monkeypatch.setattr(service.state, "together", 1, raising=False)
-    monkeypatch.setattr(service, "scored", lambda question: asked.append(question) or {})
-    question: Any = dataclasses.make_dataclass("Asked", ["identity"])("1")
-    with pytest.raises(StopIteration):
-        Together(service).scored(question).send(None)  # it ended without giving the loop back
-    assert asked == [question]
+async def test_an_event_that_is_far_from_the_others_goes_alone(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = many(2 * MOST)
+    events[-1] = {**events[-1], "time": at(24 * 5)}
+    writes = counted(monkeypatch, endpoint.service)
+    assert codes(await at_once(endpoint, events)) == [200] * 2 * MOST
+    assert sorted(writes) == [1] * (MOST + 1) + [MOST - 1]

@@ -92,10 +92,14 @@ class OnlineState:
             return None
         return self.placed(event, more=more)
 
+    def near(self, event: Event) -> bool:
+        """Whether events like it may be placed together: however they move the clock, none is late for another."""
+        return abs(event[self.feature_set.event_time] - self.clock) <= self._horizon_us // 2
+
     def placed(self, event: Event, arrival: int | None = None, more: bool = False) -> tuple[Place, list[float]]:
         """What `observe` gives, and its place. `arrival` is the number that the event got when it came first.
 
-        `more`: it is taken back together with those that were placed before it.
+        `more`: it is taken back together with those that were placed before it; all of them were `near` before that.
         """
         names = self.feature_set
         if not more:

@@ -102,6 +102,11 @@ class RedisState:
         assert not more, "each is taken back alone: `together` is 1"
         return self._observed(event, scripts.NEW)
 
+    def near(self, event: Event) -> bool:
+        """Whether events like it may be placed together: none may."""
+        del event
+        return False
+
     def peeked(self, event: Event) -> list[float]:
         """The features that the event would get now; nothing has changed afterwards, for anyone."""
         found = self._observed(event, scripts.PEEK)

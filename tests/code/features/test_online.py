@@ -115,6 +115,15 @@ def interrupted(state: Any, events: pa.Table, said: pa.Table, seed: int) -> list
     return found
 
 
+def group(state: OnlineState, rows: list[Row], random: np.random.Generator, first_id: int) -> list[Row]:
+    """Other events, days before and after, as many as may be placed together now."""
+    found = []
+    for identity, at in enumerate(random.integers(len(rows), size=6), start=first_id):
+        time = rows[at]["time"] + int(random.integers(-9, 10)) * oracle.DAY
+        found.append({**rows[at], "id": identity, "time": time, "known_time": time})
+    return [one for one in found if state.near(one)]
+
+
 def uninterrupted(features: FeatureSet, events: pa.Table, said: pa.Table, seed: int) -> tuple[Any, list[list[float]]]:
     """The same where nothing comes in between."""
     state, rows, told, found = OnlineState(features), oracle.plain(events), oracle.plain(said), []
@@ -137,6 +146,24 @@ class TestTakingBack:
             expected.clock, expected._histories, expected._labels,
         )  # fmt: skip
         assert len(state) == len(expected) and list(state._arrival) == list(expected._arrival)
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_a_group_that_is_taken_back_has_never_been_there(self, seed: int) -> None:
+        events, said = random_case(seed, 60)
+        state, random, found = OnlineState(ALL), np.random.default_rng(seed), list[list[float]]()
+        rows, told, taken = oracle.plain(events), oracle.plain(said), 0
+        for number, at in enumerate(random.permutation(len(rows))):
+            together = group(state, rows, random, 10_000 + 10 * number)
+            for place, one in enumerate(together):
+                taken += state.taken(one, more=place > 0) is not None
+            if together:
+                state.take_back()
+            found.append(state.observe(rows[at]))
+            tell(state, [one for one in told if one["id"] == rows[at]["id"]])
+        expected, answered = uninterrupted(ALL, events, said, seed)
+        assert taken > len(rows)
+        assert found == answered
+        assert (state.clock, state._histories) == (expected.clock, expected._histories)
 
     def test_its_number_is_not_given_again(self) -> None:
         state = OnlineState(SMALL)
