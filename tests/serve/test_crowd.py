@@ -335,25 +335,31 @@ async def test_how_it_is_can_be_asked_in_any_crowd(endpoint: Endpoint) -> None:
     await asyncio.gather(*asking)
 
 
-async def test_batches_leave_the_single_requests_their_turns(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick(given: Settings) -> Iterator[Endpoint]:
+    """It takes its own time."""
+    yield Endpoint(given)
+    Entrance.behind = None
+
+
+async def test_batches_leave_the_single_requests_their_turns(given: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(given)
     answered, service, part = list[str](), endpoint.service, batch._part
 
     async def single(asked: Any) -> Any:
         answered.append("single")
-        return await Together.scored(endpoint.together, asked)
+        return await Together.scored(quick.together, asked)
 
     def parts(*asked: Any) -> Any:
         answered.append("part")
         return part(*asked)
 
-    monkeypatch.setattr(endpoint.together, "scored", single)
+    monkeypatch.setattr(quick.together, "scored", single)
     monkeypatch.setattr(batch, "_part", parts)
     size, turns = 16 * service.state.together, 20
     events = [{**EVENT, "id": 1000 + number} for number in range(2 * size)]
-    batches = [through(endpoint, "/v1/score:batch", {"events": half}) for half in (events[:size], events[size:])]
-    singles = [through(endpoint, "/v1/score", {**EVENT, "id": number}) for number in range(turns * MOST)]
+    batches = [through(quick, "/v1/score:batch", {"events": half}) for half in (events[:size], events[size:])]
+    singles = [through(quick, "/v1/score", {**EVENT, "id": number}) for number in range(turns * MOST)]
     assert {one.status_code for one in await asyncio.gather(*batches, *singles)} == {200}
     last = len(answered) - answered[::-1].index("single")
     assert answered[:last].count("part") <= turns, "one a turn, whoever's it is"
