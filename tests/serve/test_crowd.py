@@ -342,9 +342,8 @@ def quick(given: Settings) -> Iterator[Endpoint]:
     Entrance.behind = None
 
 
-async def test_batches_leave_the_single_requests_their_turns(given: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = Endpoint(given)
-    answered, service, part = list[str](), endpoint.service, batch._part
+async def test_batches_leave_the_single_requests_their_turns(quick: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, service, part = list[str](), quick.service, batch._part
 
     async def single(asked: Any) -> Any:
         answered.append("single")
