@@ -20,6 +20,11 @@ ANSWER, PART, LOOK, REFUSAL = "answer", "part", "look", "refusal"
 A_TURN = {ANSWER: 8, PART: 1, LOOK: 2, REFUSAL: 2}  # 640 connections are taken in within two seconds
 
 
+def room(target_requests: float) -> int:
+    """How many events to score are let in: two turns of them, and twice what is meant to wait, which Serve counts."""
+    return 2 * A_TURN[ANSWER] + round(2 * target_requests)
+
+
 class Waiting(NamedTuple):
     """A request that waits for its turn."""
 

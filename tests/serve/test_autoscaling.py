@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from serve import app
+from serve import app, crowd
 from serve.replica import Replica
 from serve.settings import Settings
 from tests.code.features import redis_server
@@ -36,7 +36,7 @@ def scaled(live: Live, shared: Settings) -> Iterator[str]:
     options["ray_actor_options"]["runtime_env"]["env_vars"][redis_link.PASSWORD] = redis_server.PASSWORD
     deployment = serve.deployment(Replica, name=app.DEPLOYMENT, **options)
     try:
-        given = dataclasses.replace(shared, application="scaled", at_once=round(2 * TARGET))
+        given = dataclasses.replace(shared, application="scaled", at_once=crowd.room(TARGET))
         serve.run(deployment.bind(given), name="scaled", route_prefix="/s")
         yield f"http://127.0.0.1:{live.port}/s"
     finally:

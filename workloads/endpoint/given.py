@@ -20,11 +20,10 @@ from workloads import ingest, validate
 if TYPE_CHECKING:
     from serve.settings import Settings
 
-FEWEST_AT_ONCE = 32  # events that are let into a replica
-
 
 def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Settings":
     """What a replica is given."""
+    from serve import crowd
     from serve.settings import Settings
 
     keys = Keys(cfg.keys.folder)
@@ -48,7 +47,7 @@ def settings_of(cfg: Config, version: Artifact, follows: bool = False) -> "Setti
         max_batch_body_bytes=cfg.serve.running.max_batch_body_bytes,
         slow_at_once=cfg.serve.running.slow_at_once,
         max_wait_s=cfg.serve.running.max_wait_s,
-        at_once=max(FEWEST_AT_ONCE, round(2 * cfg.serve.running.autoscaling.target_requests)),  # Serve sees the excess
+        at_once=crowd.room(cfg.serve.running.autoscaling.target_requests),
         retry_after_s=cfg.serve.running.retry_after_s,
         journal_limit_bytes=cfg.serve.running.journal_limit_bytes,
         log_requests=cfg.serve.running.log_requests,
