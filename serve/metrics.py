@@ -49,7 +49,7 @@ class Timed:
 class Metrics:
     """What a replica counts."""
 
-    def __init__(self, service: Service, name: str, outside: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, service: Service, name: str, outside: Callable[[], int]) -> None:
         self._service, self._name, self._outside = service, name, outside
         self._file = service.settings.folder / f"{name}{SUFFIX}"
         self._own = CollectorRegistry()

@@ -303,9 +303,13 @@ async def test_bodies_that_do_not_come_keep_nobody_out(narrow: Endpoint) -> None
 async def test_whoever_has_waited_at_the_door_is_not_refused_inside(
     narrow: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    places = [await narrow.crowd.enter() for _ in range(2)]
     asking = [asyncio.ensure_future(through(narrow, "/v1/score", {**EVENT, "id": n})) for n in range(6)]
-    await asyncio.sleep(0)  # all have come to the door
+    await nap()
+    assert narrow.crowd.outside == 6
     monkeypatch.setattr(Crowd, "full", property(lambda _: True))
+    for place in places:
+        narrow.crowd.leave(place)
     assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * 6
     assert (await through(narrow, "/v1/score", {**EVENT, "id": 7})).status_code == 503
 

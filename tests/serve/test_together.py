@@ -41,6 +41,14 @@ async def at_once(endpoint: Endpoint, events: Sequence[dict[str, Any]]) -> list[
     return await asyncio.gather(*(call(endpoint, "/v1/score", [json.dumps(one).encode()]) for one in events))
 
 
+async def after_a_turn(endpoint: Endpoint, events: Sequence[dict[str, Any]]) -> list[Response]:
+    """The answers to events that share a run: the first turn is of others, who find nobody waiting."""
+    first = [{**many(1)[0], "id": 1000 + number} for number in range(MOST)]
+    responses = await at_once(endpoint, [*first, *events])
+    assert codes(responses[:MOST]) == [200] * MOST
+    return responses[MOST:]
+
+
 def codes(responses: Sequence[Response]) -> list[int]:
     return [one.status_code for one in responses]
 
@@ -81,10 +89,10 @@ async def test_an_event_that_comes_twice_at_once_counts_once_and_another_of_its_
     endpoint: Endpoint,
 ) -> None:
     event = many(1)[0]
-    first, again, other = await at_once(endpoint, [event, event, {**event, "amount": 7}])
+    first, again, other = await after_a_turn(endpoint, [event, event, {**event, "amount": 7}])
     assert codes([first, again, other]) == [200, 200, 409]
     assert first.body == again.body
-    assert len(logged(endpoint.service)) == len(endpoint.service.state) == 1
+    assert len(logged(endpoint.service)) == len(endpoint.service.state) == MOST + 1
 
 
 async def test_one_without_a_score_is_refused_alone_and_does_not_count(
@@ -98,7 +106,10 @@ async def test_one_without_a_score_is_refused_alone_and_does_not_count(
         if broken in customers:
             raise NoNumber("none")
 
+    together = list[int]()
+
     def of_many(self: Models, customers: Sequence[Any], found: Sequence[list[float]]) -> list[Decided]:
+        together.append(len(customers))
         checked(customers)
         return list(decide_many(self, customers, found))
 
@@ -108,9 +119,10 @@ async def test_one_without_a_score_is_refused_alone_and_does_not_count(
 
     monkeypatch.setattr(Models, "decide_many", of_many)
     monkeypatch.setattr(Models, "decide", of_one)
-    assert codes(await at_once(endpoint, events)) == [200, 200, 500, 200]
-    assert sorted(row["id"] for row in logged(endpoint.service)) == ["0", "1", "3"]
-    assert len(endpoint.service.state) == 3
+    assert codes(await after_a_turn(endpoint, events)) == [200, 200, 500, 200]
+    assert together == [4, 1, 1, 1, 1], "together, and then each alone"
+    assert sorted(int(row["id"]) for row in logged(endpoint.service)) == [0, 1, 3, *range(1000, 1000 + MOST)]
+    assert len(endpoint.service.state) == MOST + 3
 
 
 async def test_where_the_disk_refuses_each_is_tried_alone_and_none_counts(
@@ -134,9 +146,9 @@ async def test_where_the_disk_refuses_each_is_tried_alone_and_none_counts(
 async def test_what_was_answered_is_answered_from_memory_and_a_full_journal_refuses_the_new(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await at_once(endpoint, many(4))
+    first = await after_a_turn(endpoint, many(4))
     monkeypatch.setattr(endpoint.service.compactor, "full", True)
-    again = await at_once(endpoint, many(8))
+    again = await after_a_turn(endpoint, many(8))
     assert codes(again) == [200] * 4 + [503] * 4
     assert [one.body for one in again[:4]] == [one.body for one in first]
 
