@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+from pyarrow import fs
 
 from workbench.data.store import Store
 from workbench.errors import EnvironmentFault, StoreError, WorkbenchError
@@ -22,7 +23,7 @@ class Table:
     """One Delta table under `<root>/tables/<name>`."""
 
     def __init__(self, store: Store, name: str) -> None:
-        self.store, self.uri = store, store.uri("tables", name)
+        self.store, self.uri, self._path = store, store.uri("tables", name), store.path("tables", name)
 
     def exists(self) -> bool:
         """Whether anything was ever appended."""
@@ -55,7 +56,7 @@ class Table:
         for again in reversed(range(CREATORS)):
             try:
                 table = self._widened(rows.schema)
-                if _has(table, taken):
+                if self._has(table, taken):
                     return False
                 where = " AND ".join(f"{name} = {_literal(value)}" for name, value in taken.items())
                 write_deltalake(table, plain_strings(rows), mode="overwrite", predicate=where)
@@ -90,20 +91,22 @@ class Table:
             table = DeltaTable(self.uri, storage_options=_storage_options())
         except TableNotFoundError as error:
             raise EnvironmentFault(f"{self.uri} does not exist yet. Run the step that fills it first.") from error
-        dataset: pds.Dataset = table.to_pyarrow_dataset()
         wanted = list(columns) if columns is not None else None
-        # use_threads: with Arrow's threads in deltalake's Python filesystem, one process in three aborts at its exit
-        return plain_strings(dataset.to_table(columns=wanted, filter=rows, use_threads=False))
+        return plain_strings(self._dataset(table).to_table(columns=wanted, filter=rows))
 
     def read_new(
         self, seen: frozenset[str], columns: Sequence[str], rows: pc.Expression
     ) -> tuple[pa.Table, frozenset[str]]:
         """The chosen rows of files that were not there before, and all files that are there now."""
-        found: pds.FileSystemDataset = DeltaTable(self.uri, storage_options=_storage_options()).to_pyarrow_dataset()
+        found = self._dataset(DeltaTable(self.uri, storage_options=_storage_options()))
         files = {one.path: one for one in found.get_fragments()}
         fresh = [one for path, one in files.items() if path not in seen]
         new = pds.FileSystemDataset(fresh, found.schema, found.format, found.filesystem)
-        return plain_strings(new.to_table(columns=list(columns), filter=rows, use_threads=False)), frozenset(files)
+        return plain_strings(new.to_table(columns=list(columns), filter=rows)), frozenset(files)
+
+    def _dataset(self, table: DeltaTable) -> pds.FileSystemDataset:
+        """Its files, read without Python: where Arrow's threads hold Python files, a process may abort at its exit."""
+        return table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(self._path, self.store.fs))
 
     def columns(self) -> list[str]:
         """The names of its columns."""
@@ -114,6 +117,10 @@ class Table:
         files = pa.table(DeltaTable(self.uri, storage_options=_storage_options()).get_add_actions(flatten=True))
         tops = files[f"max.{name}"] if f"max.{name}" in files.column_names else None
         return pc.max(self.read([name])[name] if tops is None or tops.null_count else tops)
+
+    def _has(self, table: DeltaTable, values: dict[str, str | int]) -> bool:
+        rows = functools.reduce(lambda a, b: a & b, (pc.field(name) == value for name, value in values.items()))
+        return bool(self._dataset(table).count_rows(filter=rows))
 
     def _fault(self, error: Exception) -> WorkbenchError:
         """What an append that failed says: whose fault it is depends on what deltalake raised."""
@@ -133,11 +140,6 @@ class Table:
             return -1
         found = DeltaTable(self.uri, storage_options=_storage_options()).transaction_version(app_id)
         return -1 if found is None else found
-
-
-def _has(table: DeltaTable, values: dict[str, str | int]) -> bool:
-    rows = functools.reduce(lambda a, b: a & b, (pc.field(name) == value for name, value in values.items()))
-    return bool(table.to_pyarrow_dataset().to_table(columns=[], filter=rows, use_threads=False).num_rows)
 
 
 def _literal(value: str | int) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from deltalake.exceptions import CommitFailedError
+from deltalake.fs import DeltaStorageHandler
 
 from workbench.data.store import Store
 from workbench.data.tables import Table, plain_strings
@@ -140,6 +141,18 @@ def test_several_writers_at_once_lose_and_double_nothing(store: Store) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(append, range(8))) == [True] * 8
     assert sorted(Table(store, "labels/x").read()["id"].to_pylist()) == list(range(8))
+
+
+def test_no_way_of_reading_leaves_python_files_with_threads_of_arrow(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 120 processes that read such files aborted at its exit."""
+    table = Table(store, "labels/x")
+    table.append(ROWS, "ingest", 1)
+    monkeypatch.setattr(DeltaStorageHandler, "open_input_file", None)
+    fresh, seen = table.read_new(frozenset(), ["id"], pc.field("id") > 0)
+    assert (table.read().num_rows, fresh.num_rows, len(seen)) == (2, 2, 1)
+    assert not table.append_unless(ROWS.slice(0, 1), {"id": 1})
 
 
 def test_wide_strings_become_strings_and_nothing_else_changes() -> None:
