@@ -20,8 +20,12 @@ ENVIRONMENT = {  # of a replica
 
 def build(arguments: dict[str, Any]) -> serve.Application:
     """The application of `settings`, as `serve deploy` asks for it; its deployment's options are in the same file."""
-    deployment = serve.deployment(Replica, name=DEPLOYMENT)
-    return deployment.bind(msgspec.convert(arguments["settings"], Settings, strict=False))
+    return application(msgspec.convert(arguments["settings"], Settings, strict=False))
+
+
+def application(settings: Settings, **told: Any) -> serve.Application:
+    """The application of these settings, which Serve is told `options` of."""
+    return serve.deployment(Replica, name=DEPLOYMENT, **told).bind(settings)
 
 
 def options(cfg: ServeConfig) -> dict[str, Any]:

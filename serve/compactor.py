@@ -29,6 +29,7 @@ class Compactor:
         self._compacting = threading.Lock()
         self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
+        self.also: Callable[[], object] = lambda: None  # is done in every round as well
         self.sheds = False  # the same of what shadows scored: it is left out
 
     def start(self) -> None:
@@ -102,7 +103,7 @@ class Compactor:
             time.sleep(self._settings.compact_every_s)
             follower = self._service.follower
             led = [follower.publish, follower.judge] if self._settings.follows else []
-            for act in (self.compact, lambda: feature_state.settle(self._service), *led):
+            for act in (self.compact, lambda: feature_state.settle(self._service), *led, self.also):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises

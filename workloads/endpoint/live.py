@@ -113,17 +113,14 @@ def _check_free(application: str) -> None:
 def application(cfg: Config, given: "Settings") -> Any:
     """The endpoint as an application of Ray Serve, not started yet; its replicas have the environment of this job."""
     import ray
-    from ray import serve
+
+    from serve import app
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # importing it has set its own level
-    from serve import app
-    from serve.endpoint import Endpoint
-
     options, job = app.options(cfg.serve), ray.get_runtime_context().runtime_env
     own = options["ray_actor_options"]["runtime_env"]  # with one of its own a deployment has nothing of its job's
     own |= {**job, "env_vars": job.get("env_vars", {}) | own["env_vars"]}
-    deployment = serve.deployment(Endpoint, name=app.DEPLOYMENT, **options)
-    return deployment.bind(given)
+    return app.application(given, **options)
 
 
 def _start(cfg: Config, given: "Settings") -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from serve import app
+from serve.replica import Replica
 from tests.serve import small
 from tests.workloads.endpoint.conftest import configured
 from workbench.data.store import Store
@@ -26,6 +27,7 @@ def test_a_replica_has_the_environment_of_its_job_and_its_own(
     job = {"working_dir": "gcs://code.zip", "env_vars": {"WORKBENCH_CODE": "abc", "KEPT": "1"}}
     monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(runtime_env=job))
     made = application(configured(store), small.settings(store, tmp_path))
+    assert made._bound_deployment.func_or_class is Replica, "its memory is kept from the collector"
     told = made._bound_deployment.ray_actor_options["runtime_env"]
     assert told["working_dir"] == "gcs://code.zip"
     assert told["env_vars"] == {"WORKBENCH_CODE": "abc", "KEPT": "1", **app.ENVIRONMENT}
