@@ -12,22 +12,21 @@ what is remembered, and one from before all memory sees itself alone and is not 
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from workbench.errors import InputError
-from workbench.features.aggregates import Plan
+from workbench.features import loading
 from workbench.features.definitions import FeatureSet
 from workbench.features.earlier import NO_CORRECTIONS, Bases, Earlier
 from workbench.features.history import Asker, History
 from workbench.features.labels import NEVER_US
 from workbench.features.tables import NO_TABLES, Tables
-from workbench.features.timeline import entity_codes, micros
-from workbench.features.vector import Event, Place, Vector, whole
+from workbench.features.timeline import micros
+from workbench.features.vector import Event, Place, Vector
 
 Entities = tuple[Hashable, ...]
 Labels = tuple[tuple[int, int], ...]  # (known time, label), ascending
@@ -201,16 +200,16 @@ class OnlineState:
         names = self.feature_set
         times, known = micros(events[names.event_time]).tolist(), micros(events[names.known_time]).tolist()
         ids = events[names.id].to_pylist()
-        columns = [list(_entity_values(events, entity)) for entity in names.entities]
+        columns = [list(loading.entity_values(events, entity)) for entity in names.entities]
         rows = zip(*columns, strict=True) if columns else [()] * len(ids)
         self._events = dict(zip(ids, zip(times, known, rows, strict=True), strict=True))
         if self._earlier:
             self._asked = dict(
-                zip(ids, map(self._earlier.pack, _plain(events.select(self._earlier.kept))), strict=True)
+                zip(ids, map(self._earlier.pack, loading.plain(events.select(self._earlier.kept))), strict=True)
             )
         self._arrival = deque(ids)
         self.clock = max(times, default=0)
-        self._histories = [_histories(names, plan, events) for plan in self._plans]
+        self._histories = [loading.histories(names, plan, events) for plan in self._plans]
         self._load_labels(labels)
 
     def _remembered(self, identity: Any) -> tuple[int, int, Entities] | None:
@@ -335,47 +334,5 @@ def told(before: Labels, known_time_us: int, positive: bool) -> Labels:
     return before if place and before[place - 1] == said else (*before[:place], said, *before[place:])
 
 
-def _plain(events: pa.Table) -> Iterator[Event]:
-    """The rows with times as whole microseconds."""
-    moment = pa.timestamp("us", "UTC")
-    whole = [one.cast(moment).cast(pa.int64()) if pa.types.is_timestamp(one.type) else one for one in events.columns]
-    rows = zip(*(one.to_pylist() for one in whole), strict=True)
-    return (dict(zip(events.column_names, row, strict=True)) for row in rows)
-
-
 def _first(one: tuple[Any, ...]) -> Any:
     return one[0]
-
-
-def _entity_values(events: pa.Table, entity: tuple[str, ...]) -> Iterator[Hashable]:
-    columns = [events[column].to_pylist() for column in entity]
-    return map(whole, columns[0] if len(columns) == 1 else zip(*columns, strict=True))
-
-
-def _histories(feature_set: FeatureSet, plan: Plan, events: pa.Table) -> dict[Hashable, History]:
-    """The histories of all entities in a table: sorted once, then cut where the entity changes."""
-    code, time, known = entity_codes(events, plan.entity), *(micros(events[c]) for c in _clocks(feature_set))
-    order = np.lexsort((events[feature_set.id].to_numpy(), time, code))
-    order = order[code[order] >= 0]
-    cuts = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1)).tolist() if len(order) else [0]
-    rows = events.take(pa.array(order))
-    values = _entity_values(rows.take(pa.array(cuts[:-1], pa.int64())), plan.entity)
-    times, knowns, ids = time[order].tolist(), known[order].tolist(), rows[feature_set.id].to_pylist()
-    sums, listed = [one.many(rows) for one in plan.sums], [one.many(rows) for one in plan.values]
-    late = np.append(0, np.cumsum(known[order] > time[order])).tolist()
-    return {
-        value: History(
-            [_running(one[a:b]) for one in sums], [one[a:b] for one in listed],
-            times[a:b], ids[a:b], knowns[a:b], [NEVER_US] * (b - a), late[b] - late[a],
-        )
-        for value, a, b in zip(values, cuts[:-1], cuts[1:], strict=True)
-    }  # fmt: skip
-
-
-def _clocks(feature_set: FeatureSet) -> tuple[str, str]:
-    return feature_set.event_time, feature_set.known_time
-
-
-def _running(values: list[int]) -> list[int]:
-    """The sums before each value, and after the last."""
-    return [0, *itertools.accumulate(values)]

@@ -90,7 +90,7 @@ def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: i
                 storage_filesystem=shared.records.store.fs,
                 stop=ends,
                 failure_config=tune.FailureConfig(max_failures=2),  # of its process; its own fault is not tried again
-                callbacks=[Told(shared, len(known), told.trials)],
+                callbacks=[Told(shared, ends, len(known), told.trials)],
                 verbose=0,
             ),
         ).fit()
@@ -122,12 +122,17 @@ def _quiet() -> Iterator[None]:
 class Told(Callback):
     """Tells one line per trial, and keeps those that the scheduler or the end of the sweep stopped."""
 
-    def __init__(self, shared: trial.Shared, before: int, trials: int) -> None:
-        self.shared, self.count, self.trials = shared, before, trials
+    def __init__(self, shared: trial.Shared, ends: Ends, before: int, trials: int) -> None:
+        self.shared, self.ends, self.count, self.trials = shared, ends, before, trials
         self.best = best(shared.records.all())
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
+        """A trial begins."""
+        self.ends.begun(trial.trial_id, trial.config[FAMILY])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         """A trial is over, one way or another."""
+        self.ends.over(trial.trial_id)
         result = trial.last_result or {}
         name = str(result.get("trial", ""))
         record = self.shared.records.find(name) if result.get(FINISHED) else self._stopped(trial.config, result)
@@ -135,6 +140,7 @@ class Told(Callback):
 
     def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         """A trial failed; it has left a record, unless the fault was the machine's."""
+        self.ends.over(trial.trial_id)
         why = " ".join(str(trial.get_error() or "its process died").split())[-200:]
         self._say(self.shared.records.find(_name(self.shared, trial.config)), trial.config, why)
 

@@ -80,6 +80,19 @@ def test_a_sweep_ends_before_its_time_so_that_what_follows_has_some(cfg: Config)
     assert "tune.time_budget_s=100 is used up" in ends.why
 
 
+def test_a_trial_that_is_not_over_counts_as_long_as_it_has_taken(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg.tune.time_budget_s, cfg.tune.plateau_trials, cfg.tune.challenge = 100.0, None, True
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    ends = Ends(cfg.tune, None, [record(1, 0.5)], setup_s=8)
+    before = ends.reserve_s()
+    ends.begun("a", "random_forest")
+    monkeypatch.setattr(time, "monotonic", lambda: 1020.0)
+    assert ends.reserve_s() == before + 10, "half of its 20 s"
+    ends.over("a")
+    assert ends.reserve_s() == before
+    assert Ends(cfg.tune, None, [record(1, 0.5)], setup_s=8).reserve_s() == before >= 32, "four times the setup"
+
+
 def test_only_a_finished_trial_wins_and_the_best_of_each_family_is_found() -> None:
     known = [record(1, 0.5), record(2, 0.9, STOPPED), record(3, 0.6), record(4, 0.7, family="lightgbm")]
     assert best(known) == known[3]
