@@ -24,7 +24,7 @@ def build(arguments: dict[str, Any]) -> serve.Application:
 
 
 def application(settings: Settings, **told: Any) -> serve.Application:
-    """The application of these settings, which Serve is told `options` of."""
+    """The application of these settings; `told`: what Serve is told of its deployment, see `options`."""
     return serve.deployment(Replica, name=DEPLOYMENT, **told).bind(settings)
 
 

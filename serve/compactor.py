@@ -29,8 +29,8 @@ class Compactor:
         self._compacting = threading.Lock()
         self._failed: dict[str, Exception] = {}  # why a segment could not be moved in the last round
         self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
-        self.also: Callable[[], object] = lambda: None  # is done in every round as well
         self.sheds = False  # the same of what shadows scored: it is left out
+        self.also: Callable[[], object] = lambda: None  # called at the end of every round
 
     def start(self) -> None:
         """Move from now on, in a thread of its own."""

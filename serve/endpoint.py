@@ -101,7 +101,7 @@ class Endpoint:
             said = await self._answer(request, headers, route, name, asked)
             return said if isinstance(said, Response) else answers.answer(said, request_id)
         except Refusal as error:
-            refused = error
+            refused = error.with_traceback(None)  # which leads back to here: a cycle
         except StateUnavailable as error:
             log.error("request %s: %s", request_id, error)
             refused = Refusal(503, "The feature state cannot be used now; send it again.", retry_after="5")

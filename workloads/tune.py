@@ -91,7 +91,7 @@ def _swept(cfg: Config, space: Space, features: Artifact, name: str, began: floa
     shared = trial.Shared(cfg, features.key, folds.select, rows, records, time.time())
     about = {"experiment": cfg.name, "families": list(space.families)}
     with tracking.open_run(cfg.tracker, name, "tune", about) as tracked:
-        done = sweep.run(cfg, space, shared, began)
+        done = sweep.run(cfg, space, shared, began, len(folds.test))
         gaps = _gaps(shared, best_of_each(done.records))
         artifact = _written(cfg, space, features, name, done, gaps)
         for number, one in enumerate(finished(done.records)):

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from serve import app, crowd
-from serve.replica import Replica
 from serve.settings import Settings
 from tests.code.features import redis_server
 from tests.code.features.redis_server import needs_redis
@@ -34,10 +33,9 @@ def scaled(live: Live, shared: Settings) -> Iterator[str]:
     cfg = ServeConfig(replicas=1, cpus_per_replica=0.25, running=RunningConfig(autoscaling=load))
     options = app.options(cfg)
     options["ray_actor_options"]["runtime_env"]["env_vars"][redis_link.PASSWORD] = redis_server.PASSWORD
-    deployment = serve.deployment(Replica, name=app.DEPLOYMENT, **options)
     try:
         given = dataclasses.replace(shared, application="scaled", at_once=crowd.room(TARGET))
-        serve.run(deployment.bind(given), name="scaled", route_prefix="/s")
+        serve.run(app.application(given, **options), name="scaled", route_prefix="/s")
         yield f"http://127.0.0.1:{live.port}/s"
     finally:
         serve.delete("scaled")

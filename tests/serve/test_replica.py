@@ -1,8 +1,8 @@
-"""What a replica holds for good is kept from the garbage collector, and what it makes afterwards is not."""
+"""What a replica holds for good is kept from the garbage collector, of what it makes afterwards all but cycles."""
 
 import dataclasses
 import gc
-import time
+import json
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +12,9 @@ import pytest
 from serve.endpoint import Endpoint
 from serve.replica import Replica
 from serve.settings import Settings
-from tests.serve.small import settings
+from tests.serve.small import API_KEY, EVENT, settings
 from tests.serve.test_access import until
+from tests.serve.test_endpoint import call
 from workbench.data.store import Store
 
 
@@ -40,26 +41,46 @@ def test_what_it_begins_with_is_not_looked_through_again(store: Store, tmp_path:
     assert any(one is later for one in gc.get_objects())
 
 
-def test_what_has_come_since_is_kept_from_it_in_every_round_and_young_cycles_are_freed(
+def test_what_has_come_since_is_kept_from_it_in_every_round_and_cycles_are_freed_before(
     store: Store, tmp_path: Path
 ) -> None:
-    replica = Replica(dataclasses.replace(settings(store, tmp_path), compact_every_s=0.05))
+    kept_by = Replica(dataclasses.replace(settings(store, tmp_path), compact_every_s=3600)).service.compactor.also
+    gc.disable()  # by itself it frees nothing meanwhile
     kept, cycle = [object()], Cycle()
-    gone = weakref.ref(cycle)
-    cycle.own = cycle
+    gone, cycle.own = weakref.ref(cycle), cycle
     del cycle
-    try:
-        assert until(lambda: not any(one is kept for one in gc.get_objects()))
-    finally:
-        replica.service.compactor.also = lambda: None  # its thread outlives the test
+    kept_by()
     assert gone() is None
+    assert not any(one is kept for one in gc.get_objects())
 
 
-def test_an_endpoint_in_a_process_of_others_leaves_their_objects_alone(store: Store, tmp_path: Path) -> None:
-    before = gc.get_freeze_count()
-    Endpoint(dataclasses.replace(settings(store, tmp_path), compact_every_s=0.01))
-    time.sleep(0.1)
-    assert gc.get_freeze_count() == before
+def test_a_round_of_the_compactor_ends_with_what_else_is_to_be_done(store: Store, tmp_path: Path) -> None:
+    compactor = Endpoint(dataclasses.replace(settings(store, tmp_path), compact_every_s=0.01)).service.compactor
+    before, rounds = gc.get_freeze_count(), list[int]()
+    compactor.also = lambda: rounds.append(1)
+    assert until(lambda: len(rounds) > 1)
+    assert gc.get_freeze_count() == before, "an endpoint in a process of others leaves their objects alone"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key", "status"),
+    [
+        ("/v1/score", b"{}", None, 401),
+        ("/v1/none", b"{}", f"Bearer {API_KEY}", 404),
+        ("/v1/score", b"{}", f"Bearer {API_KEY}", 422),
+        ("/v1/score", b"{", f"Bearer {API_KEY}", 400),
+        ("/v1/score", json.dumps(EVENT).encode(), f"Bearer {API_KEY}", 200),
+    ],
+)
+async def test_no_request_leaves_a_cycle(
+    store: Store, tmp_path: Path, path: str, body: bytes, key: str | None, status: int
+) -> None:
+    endpoint = Endpoint(settings(store, tmp_path))
+    await call(endpoint, path, [body], authorization=key)  # what is made once is made now
+    gc.collect()
+    gc.disable()
+    assert (await call(endpoint, path, [body], authorization=key)).status_code == status
+    assert gc.collect() == 0
 
 
 def test_one_that_cannot_begin_leaves_the_collector_on(

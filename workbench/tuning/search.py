@@ -86,8 +86,16 @@ def scheduler(tune: TuneConfig) -> TrialScheduler:
 class Ends(Stopper):
     """Ends the whole sweep: at a time, less what is to be done after it, or where nothing gets better any more."""
 
-    def __init__(self, tune: TuneConfig, ends_at: float | None, known: Sequence[Record], setup_s: float = 0) -> None:
-        self.ends_at, self.tune, self.setup_s = ends_at, tune, setup_s
+    def __init__(
+        self,
+        tune: TuneConfig,
+        ends_at: float | None,
+        known: Sequence[Record],
+        setup_s: float = 0,
+        share: float = 1,
+    ) -> None:
+        """`share`: the fits of a winner that follow, by those of its trial."""
+        self.ends_at, self.tune, self.setup_s, self.share = ends_at, tune, setup_s, share
         self.best, self.since, self.why = -1.0, 0, ""
         self.longest_s: dict[str, float] = {}  # of the finished trials of each family
         self._under_way: dict[str, tuple[str, float]] = {}  # family and begin (monotonic) by the name that Tune has
@@ -127,17 +135,21 @@ class Ends(Stopper):
     def reserve_s(self) -> float:
         """Seconds for what follows: the report, and for a challenger a fit per family, the judgement and the bundle.
 
-        A fit on the training rows takes a quarter of a trial's time, and the double beside others on two cores; all
-        else four times what came before the trials (uci_default, 24,000 rows: 36 s of fits, 40 s of all else).
+        All but the fits take about four times what came before the trials, where that was no more than Ray's start and
+        reading the rows (uci_default, 24,000 rows: 11 and 40 s). A third of the budget is always left for trials.
         """
         budget = self.tune.time_budget_s or 0.0
         if not self.tune.challenge:
             return min(5.0, budget / 10)
-        return min(self._fits_s() + max(min(60.0, budget / 5), 4 * self.setup_s), budget * 2 / 3)
+        others_s = max(min(60.0, budget / 5), min(4 * self.setup_s, budget / 3))
+        return min(self._fits_s() + others_s, budget * 2 / 3)
 
     def _fits_s(self) -> float:
-        """Of a fit per family; a trial that is not over may still be the longest of its own."""
+        """Of a winner of each family, one after the other; with the start of its process it is at least half a trial.
+
+        A trial that is not over may still be the longest of its family.
+        """
         longest_s, now = dict(self.longest_s), time.monotonic()
         for family, since in self._under_way.values():
             longest_s[family] = max(longest_s.get(family, 0.0), now - since)
-        return sum(longest_s.values()) / 2
+        return sum(longest_s.values()) * max(self.share, 0.5)

@@ -38,17 +38,18 @@ class Sweep:
     why: str
 
 
-def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = None) -> Sweep:
+def run(cfg: Config, space: Space, shared: trial.Shared, began: float | None = None, tests: int = 1) -> Sweep:
     """Every trial, those of earlier attempts included; raises `EnvironmentFault` where none was finished.
 
     `began` is when the command did (monotonic): the time budget, less what earlier attempts took, counts from there.
+    `tests`: the folds that winners are fitted for afterwards.
     """
     records, now = shared.records.all()[: cfg.tune.trials], time.monotonic()  # a longer sweep may have left more
     before_s = max((one.at_s for one in records), default=0.0)
     began = now if began is None else began
     shared = replace(shared, began=time.time() - (now - began) - before_s)
     ends_at = None if cfg.tune.time_budget_s is None else began + cfg.tune.time_budget_s - before_s
-    ends = Ends(cfg.tune, ends_at, records, now - began)
+    ends = Ends(cfg.tune, ends_at, records, now - began, tests / len(shared.folds))
     if records:
         say(f"  {len(records)} trials are there already")
     left = cfg.tune.trials - len(records)
@@ -129,6 +130,10 @@ class Told(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         """A trial begins."""
         self.ends.begun(trial.trial_id, trial.config[FAMILY])
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
+        """A trial whose process died waits for its next begin."""
+        self.ends.over(trial.trial_id)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         """A trial is over, one way or another."""

@@ -87,10 +87,24 @@ def test_a_trial_that_is_not_over_counts_as_long_as_it_has_taken(cfg: Config, mo
     before = ends.reserve_s()
     ends.begun("a", "random_forest")
     monkeypatch.setattr(time, "monotonic", lambda: 1020.0)
-    assert ends.reserve_s() == before + 10, "half of its 20 s"
+    assert ends.reserve_s() == before + 20
     ends.over("a")
     assert ends.reserve_s() == before
-    assert Ends(cfg.tune, None, [record(1, 0.5)], setup_s=8).reserve_s() == before >= 32, "four times the setup"
+
+
+def test_what_follows_is_reckoned_by_what_came_before_and_by_the_fits_of_a_trial(cfg: Config) -> None:
+    cfg.tune.time_budget_s, cfg.tune.challenge = 120.0, True
+
+    def reserve_s(seconds: float, setup_s: float, share: float) -> float:
+        ends = Ends(cfg.tune, None, [], setup_s, share)
+        ends.see("xgboost", 0.5, seconds)
+        return ends.reserve_s()
+
+    assert reserve_s(10, 1, 1) == 10 + 24, "a fifth of the budget at least"
+    assert reserve_s(10, 8, 1) == 10 + 32, "four times the setup"
+    assert reserve_s(10, 60, 1) == 10 + 40, "a third of the budget at most: data may have been made as well"
+    assert reserve_s(10, 1, 0.2) == 5 + 24, "one fit of five, but with a process of its own"
+    assert reserve_s(100, 8, 1) == 80, "a third is left for trials"
 
 
 def test_only_a_finished_trial_wins_and_the_best_of_each_family_is_found() -> None:

@@ -52,7 +52,12 @@ def test_a_sweep_tries_every_family_keeps_every_trial_and_is_not_run_again(
 ) -> None:
     cfg = samples.config(tmp_path, families=["xgboost", "lightgbm"], trials=4)
     shared, space = samples.shared(cfg), samples.space(cfg)
+    begun, over = dict[str, str](), list[str]()
+    monkeypatch.setattr(sweep.Ends, "begun", lambda _, trial, family: begun.update({trial: family}))
+    monkeypatch.setattr(sweep.Ends, "over", lambda _, trial: over.append(trial))
     done = sweep.run(cfg, space, shared)
+    assert sorted(begun) == sorted(over), "the reserve counts those that are under way"
+    assert sorted(begun.values()) == sorted(one.family for one in done.records)
     assert [one.status for one in done.records] == ["finished"] * 4
     assert [one.family for one in done.records[:2]] == ["xgboost", "lightgbm"]
     assert done.records[0].values["train.xgboost.learning_rate"] == cfg.train.xgboost.learning_rate
