@@ -42,8 +42,8 @@ from workloads import door, featurize, replay, train
 from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
-EVENLY_S = 20.0  # a percentile of a few seconds is that of one stall
-BATCHES, ROWS = 20, 1000
+EVENLY = 2.5  # times as long as a round: a percentile of a few seconds is that of one stall
+ROWS = 1000  # of a batch, of which there are as many as there are seconds of equal load
 ASKED_ROWS_PER_S = 8000
 
 
@@ -91,10 +91,10 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += evenly(sides, half, EVENLY_S)
-        first = sides["ours"].sent
-        sides["ours"].count(BATCHES * ROWS)
-        return [*rows, batched(endpoint, sent, first)]
+        rows += evenly(sides, half, EVENLY * seconds)
+        first, batches = sides["ours"].sent, max(1, round(EVENLY * seconds))
+        sides["ours"].count(batches * ROWS)
+        return [*rows, batched(endpoint, sent.read_bytes().splitlines()[first:][: batches * ROWS])]
 
 
 def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
@@ -118,10 +118,8 @@ def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> l
     return [Row(f"{row.case}: default proxy", row.ours, there[row.case], row.unit) for row in rows if row.case in there]
 
 
-def batched(endpoint: Live, bodies: Path, first: int) -> Row:
+def batched(endpoint: Live, fresh: Sequence[bytes]) -> Row:
     """The batch route, one call after the other; the other side is what is asked."""
-    events = bodies.read_bytes().splitlines()
-    fresh = events[first : first + BATCHES * ROWS]
     address = urlsplit(endpoint.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
     headers = {"authorization": f"Bearer {endpoint.api_key}", "content-type": "application/json"}

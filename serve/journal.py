@@ -56,13 +56,6 @@ class Journal:
             self._path, self._file, self._records = self._open()
         os.close(file)
 
-    def released(self) -> Iterator[Path]:
-        """The segments that no living process writes or moves, oldest first; each is the caller's until the next."""
-        for segment in sorted(self.folder.glob(f"{self.kind}-*{SEGMENT}")):
-            with _locked(segment) as ours:
-                if ours and _whole(segment):
-                    yield segment
-
     def _written(self, lines: bytes) -> bool:
         """Whether the disk took all of it; half a record is no record."""
         try:
@@ -81,6 +74,14 @@ class Journal:
         """A segment that has its lock before any other process can see it."""
         path = self.folder / f"{self.kind}-{time.time_ns():020d}-{secrets.token_hex(4)}{SEGMENT}"
         return path, _new(path), 0
+
+
+def released(folder: Path, kind: str) -> Iterator[Path]:
+    """The segments that no living process writes or moves, oldest first; each is the caller's until the next."""
+    for segment in sorted(folder.glob(f"{kind}-*{SEGMENT}")):
+        with _locked(segment) as ours:
+            if ours and _whole(segment):
+                yield segment
 
 
 def unmoved(folder: Path) -> set[Path]:

@@ -1,8 +1,10 @@
-"""An endpoint with a process of its own."""
+"""An endpoint with a process of its own, and one beside it that moves its journal."""
 
 import gc
 
 from serve.endpoint import Endpoint
+from serve.moves import Target
+from serve.moves_apart import MovesApart
 from serve.settings import Settings
 
 
@@ -21,7 +23,8 @@ class Replica(Endpoint):
         finally:
             gc.enable()
         keep()
-        self.service.compactor.also = keep
+        compactor = self.service.compactor
+        compactor.mover, compactor.also = MovesApart(Target.of(settings)), keep
 
 
 def keep() -> None:

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from serve import cores, feature_state, follow, journal
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
-from serve.compactor import SHADOWS, Compactor
+from serve.compactor import Compactor
 from serve.journal import Journal
 from serve.models import Decided, Models
+from serve.moves import SHADOWS
 from serve.schemas import micros
 from serve.settings import Settings
 from serve.shadows import Shadows

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
+from serve import journal as journals
 from serve.journal import Journal, unmoved
 from workbench.data import labels
 from workbench.data.store import Store
@@ -49,9 +50,13 @@ def lines(*paths: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
+def released(journal: Journal) -> Iterator[Path]:
+    return journals.released(journal.folder, journal.kind)
+
+
 def closed(journal: Journal) -> list[Path]:
     journal.close_segment()
-    return list(journal.released())
+    return list(released(journal))
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -128,7 +133,7 @@ class TestSegments:
             journal.append([record(number)])
             journal.close_segment()
         journal.append([record(3)])
-        assert [lines(path) for path in journal.released()] == [[record(n)] for n in range(3)]
+        assert [lines(path) for path in released(journal)] == [[record(n)] for n in range(3)]
         assert lines(journal._path) == [record(3)]
 
     def test_the_half_record_of_a_killed_process_is_cut_off_and_the_whole_ones_stay(self, tmp_path: Path) -> None:
@@ -136,26 +141,26 @@ class TestSegments:
         half.write_text(json.dumps(record(1)) + "\n" + '{"id": "2", "sc')
         (tmp_path / "predictions-00000000000000000002-0b.jsonl").write_text('{"id": "3"')
         journal = Journal(tmp_path, "predictions")
-        assert [lines(path) for path in journal.released()] == [[record(1)]]
+        assert [lines(path) for path in released(journal)] == [[record(1)]]
 
     def test_segments_of_dead_processes_are_picked_up_and_empty_ones_removed(self, tmp_path: Path) -> None:
         for name, content in (("1-0a", json.dumps(record(1)) + "\n"), ("2-0b", ""), ("3-0c", json.dumps(record(3)))):
             (tmp_path / f"predictions-{name}.jsonl").write_text(content and content.strip() + "\n")
         (tmp_path / "feedback-4-0d.jsonl").write_text("{}\n")
         journal = Journal(tmp_path, "predictions")
-        assert [path.stem for path in journal.released()] == ["predictions-1-0a", "predictions-3-0c"]
+        assert [path.stem for path in released(journal)] == ["predictions-1-0a", "predictions-3-0c"]
         assert not (tmp_path / "predictions-2-0b.jsonl").exists()
         assert (tmp_path / "feedback-4-0d.jsonl").exists()
 
     def test_a_segment_that_another_writes_or_moves_is_left_alone(self, tmp_path: Path) -> None:
         one, other = Journal(tmp_path, "predictions"), Journal(tmp_path, "predictions")
         one.append([record(1)])
-        assert list(other.released()) == []
+        assert list(released(other)) == []
         one.close_segment()
-        for segment in one.released():
+        for segment in released(one):
             assert lines(segment) == [record(1)]
-            assert list(other.released()) == [], "it is being moved"
-        assert [lines(segment) for segment in other.released()] == [[record(1)]]
+            assert list(released(other)) == [], "it is being moved"
+        assert [lines(segment) for segment in released(other)] == [[record(1)]]
 
     def test_what_is_not_moved_yet_is_every_segment_that_holds_a_record(self, tmp_path: Path) -> None:
         one, other = Journal(tmp_path, "predictions"), Journal(tmp_path, "feedback")
@@ -211,7 +216,7 @@ class TestFaults:
             writer.send_signal(signal.SIGKILL)
             acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
         assert writer.returncode == -signal.SIGKILL
-        (recovered,) = Journal(tmp_path, "predictions").released()
+        (recovered,) = released(Journal(tmp_path, "predictions"))
         whole = recovered.read_bytes().split(b"\n")[:-1]  # the write that was interrupted was never acknowledged
         assert [json.loads(line)["id"] for line in whole][: len(acknowledged)] == acknowledged
         assert acknowledged == list(map(str, range(len(acknowledged))))
@@ -225,7 +230,7 @@ class TestFaults:
         assert taken == [0, 1, 2, 51, 52, 53, 54], "there is room again after the limit was raised"
         refused = {tuple(rest) for word, _, *rest in said if word == "refused"}
         assert refused == {("503", "{'retry-after': '5'}")}
-        (segment,) = Journal(tmp_path, "predictions").released()
+        (segment,) = released(Journal(tmp_path, "predictions"))
         assert [(one["id"], one["part"]) for one in lines(segment)] == [(n, part) for n in taken for part in range(2)]
 
 
@@ -234,14 +239,14 @@ class TestMoving:
         journal.append([record(n) for n in range(3)])
         (segment,) = closed(journal)
         assert prediction_log.move_predictions(store, "app", segment) == 3
-        assert list(journal.released()) == []
+        assert list(released(journal)) == []
         assert [row["request_id"] for row in logged(store)] == ["r0", "r1", "r2"]
 
     def test_many_movers_of_one_folder_move_every_record_once(self, tmp_path: Path, store: Store) -> None:
         journals = [Journal(tmp_path, "predictions") for _ in range(4)]
 
         def move(journal: Journal) -> int:
-            return sum(prediction_log.move_predictions(store, "app", segment) for segment in journal.released())
+            return sum(prediction_log.move_predictions(store, "app", segment) for segment in released(journal))
 
         for number in range(12):
             journals[number % 4].append([record(number)])
@@ -267,7 +272,7 @@ class TestMoving:
         os.close(first._file)
         for _ in range(2):
             (tmp_path / f"{name}.jsonl").write_bytes(content)
-            (left,) = Journal(tmp_path, "predictions").released()
+            (left,) = released(Journal(tmp_path, "predictions"))
             assert left.stem == name
             prediction_log.move_predictions(store, "app", left)
         assert len(logged(store)) == 1
@@ -276,7 +281,7 @@ class TestMoving:
         for _ in range(2):
             journal.append([record(1)])
             journal.close_segment()
-        for segment in journal.released():
+        for segment in released(journal):
             prediction_log.move_predictions(store, "app", segment)
         assert [row["id"] for row in logged(store)] == ["1", "1"]
 

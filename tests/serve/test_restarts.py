@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from serve import schemas
+from serve import journal, schemas
 from serve.journal import unmoved
 from serve.service import Service
 from serve.settings import Settings
@@ -110,7 +110,7 @@ class TestRestarts:
         for hours in (5, 0):
             score(service, 1, hours, again=True)
             service.predictions.close_segment()
-        for segment in list(service.predictions.released())[::turn]:
+        for segment in list(journal.released(service.settings.folder, "predictions"))[::turn]:
             prediction_log.move_predictions(service.store, service.settings.log, segment)
         score(again := restarted(service), 2, 1)
         assert features(again)[-1] == [100, 1, 0], "the other one happened at 5"

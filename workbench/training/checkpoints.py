@@ -4,10 +4,12 @@
 <root>/checkpoints/<family>-<run>/fits/<fit>.npz       what a finished fit gave, written once
 <root>/checkpoints/<family>-<run>/history/<n>.parquet  what the n-th attempt did, step by step (see `segments.py`)
 
-Ray Train keeps the folders and uploads them. Which one is the newest is read from the folders themselves: Ray's own
-list is written after the upload, and not in one piece, so that a kill in between would cost a step or the whole run.
+On a disk a checkpoint is written into a hidden folder, whose renaming makes it count; to an object store Ray Train
+uploads it. Ray removes the old ones. Which one is the newest is read from the folders themselves: Ray's own list is
+written later, and not in one piece, so that a kill in between would cost a step or the whole run.
 """
 
+import datetime as dt
 import json
 import secrets
 import tempfile
@@ -25,8 +27,14 @@ from workbench.errors import EnvironmentFault, StoreError
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint_"
+DRAFT = ".draft-"
 OWNER = "owner"
 RAYS_LIST = "checkpoint_manager_snapshot.json"
+
+
+def new_name() -> str:
+    """The name of a checkpoint of now; in order of time, whatever the clocks of a country do."""
+    return f"{PREFIX}{dt.datetime.now(dt.UTC):%Y-%m-%d_%H-%M-%S.%f}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Shelf:
         if newest is not None:
             self.read(newest)
         write_bytes(self.store.fs, f"{self.folder}/{OWNER}", self.owner.encode())
-        for name in self._names() - {newest}:
+        for name in self._names(PREFIX) - {newest} | self._names(DRAFT):
             self.store.fs.delete_dir(f"{self.folder}/{name}")
         rays_list = f"{self.folder}/{RAYS_LIST}"
         if self.store.fs.get_file_info(rays_list).type == fs.FileType.File:
@@ -77,7 +85,7 @@ class Shelf:
 
     def newest(self) -> str | None:
         """The name of the newest checkpoint of which every file is there; None while there is none."""
-        return next((name for name in sorted(self._names(), reverse=True) if self._whole(name)), None)
+        return next((name for name in sorted(self._names(PREFIX), reverse=True) if self._whole(name)), None)
 
     def read(self, name: str) -> Checkpoint:
         """A checkpoint, after plan and digests were compared."""
@@ -93,7 +101,19 @@ class Shelf:
 
     def write(self, checkpoint: Checkpoint) -> str:
         """A new folder on this machine that holds the checkpoint, for Ray to upload and then to remove."""
-        path = tempfile.mkdtemp(prefix="checkpoint-")
+        return self._write(checkpoint, tempfile.mkdtemp(prefix="checkpoint-"))
+
+    def draft(self, checkpoint: Checkpoint) -> str:
+        """A new folder that holds the checkpoint where it counts as soon as it is placed; for a store on a disk."""
+        path = Path(self.folder, DRAFT + secrets.token_hex(8))
+        path.mkdir(parents=True)
+        return self._write(checkpoint, str(path))
+
+    def place(self, draft: str) -> str:
+        """Where the checkpoint of a draft is from now on, the newest there is."""
+        return str(Path(draft).rename(Path(self.folder, new_name())))
+
+    def _write(self, checkpoint: Checkpoint, path: str) -> str:
         for name, content in checkpoint.files.items():
             Path(path, name).write_bytes(content)
         listed = {
@@ -116,10 +136,10 @@ class Shelf:
         """The files of finished fits."""
         return {name: self._read(f"fits/{name}.npz", digest) for name, digest in done.items()}
 
-    def _names(self) -> set[str]:
+    def _names(self, prefix: str) -> set[str]:
         found = self.store.fs.get_file_info(fs.FileSelector(self.folder, allow_not_found=True))
         return {
-            one.base_name for one in found if one.type == fs.FileType.Directory and one.base_name.startswith(PREFIX)
+            one.base_name for one in found if one.type == fs.FileType.Directory and one.base_name.startswith(prefix)
         }
 
     def _whole(self, name: str) -> bool:

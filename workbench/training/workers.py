@@ -102,8 +102,8 @@ def _reporter(saver: Saver, fit: Fit, done: dict[str, str], segment: Segment | N
         if segment is None:
             return saver.save(Checkpoint())
         saver.shelf.check_owner()
-        segment.add(fit.name, step, _metrics(fitted))
-        return saver.save(Checkpoint(dict(done), fit.name, step, {FITTED: fitted.to_bytes(), **state()}))
+        kept = Checkpoint(dict(done), fit.name, step, {FITTED: fitted.to_bytes(), **state()})
+        return saver.save(kept, lambda: segment.add(fit.name, step, _metrics(fitted)))
 
     return report
 

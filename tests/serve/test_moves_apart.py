@@ -1,0 +1,111 @@
+"""A replica's journal is moved by a process beside it, which ends with it and is followed by another where it dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serve.journal import unmoved
+from serve.moves import Target
+from serve.moves_apart import NICENESS, MovesApart
+from serve.replica import Replica
+from serve.service import Service
+from tests.serve.asked import ROOT, logged, score, tell
+from tests.serve.small import settings
+from tests.serve.test_access import until
+from workbench.data import labels
+from workbench.data.store import Store
+from workbench.errors import EnvironmentFault
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from serve.moves import Target
+from serve.moves_apart import MovesApart
+from tests.serve.small import settings
+from workbench.data.store import Store
+folder = Path(sys.argv[1])
+moves = MovesApart(Target.of(settings(Store(str(folder / "store")), folder)))
+moves.round()
+print(moves._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def moves(service: Service) -> Iterator[MovesApart]:
+    """Moves apart for a service that has none of its own."""
+    apart = MovesApart(Target.of(service.settings))
+    service.compactor.mover = apart
+    yield apart
+    apart.close()
+
+
+def process(moves: MovesApart) -> int:
+    assert moves._process
+    return moves._process.pid
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_what_was_recorded_is_moved_by_a_process_of_less_priority(service: Service, moves: MovesApart) -> None:
+    score(service, 1, 0)
+    tell(service, 1, 1, 1)
+    assert service.compact() == 2
+    assert service.compact() == 0
+    assert len(logged(service)) == 1
+    assert labels.ledger(service.store, service.settings.raw_key).read().num_rows == 1
+    assert not unmoved(service.settings.folder)
+    assert os.getpriority(os.PRIO_PROCESS, process(moves)) == NICENESS
+    assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+
+
+def test_one_that_died_is_followed_by_another_and_nothing_is_lost(service: Service, moves: MovesApart) -> None:
+    score(service, 1, 0)
+    service.compact()
+    first = process(moves)
+    os.kill(first, signal.SIGKILL)
+    score(service, 2, 1)
+    with pytest.raises(EnvironmentFault, match=r"ended with -9: it is started again"):
+        service.compact()
+    assert service.compact() == 1
+    assert len(logged(service)) == 2
+    assert process(moves) != first
+    assert gone(first)
+
+
+def test_what_cannot_be_moved_is_told_and_what_cannot_be_read_set_aside(
+    service: Service, moves: MovesApart, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = service.settings.folder
+    (folder / "corrections-0-a.jsonl").write_text("{\n")
+    score(service, 1, 0)
+    table = Path(service.store.path("tables", "predictions"))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text("in the way")
+    assert service.compact() == 0
+    assert "the journal keeps its records, the tables could not take them" in caplog.text
+    assert "corrections-0-a.jsonl cannot be read and is set aside" in caplog.text
+    table.unlink()
+    assert service.compact() == 1
+
+
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    assert until(lambda: gone(int(done.stdout)))
+
+
+def test_a_replica_has_one(store: Store, tmp_path: Path) -> None:
+    assert isinstance(Replica(settings(store, tmp_path)).service.compactor.mover, MovesApart)
