@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+LENT = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()  # before this process was pinned
 log = logging.getLogger("ray.serve")
 
 
@@ -37,3 +38,9 @@ def pin(folder: Path, cores: Sequence[int]) -> int | None:
     if cores:
         log.error("serve.running.cores has no free core for this replica: it is pinned to none")
     return None
+
+
+def lend(pid: int) -> None:
+    """Let a process that this one started run on all cores that this one had before it was pinned."""
+    if LENT:
+        os.sched_setaffinity(pid, LENT)

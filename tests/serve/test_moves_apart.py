@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from serve import cores, moves_apart
 from serve.journal import unmoved
 from serve.moves import Target
-from serve.moves_apart import NICENESS, MovesApart
+from serve.moves_apart import MovesApart
 from serve.replica import Replica
 from serve.service import Service
 from tests.serve.asked import ROOT, logged, score, tell
@@ -57,7 +58,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_what_was_recorded_is_moved_by_a_process_of_less_priority(service: Service, moves: MovesApart) -> None:
+def test_what_was_recorded_is_moved_by_a_process_that_takes_what_is_left(service: Service, moves: MovesApart) -> None:
     score(service, 1, 0)
     tell(service, 1, 1, 1)
     assert service.compact() == 2
@@ -65,8 +66,36 @@ def test_what_was_recorded_is_moved_by_a_process_of_less_priority(service: Servi
     assert len(logged(service)) == 1
     assert labels.ledger(service.store, service.settings.raw_key).read().num_rows == 1
     assert not unmoved(service.settings.folder)
-    assert os.getpriority(os.PRIO_PROCESS, process(moves)) == NICENESS
-    assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+    assert os.sched_getscheduler(process(moves)) == os.SCHED_IDLE
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert os.sched_getaffinity(process(moves)) == cores.LENT
+
+
+def test_a_full_machine_that_leaves_it_no_time_gives_it_a_share_and_later_leaves_it_idle_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    moves = service.compactor.mover = MovesApart(Target.of(service.settings), patience_s=0.01)
+    monkeypatch.setattr(moves_apart, "BUSY_S", 1.0)
+    score(service, 1, 0)
+    try:
+        assert service.compact() == 1
+        assert "this machine is full" in caplog.text
+        assert os.sched_getscheduler(process(moves)) == os.SCHED_OTHER
+        assert until(lambda: moves.idle)
+        moves._patience_s = 60.0
+        assert service.compact() == 0
+        assert os.sched_getscheduler(process(moves)) == os.SCHED_IDLE
+    finally:
+        moves.close()
+
+
+def test_one_beside_a_replica_that_is_pinned_is_not(service: Service, moves: MovesApart) -> None:
+    os.sched_setaffinity(0, {min(cores.LENT)})
+    try:
+        service.compact()
+        assert os.sched_getaffinity(process(moves)) == cores.LENT
+    finally:
+        os.sched_setaffinity(0, cores.LENT)
 
 
 def test_one_that_died_is_followed_by_another_and_nothing_is_lost(service: Service, moves: MovesApart) -> None:
@@ -101,7 +130,12 @@ def test_what_cannot_be_moved_is_told_and_what_cannot_be_read_set_aside(
 
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     assert until(lambda: gone(int(done.stdout)))

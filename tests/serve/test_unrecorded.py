@@ -119,7 +119,7 @@ class TestWhatCannotBeMoved:
         die(service)
         table = prediction_log.predictions(service.store, service.settings.log)
         table.append(pa.table({"model_version": [True]}), "other", 1)
-        with pytest.raises(EnvironmentFault, match="has to be in the tables first.*was written by another version"):
+        with pytest.raises(EnvironmentFault, match=r"has to be in the tables first.*was written by another version"):
             Service(service.settings)
 
     def test_a_segment_that_cannot_be_read_is_set_aside_and_stops_nothing(self, given: Settings) -> None:
