@@ -42,8 +42,8 @@ from workloads import door, featurize, replay, train
 from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
-EVENLY = 2.5  # times as long as a round: a percentile of a few seconds is that of one stall
-ROWS = 1000  # of a batch, of which there are as many as there are seconds of equal load
+SLICE, SLICES = 0.5, 8  # of equal load, of a round's length: a shared machine is another one a minute later
+BATCHES, ROWS = 2.5, 1000  # so many batches for every second of a round
 ASKED_ROWS_PER_S = 8000
 
 
@@ -91,15 +91,16 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += evenly(sides, half, EVENLY * seconds)
-        first, batches = sides["ours"].sent, max(1, round(EVENLY * seconds))
+        rows += evenly(sides, half, SLICE * seconds)
+        first, batches = sides["ours"].sent, max(1, round(BATCHES * seconds))
         sides["ours"].count(batches * ROWS)
         return [*rows, batched(endpoint, sent.read_bytes().splitlines()[first:][: batches * ROWS])]
 
 
 def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
-    """The latencies of ours and of the twin when as many requests a second are due at each, from when they are."""
-    ours, twin = (sides[name].due(rate, seconds) for name in ("ours", "twin"))
+    """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn."""
+    slices = [[sides[name].due(rate, seconds) for name in ("ours", "twin")] for _ in range(SLICES)]
+    ours, twin = (np.concatenate(side) for side in zip(*slices, strict=True))
     return [
         Row(f"p{q}, {rate:.0f} requests/s each", float(np.percentile(ours, q)), float(np.percentile(twin, q)), "ms")
         for q in (50, 99)
