@@ -14,6 +14,7 @@ DEPLOYMENT = "endpoint"
 IMPORT_PATH = f"{__name__}:build"
 ENVIRONMENT = {  # of a replica
     **entrance.HOOK,
+    "RAY_enable_metrics_collection": "0",  # Ray's node agent enters each request's time by itself: see the README
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "1",  # else it would count for Serve what HAProxy and it count anyway
 }
 
