@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,6 @@ class Compactor:
         self.mover: Mover = Moves(Target.of(self._settings))
         self.full = False  # the journal has more than the tables may lag behind: nothing new is taken
         self.sheds = False  # the same of what shadows scored: it is left out
-        self.also: Callable[[], object] = lambda: None  # called at the end of every round
 
     def start(self) -> None:
         """Move from now on, in a thread of its own."""
@@ -70,7 +68,7 @@ class Compactor:
             time.sleep(self._settings.compact_every_s)
             follower = self._service.follower
             led = [follower.publish, follower.judge] if self._settings.follows else []
-            for act in (self.compact, lambda: feature_state.settle(self._service), *led, self.also):
+            for act in (self.compact, lambda: feature_state.settle(self._service), *led):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a library raises

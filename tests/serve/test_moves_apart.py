@@ -142,4 +142,6 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
 
 
 def test_a_replica_has_one(store: Store, tmp_path: Path) -> None:
-    assert isinstance(Replica(settings(store, tmp_path)).service.compactor.mover, MovesApart)
+    replica = Replica(settings(store, tmp_path))
+    replica.ended.set()
+    assert isinstance(replica.service.compactor.mover, MovesApart)

@@ -18,7 +18,9 @@ from workbench.data.store import Store
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
-    yield Host(settings(Store(str(folder / "store")), folder))
+    one = Host(settings(Store(str(folder / "store")), folder))
+    yield one
+    one.endpoint.ended.set()
     gc.unfreeze()  # it is a replica
 
 
@@ -98,6 +100,9 @@ async def test_a_bad_body_is_refused_in_one_sentence(
 
 def test_each_process_has_a_key_of_its_own(tmp_path: Path) -> None:
     given = settings(Store(str(tmp_path / "store")), tmp_path)
-    keys = {Host(given).endpoint.settings.api_key_digest for _ in range(2)}
+    hosts = [Host(given) for _ in range(2)]
+    for one in hosts:
+        one.endpoint.ended.set()
+    keys = {one.endpoint.settings.api_key_digest for one in hosts}
     assert len(keys | {given.api_key_digest}) == 3
     assert sagemaker.MOST_BYTES == 6_291_456
