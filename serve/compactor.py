@@ -38,15 +38,23 @@ class Compactor:
         with self._compacting:
             for written in (service.predictions, service.feedback, service.corrections, service.shadows.journal):
                 written.close_segment()
-            told, moved = set(self._failed.values()), self.mover.round()
+            told = set(self._failed.values())
+            try:
+                moved = self.mover.round()
+            finally:  # also where nothing can be moved at all: then nothing new is taken before the disk is full
+                self._weigh(journal.backlog(self._settings.folder))
             self._failed = moved.failed
         for message in sorted(set(moved.failed.values()) - told):  # once, not in every round
             log.error("the journal keeps its records, the tables could not take them: %s", message)
         for segment, message in moved.unreadable.items():
             log.error("%s cannot be read and is set aside: %s", segment, message)
-        self._weigh(journal.backlog(self._settings.folder))
         log.debug("%s: %d records moved", self._settings.application, moved.records)
         return moved.records
+
+    def take_over(self) -> None:
+        """Move in this process from now on: the last move before its end depends on no other's."""
+        with self._compacting:
+            self.mover = Moves(Target.of(self._settings))
 
     def drain(self) -> None:
         """Return when the tables hold all that any replica had recorded before; those that live move theirs."""

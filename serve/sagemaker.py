@@ -61,6 +61,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         Entrance(application), host=host, port=port, lifespan="off", log_level="warning", access_log=False,
         server_header=False, timeout_graceful_shutdown=STOP_S,
     )  # fmt: skip
+    application.endpoint.service.compactor.take_over()
     application.endpoint.service.compact()
 
 

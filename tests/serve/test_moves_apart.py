@@ -1,5 +1,6 @@
 """A replica's journal is moved by a process beside it, which ends with it and is followed by another where it dies."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from serve.moves import Target
 from serve.moves_apart import MovesApart
 from serve.replica import Replica
 from serve.service import Service
+from serve.settings import Settings
 from tests.serve.asked import ROOT, logged, score, tell
 from tests.serve.small import settings
 from tests.serve.test_access import until
@@ -125,6 +127,38 @@ def test_what_cannot_be_moved_is_told_and_what_cannot_be_read_set_aside(
     assert "the journal keeps its records, the tables could not take them" in caplog.text
     assert "corrections-0-a.jsonl cannot be read and is set aside" in caplog.text
     table.unlink()
+    assert service.compact() == 1
+
+
+def test_where_nothing_can_be_moved_the_door_is_shut_before_the_disk_is_full(
+    given: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(dataclasses.replace(given, journal_limit_bytes=10))
+    score(service, 1, 0)
+    monkeypatch.setattr(service.compactor.mover, "round", lambda: (_ for _ in ()).throw(OSError("no process")))
+    with pytest.raises(OSError, match="no process"):
+        service.compact()
+    assert service.compactor.full
+
+
+def test_a_sandbox_that_gives_no_priorities_and_cores_has_its_journal_moved_all_the_same(
+    service: Service, moves: MovesApart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    score(service, 1, 0)
+    assert service.compact() == 1
+    assert os.getpriority(os.PRIO_PROCESS, process(moves)) == moves_apart.NICENESS
+
+
+def test_the_last_move_is_made_here(service: Service, moves: MovesApart) -> None:
+    service.compact()
+    service.compactor.take_over()
+    score(service, 1, 0)
+    os.kill(process(moves), signal.SIGKILL)
     assert service.compact() == 1
 
 

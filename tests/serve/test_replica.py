@@ -1,6 +1,5 @@
 """What a replica holds for good is kept from the garbage collector, of what it makes afterwards all but cycles."""
 
-import dataclasses
 import gc
 import json
 import weakref
@@ -70,7 +69,7 @@ def test_what_has_come_since_is_kept_from_it_soon_and_cycles_are_freed_before() 
 
 def test_an_endpoint_in_a_process_of_others_leaves_their_objects_alone(store: Store, tmp_path: Path) -> None:
     gc.unfreeze()
-    Endpoint(dataclasses.replace(settings(store, tmp_path), compact_every_s=0.01))
+    Endpoint(settings(store, tmp_path))
     assert not until(lambda: gc.get_freeze_count() > 0, 0.5)
 
 
