@@ -41,6 +41,7 @@ class Saver:
 
     def _placed(self, checkpoint: Checkpoint, note: Callable[[], None]) -> None:
         draft = self.shelf.draft(checkpoint)
+        self.shelf.check_owner()
         note()
         path = self.shelf.place(draft)
         placed = ray.train.Checkpoint(path, filesystem=self.shelf.store.fs)
@@ -50,6 +51,7 @@ class Saver:
         while self._last.name and self._last.exists():  # Ray removes it when it is uploaded
             time.sleep(LOOK_EVERY_S)
         self._last = Path(self.shelf.write(checkpoint))
+        self.shelf.check_owner()
         note()
         ray.train.report(
             {},

@@ -101,7 +101,6 @@ def _reporter(saver: Saver, fit: Fit, done: dict[str, str], segment: Segment | N
     def report(step: int, fitted: Fitted, state: Callable[[], dict[str, bytes]]) -> None:
         if segment is None:
             return saver.save(Checkpoint())
-        saver.shelf.check_owner()
         kept = Checkpoint(dict(done), fit.name, step, {FITTED: fitted.to_bytes(), **state()})
         return saver.save(kept, lambda: segment.add(fit.name, step, _metrics(fitted)))
 

@@ -7,6 +7,7 @@ import pytest
 import ray.train
 
 from workbench.data.store import Store
+from workbench.errors import EnvironmentFault
 from workbench.training import saver
 from workbench.training.checkpoints import Checkpoint, Shelf
 from workbench.training.saver import Saver
@@ -27,7 +28,9 @@ def shelf(store: Store, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
     monkeypatch.setattr(ray.train, "report", barrier)
     monkeypatch.setattr(saver, "rank", lambda: 0)
-    return Shelf(store, "torch_mlp-run", "plan")
+    one = Shelf(store, "torch_mlp-run", "plan")
+    one.prepare()
+    return one
 
 
 def test_a_step_is_saved_although_no_other_rank_comes_to_the_report(shelf: Shelf) -> None:
@@ -47,6 +50,14 @@ def test_a_step_that_could_not_be_written_down_is_not_saved(shelf: Shelf) -> Non
     with pytest.raises(OSError, match="No space left"):
         Saver(shelf).save(NEW, full)
     assert shelf.newest() is None
+
+
+def test_what_another_driver_has_taken_over_meanwhile_is_not_written_into(shelf: Shelf) -> None:
+    noted: list[bool] = []
+    Shelf(shelf.store, shelf.name, shelf.plan).prepare()
+    with pytest.raises(EnvironmentFault, match="Another driver has taken over"):
+        Saver(shelf).save(NEW, lambda: noted.append(True))
+    assert (shelf.newest(), noted) == (None, [])
 
 
 def test_later_checkpoints_are_newer_and_those_that_were_begun_are_removed(shelf: Shelf) -> None:
