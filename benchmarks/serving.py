@@ -151,7 +151,7 @@ class Fresh:
         return seen
 
     def due(self, rate: float, seconds: float) -> load.Floats:
-        """The latencies in ms of requests that are due evenly, whatever the server does; a refused one took a minute."""
+        """The latencies in ms of requests that are due evenly, whatever the server does; refused: a minute."""
         due_N = load.due_times(rate, seconds, "even")
         lines = self.bodies.read_bytes().splitlines()
         bodies = [lines[(self.sent + number) % len(lines)] for number in range(len(due_N))]
