@@ -1,6 +1,7 @@
 """A replica's journal is moved by a process beside it, which ends with it and is followed by another where it dies."""
 
 import dataclasses
+import gc
 import os
 import signal
 import subprocess
@@ -178,4 +179,5 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
 def test_a_replica_has_one(store: Store, tmp_path: Path) -> None:
     replica = Replica(settings(store, tmp_path))
     replica.ended.set()
+    gc.unfreeze()  # the other tests' objects
     assert isinstance(replica.service.compactor.mover, MovesApart)

@@ -32,11 +32,6 @@ OWNER = "owner"
 RAYS_LIST = "checkpoint_manager_snapshot.json"
 
 
-def new_name() -> str:
-    """The name of a checkpoint of now; in order of time, whatever the clocks of a country do."""
-    return f"{PREFIX}{dt.datetime.now(dt.UTC):%Y-%m-%d_%H-%M-%S.%f}"
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """What training goes on from."""
@@ -111,7 +106,12 @@ class Shelf:
 
     def place(self, draft: str) -> str:
         """Where the checkpoint of a draft is from now on, the newest there is."""
-        return str(Path(draft).rename(Path(self.folder, new_name())))
+        return str(Path(draft).rename(Path(self.folder, self.new_name())))
+
+    def new_name(self) -> str:
+        """A name after all that are there: that of now, unless a clock went back, or another one is ahead."""
+        now, newest = dt.datetime.now(dt.UTC), max(self._names(PREFIX), default="")
+        return max(f"{PREFIX}{now:%Y-%m-%d_%H-%M-%S.%f}", f"{newest}+")
 
     def _write(self, checkpoint: Checkpoint, path: str) -> str:
         for name, content in checkpoint.files.items():

@@ -8,7 +8,7 @@ import ray.train
 from pyarrow import fs
 from ray.train import CheckpointUploadMode
 
-from workbench.training.checkpoints import Checkpoint, Shelf, new_name
+from workbench.training.checkpoints import Checkpoint, Shelf
 from workbench.training.rendezvous import rank
 
 LOOK_EVERY_S = 0.01
@@ -56,7 +56,7 @@ class Saver:
         ray.train.report(
             {},
             checkpoint=ray.train.Checkpoint.from_directory(str(self._last)),
-            checkpoint_dir_name=new_name(),
+            checkpoint_dir_name=self.shelf.new_name(),
             checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
             delete_local_checkpoint_after_upload=True,
         )

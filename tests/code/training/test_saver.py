@@ -60,6 +60,14 @@ def test_what_another_driver_has_taken_over_meanwhile_is_not_written_into(shelf:
     assert (shelf.newest(), noted) == (None, [])
 
 
+def test_a_later_checkpoint_is_newer_where_a_clock_went_back(shelf: Shelf) -> None:
+    ahead = Path(shelf.folder, "checkpoint_9999-01-01_00-00-00.000000")
+    Path(shelf.draft(Checkpoint(step=1))).rename(ahead)
+    for step in (2, 3):
+        shelf.place(shelf.draft(Checkpoint(step=step)))
+        assert shelf.read(shelf.newest() or "").step == step
+
+
 def test_later_checkpoints_are_newer_and_those_that_were_begun_are_removed(shelf: Shelf) -> None:
     placed = [shelf.place(shelf.draft(Checkpoint(step=step))) for step in range(3)]
     shelf.draft(NEW)
