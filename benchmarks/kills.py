@@ -40,6 +40,7 @@ SIZE = (  # blocks of two months: an epoch takes long enough to be killed in its
     "train.xgboost.rounds=100", "train.lightgbm.rounds=60", "train.torch_mlp.epochs=4", "train.keras_mlp.epochs=4",
 )  # fmt: skip
 WORKER = b"ray::RayTrainWorker"  # how Ray calls the process of a training worker
+AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")  # of a node: they train nothing, and outlive it by a minute
 LOOK_EVERY_S = 0.02
 TIME_LIMIT_S = 1800.0
 STARTS = 5  # of Ray
@@ -185,9 +186,9 @@ def _wait_for_the_moment(
 
 
 def _gone(pids: Sequence[int]) -> None:
-    """Wait until processes have ended: Ray's end with the driver that started them."""
+    """Wait until processes have ended: Ray's end with the driver that started them, its agents later."""
     until = time.monotonic() + GONE_S
-    while left := [pid for pid in pids if command(pid)]:
+    while left := [pid for pid in pids if command(pid) and not command(pid).startswith(AGENTS)]:
         if time.monotonic() > until:
             raise EnvironmentFault(f"Processes of the killed driver still run: {left}.")
         time.sleep(LOOK_EVERY_S)

@@ -35,11 +35,14 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct):
-    """What came of a round: how many records are in the tables now, and why a segment is not."""
+    """What came of a segment, or of a round: how many records are in the tables now, and why a segment is not."""
 
     records: int = 0
     failed: dict[str, str] = {}  # by segment: it stays for the next round
     unreadable: dict[str, str] = {}  # by segment: it is set aside
+
+    def __add__(self, other: "Moved") -> "Moved":
+        return Moved(self.records + other.records, self.failed | other.failed, self.unreadable | other.unreadable)
 
 
 class Mover(Protocol):
@@ -65,21 +68,23 @@ class Moves:
         }
 
     def round(self) -> Moved:
-        """Move what is released now.
+        """Move what is released now."""
+        return sum(self.one_by_one(), Moved())
+
+    def one_by_one(self) -> Iterator[Moved]:
+        """Move what is released now, and say of every segment what came of it.
 
         A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
         of what their records say, so that it does not matter which comes first.
         """
-        done = Moved()
         for kind, segment in self._released():
             try:
-                done.records += self._moves[kind](segment)
+                yield Moved(self._moves[kind](segment))
             except pa.ArrowException as error:
-                done.unreadable[segment.name] = str(error)
                 journal.set_aside(segment)
+                yield Moved(unreadable={segment.name: str(error)})
             except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
-                done.failed[segment.name] = str(error)
-        return done
+                yield Moved(failed={segment.name: str(error)})
 
     def _released(self) -> Iterator[tuple[str, Path]]:
         return ((kind, segment) for kind in KINDS for segment in journal.released(self._folder, kind))

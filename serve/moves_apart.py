@@ -4,18 +4,21 @@ A move takes some tenths of a second of a core. In the answering process, or bes
 of its own, requests wait for it: p99 in the second after it began was 77 to 95 ms, 27 to 29 with an idle process, and
 14 to 18 without any move (1,130 requests/s on two cores, 17 rounds of each in turn, three times).
 
-A round is a line to the process, what came of it a line from it. It ends when the line to it is cut, at the latest with
-whoever started it: a round that is under way is ended first, under locks of the process's own.
+A round is a line to the process; from it comes a line for every segment, of what came of it, and an empty one at the
+end. It ends when the line to it is cut, at once, and so with whoever started it: what it had begun is begun anew.
 """
 
 import contextlib
 import logging
 import os
+import queue
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import IO
 
 import msgspec
@@ -26,8 +29,10 @@ from workbench.errors import EnvironmentFault
 
 NICENESS = 19  # where there are no idle processes
 ENVIRONMENT = {"TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1"}  # of Delta's and Arrow's threads, one each
-PATIENCE_S = 10.0  # for a round of an idle process
-BUSY_S = 300.0  # that a machine counts as full after it left a round no time
+PATIENCE_S = 10.0  # for a segment, with an idle process: more, and the machine counts as full
+BUSY_S = 300.0  # that it does from then on
+LONGEST_S = 300.0  # for a segment on a full machine: more, and the store does not answer
+END = b"\n"  # of a round
 log = logging.getLogger("ray.serve")
 
 
@@ -49,17 +54,21 @@ class MovesApart:
         return time.monotonic() >= self._busy_until
 
     def round(self) -> Moved:
-        """Move what is released now; raises `EnvironmentFault` where the process does not live."""
+        """Move what is released now; raises `EnvironmentFault` where the process does not live, or the store."""
         if self._busy_until and self.idle:
             self.close()
             self._busy_until = 0.0
-        try:
-            return self._round()
-        except TimeoutError:
-            self.close()
+        if self.idle:
+            with contextlib.suppress(TimeoutError):
+                return self._round(self._patience_s)
             self._busy_until = time.monotonic() + BUSY_S
             log.warning("this machine is full: the journal is moved at the priority of the answering for %g s", BUSY_S)
-            return self._round()
+        try:
+            return self._round(LONGEST_S)
+        except TimeoutError as error:
+            raise EnvironmentFault(
+                f"{self._target.store} took no segment of the journal in {LONGEST_S:g} s: does it answer? They are kept"
+            ) from error
 
     def close(self) -> None:
         """End the process, at once: what it has begun begins anew."""
@@ -69,13 +78,14 @@ class MovesApart:
                 self._process.communicate()
             self._process = None
 
-    def _round(self) -> Moved:
+    def _round(self, patience_s: float) -> Moved:
         process = self._process = self._process or self._started()
         try:
-            return msgspec.json.decode(_asked(process, self._patience_s if self.idle else None), type=Moved)
+            return sum(_asked(process, patience_s), Moved())
+        except TimeoutError:
+            self.close()
+            raise
         except (OSError, msgspec.DecodeError) as error:
-            if isinstance(error, TimeoutError):
-                raise
             self.close()
             raise EnvironmentFault(
                 f"what moves the journal into the tables ended with {process.returncode}: it is started again"
@@ -84,7 +94,7 @@ class MovesApart:
     def _started(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(filter(None, sys.path))
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__], bufsize=0,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **ENVIRONMENT, "PYTHONPATH": paths},
         )  # fmt: skip
         with contextlib.suppress(OSError):  # where a sandbox does not allow it, it is moved all the same
@@ -105,32 +115,43 @@ def _last_of_all(pid: int) -> None:
             os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
 
 
-def _asked(process: "subprocess.Popen[bytes]", patience_s: float | None) -> bytes:
+def _asked(process: "subprocess.Popen[bytes]", patience_s: float) -> Iterator[Moved]:
     assert process.stdin
     assert process.stdout
     process.stdin.write(b"\n")
-    process.stdin.flush()
     poll = select.poll()  # `select.select` takes no file beyond the thousandth
     poll.register(process.stdout, select.POLLIN)
-    if not poll.poll(None if patience_s is None else patience_s * 1000):
-        raise TimeoutError
-    return process.stdout.readline()
+    while poll.poll(patience_s * 1000):
+        if (line := process.stdout.readline()) == END:
+            return
+        yield msgspec.json.decode(line, type=Moved)
+    raise TimeoutError
 
 
 def main() -> None:
     """Move for whoever started this, a round for every line."""
     for one in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C, or a container's stop, is for whoever started this
         signal.signal(one, signal.SIG_IGN)
-    asked, answers = sys.stdin.buffer, _own_stdout()
-    moves = Moves(msgspec.json.decode(asked.readline(), type=Target))
-    for _ in asked:
-        answers.write(msgspec.json.encode(moves.round()) + b"\n")
-        answers.flush()
+    answers, asked = _own_stdout(), queue.SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=[asked], daemon=True).start()
+    moves = Moves(msgspec.json.decode(asked.get(), type=Target))
+    while asked.get():
+        for moved in moves.one_by_one():
+            answers.write(msgspec.json.encode(moved) + b"\n")
+        answers.write(END)
+
+
+def _listen(asked: "queue.SimpleQueue[bytes]") -> None:
+    """Take the lines; nobody is there after the last."""
+    with open(0, "rb", buffering=0) as lines:
+        for line in lines:
+            asked.put(line)
+    os._exit(0)
 
 
 def _own_stdout() -> IO[bytes]:
     """What was the standard output: a library that prints does so to the errors from now on."""
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     return answers
 

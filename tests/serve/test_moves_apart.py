@@ -1,19 +1,22 @@
 """A replica's journal is moved by a process beside it, which ends with it and is followed by another where it dies."""
 
+import contextlib
 import dataclasses
 import gc
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from serve import cores, moves_apart
 from serve.journal import unmoved
-from serve.moves import Target
+from serve.moves import Moved, Target
 from serve.moves_apart import MovesApart
 from serve.replica import Replica
 from serve.service import Service
@@ -38,6 +41,15 @@ moves.round()
 print(moves._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+LONG = """
+import time
+from serve import moves_apart
+moves_apart.Moves.one_by_one = lambda moves: [print("begun", flush=True), time.sleep(600)]
+moves_apart.main()
+"""
+SLOW = "read target; read asked; for _ in 1 2 3 4; do sleep 0.3; echo '{\"records\":1}'; done; echo; sleep 600"
 
 
 @pytest.fixture
@@ -115,6 +127,49 @@ def test_one_that_died_is_followed_by_another_and_nothing_is_lost(service: Servi
     assert gone(first)
 
 
+def test_one_that_dies_in_the_middle_of_a_round_leaves_every_record_to_be_moved_once(
+    service: Service, moves: MovesApart
+) -> None:
+    for number, delay_s in enumerate((0.0, 0.02, 0.05)):
+        service.compact()
+        score(service, number + 1, number)
+        killer = threading.Timer(delay_s, os.kill, [process(moves), signal.SIGKILL])
+        killer.start()
+        while unmoved(service.settings.folder):
+            with contextlib.suppress(EnvironmentFault):
+                service.compact()
+        killer.join()
+        with contextlib.suppress(EnvironmentFault):  # it was killed after it had said all
+            service.compact()
+    assert len(logged(service)) == 3
+
+
+def test_a_backlog_is_no_full_machine_as_long_as_segments_get_through() -> None:
+    with subprocess.Popen(["sh", "-c", SLOW], bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as slow:
+        assert slow.stdin
+        slow.stdin.write(b"target\n")
+        try:
+            assert sum(moves_apart._asked(slow, 1.0), Moved()).records == 4
+            with pytest.raises(TimeoutError):
+                next(moves_apart._asked(slow, 0.1))
+        finally:
+            slow.kill()
+
+
+def test_a_store_that_takes_nothing_ends_the_round_with_its_name(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves = service.compactor.mover = MovesApart(Target.of(service.settings), patience_s=0.01)
+    monkeypatch.setattr(moves_apart, "LONGEST_S", 0.01)
+    score(service, 1, 0)
+    with pytest.raises(EnvironmentFault, match=r"store took no segment of the journal in 0.01 s"):
+        service.compact()
+    assert unmoved(service.settings.folder)
+    monkeypatch.undo()
+    assert service.compact() == 1
+    moves.close()
+
+
 def test_what_cannot_be_moved_is_told_and_what_cannot_be_read_set_aside(
     service: Service, moves: MovesApart, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,6 +229,22 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     assert until(lambda: gone(int(done.stdout)))
+
+
+def test_it_ends_in_the_middle_of_a_round_once_nobody_is_there(service: Service) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as mover:
+        assert mover.stdin
+        assert mover.stderr
+        mover.stdin.write(msgspec.json.encode(Target.of(service.settings)) + b"\n\n")
+        mover.stdin.flush()
+        try:
+            assert mover.stderr.readline() == b"begun\n"
+            mover.stdin.close()
+            assert mover.wait(30) == 0
+        finally:
+            mover.kill()
 
 
 def test_a_replica_has_one(store: Store, tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """What a replica holds for good is kept from the garbage collector, of what it makes afterwards all but cycles."""
 
+import asyncio
 import gc
 import json
+import socket
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
+import uvloop
+from fastapi import FastAPI
 from starlette.requests import Request
 
 from serve import replica as replicas
@@ -15,6 +20,7 @@ from serve.endpoint import Endpoint
 from serve.principals import Asked
 from serve.replica import Replica
 from serve.settings import Settings
+from tests.loop import commands
 from tests.serve.small import API_KEY, EVENT, settings
 from tests.serve.test_access import until
 from tests.serve.test_endpoint import LABEL, call
@@ -97,6 +103,37 @@ async def test_no_request_leaves_a_cycle(
     gc.set_debug(gc.DEBUG_SAVEALL)  # of this request only: threads of other tests may leave some of their own
     gc.collect()
     assert not [one for one in gc.garbage if isinstance(one, Refusal | Request | Asked)]
+
+
+def test_no_connection_leaves_a_cycle() -> None:
+    """On the loop that a replica runs on: one of asyncio's own that is closed waits for the collector."""
+    uvloop.run(_connected_and_gone())
+
+
+async def _connected_and_gone() -> None:
+    port = commands.free_port()
+    server = uvicorn.Server(uvicorn.Config(FastAPI(), port=port, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    await _ask_once(port)  # what is made once is made now
+    gc.collect()
+    gc.disable()
+    await _ask_once(port)
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    left = [one for one in gc.garbage if isinstance(one, asyncio.BaseTransport | asyncio.BaseProtocol | socket.socket)]
+    server.should_exit = True
+    await serving
+    assert not left
+
+
+async def _ask_once(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /none HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert b"404" in await reader.readline()
+    writer.close()
+    await asyncio.sleep(0.1)
 
 
 def test_one_that_cannot_begin_leaves_the_collector_on(
