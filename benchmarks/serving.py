@@ -42,7 +42,7 @@ from workloads import door, featurize, replay, train
 from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
-SLICE, SLICES = 0.5, 8  # of equal load, of a round's length: a shared machine is another one a minute later
+SLICE, SLICES = 1.25, 4  # of equal load, of a round's length: a shared machine is another one a minute later
 REFUSED_MS = 60_000.0
 BATCHES, ROWS = 2.5, 1000  # so many batches for every second of a round
 ASKED_ROWS_PER_S = 8000
@@ -92,19 +92,21 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += evenly(sides, half, SLICE * seconds)
-        first, batches = sides["ours"].sent, max(1, round(BATCHES * seconds))
-        sides["ours"].count(batches * ROWS)
-        return [*rows, batched(endpoint, sent.read_bytes().splitlines()[first:][: batches * ROWS])]
+        rows += evenly(sides, half, SLICE * seconds, endpoint.drained)
+        return [*rows, batched(endpoint, sides["ours"].next(max(1, round(BATCHES * seconds)) * ROWS))]
 
 
-def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float) -> list[Row]:
+def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float, settled: Callable[[], None]) -> list[Row]:
     """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn.
 
-    A part of what ours does every few seconds, such as moving its journal, falls into the twin's slices.
+    A slice of ours is two periods of its compactor; what is still in its journal is moved before the twin's begins.
     """
-    slices = [[sides[name].due(rate, seconds) for name in ("ours", "twin")] for _ in range(SLICES)]
-    ours, twin = (np.concatenate(side) for side in zip(*slices, strict=True))
+    slices: dict[str, list[load.Floats]] = {"ours": [], "twin": []}
+    for _ in range(SLICES):
+        for name, seen in slices.items():
+            seen.append(sides[name].due(rate, seconds))
+            settled()
+    ours, twin = (np.concatenate(seen) for seen in slices.values())
     case = f"{rate:.0f} requests/s each"
     answered, by_twin = (float(np.mean(side < REFUSED_MS)) for side in (ours, twin))
     return [
@@ -147,7 +149,7 @@ class Fresh:
 
     def __init__(self, url: str, bodies: Path, seconds: float, key: str | None = None) -> None:
         self.url, self.bodies, self.seconds, self.key = url, bodies, seconds, key
-        self.sent, self.there = 0, bodies.read_bytes().count(b"\n")
+        self.sent, self.lines = 0, bodies.read_bytes().splitlines()
 
     def __call__(self, connections: int, strict: bool = True) -> Seen:
         """What was seen at a number of connections; see `wrk.run`."""
@@ -158,19 +160,24 @@ class Fresh:
     def due(self, rate: float, seconds: float) -> load.Floats:
         """The latencies in ms of requests that are due evenly, whatever the server does; refused: a minute."""
         due_N = load.due_times(rate, seconds, "even")
-        lines = self.bodies.read_bytes().splitlines()
-        bodies = [lines[(self.sent + number) % len(lines)] for number in range(len(due_N))]
-        self.count(len(due_N))
-        seen = uvloop.run(load.replayed(self.url, self.key or "none", bodies, due_N))
+        seen = uvloop.run(load.replayed(self.url, self.key or "none", self.next(len(due_N)), due_N))
         if not seen.counts.get(200):
             raise EnvironmentFault(f"{self.url} answered {len(due_N):,} requests with {seen.counts}.")
         return np.where(seen.status_N == 200, seen.latency_ms, REFUSED_MS)
 
+    def next(self, count: int) -> list[bytes]:
+        """So many bodies, to be sent."""
+        first = self.sent
+        self.count(count)
+        return [self.lines[number % len(self.lines)] for number in range(first, self.sent)]
+
     def count(self, sent: int) -> None:
         """So many more were sent; raises `EnvironmentFault` where there are not so many. To the peers all are new."""
         self.sent += sent
-        if self.key and self.sent > self.there:
-            raise EnvironmentFault(f"All {self.there:,} events of the replay were sent. Measure for fewer seconds.")
+        if self.key and self.sent > len(self.lines):
+            raise EnvironmentFault(
+                f"All {len(self.lines):,} events of the replay were sent. Measure for fewer seconds."
+            )
 
 
 def events(cfg: Config) -> tuple[list[bytes], list[list[float]]]:
