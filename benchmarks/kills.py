@@ -66,7 +66,8 @@ def counted(words: Sequence[str], kinds: Sequence[str], times: int, folder: Path
     """A row per kind of kill and family, and one for sweeps."""
     base = Command(words, folder / "base")
     base.run("featurize")
-    rows = trained(base, [one for one in kinds if one != "sweep"], times, chance)
+    of_trainings = [one for one in kinds if one != "sweep"]
+    rows = trained(base, of_trainings, times, chance) if of_trainings else []
     return rows + (kills_sweep.swept(base, times, chance) if "sweep" in kinds else [])
 
 
@@ -75,8 +76,7 @@ def trained(base: Command, kinds: Sequence[str], times: int, chance: random.Rand
     families = door.composed(list(base.words)).train.families
     good = {(kind, family): 0 for kind in kinds for family in families}
     undisturbed = base.copied("undisturbed")
-    if good:
-        undisturbed.run("train")
+    undisturbed.run("train")
     for turn in range(times):
         for kind in kinds:
             disturbed = base.copied(f"{kind}-{turn}")

@@ -57,9 +57,9 @@ class Command:
 
     def _start(self, step: str) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        command = [sys.executable, "-m", f"workloads.{step}", *self.words, f"storage.root={self.folder}"]
+        words = [sys.executable, "-m", f"workloads.{step}", *self.words, f"storage.root={self.folder}"]
         with self.log.open("wb") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=inherited, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(words, cwd=ROOT, env=inherited, stdout=log, stderr=log, start_new_session=True)
 
     def run(self, step: str) -> None:
         """The command, to its end."""
@@ -69,7 +69,7 @@ class Command:
         """Wait for the end; it must be a good one."""
         if process.wait(TIME_LIMIT_S):
             said = self.log.read_text()[-2000:]
-            raise EnvironmentFault(f"The training in {self.folder} ended with {process.returncode}:\n{said}")
+            raise EnvironmentFault(f"The command in {self.folder} ended with {process.returncode}:\n{said}")
 
     def steps(self, family: str) -> int:
         """How many steps the workers of a family wrote down so far."""

@@ -16,6 +16,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -92,20 +93,20 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += evenly(sides, half, SLICE * seconds, endpoint.drained)
+        rows += evenly(sides, half, SLICE * seconds, lambda: _settle(cfg, endpoint))
         return [*rows, batched(endpoint, sides["ours"].next(max(1, round(BATCHES * seconds)) * ROWS))]
 
 
-def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float, settled: Callable[[], None]) -> list[Row]:
+def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float, settle: Callable[[], None]) -> list[Row]:
     """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn.
 
-    A slice of ours is two periods of its compactor; what is still in its journal is moved before the twin's begins.
+    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's.
     """
     slices: dict[str, list[load.Floats]] = {"ours": [], "twin": []}
     for _ in range(SLICES):
         for name, seen in slices.items():
+            settle()
             seen.append(sides[name].due(rate, seconds))
-            settled()
     ours, twin = (np.concatenate(seen) for seen in slices.values())
     case = f"{rate:.0f} requests/s each"
     answered, by_twin = (float(np.mean(side < REFUSED_MS)) for side in (ours, twin))
@@ -113,6 +114,12 @@ def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float, settled: Call
         *(Row(f"p{q}, {case}", float(np.percentile(ours, q)), float(np.percentile(twin, q)), "ms") for q in (50, 99)),
         Row(f"answered with 200, {case}", answered, by_twin, "of the requests"),
     ]
+
+
+def _settle(cfg: Config, endpoint: Live) -> None:
+    """Wait for the journal's moves, and then for any part of the time to the next: it is due whenever."""
+    endpoint.drained()
+    time.sleep(random.random() * cfg.serve.compact_every_s)  # noqa: S311 - a moment, no secret
 
 
 def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> list[Row]:

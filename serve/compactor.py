@@ -52,8 +52,10 @@ class Compactor:
         return moved.records
 
     def take_over(self) -> None:
-        """Move in this process from now on: the last move before its end depends on no other's."""
+        """Move in this process from now on, at once: the last move before its end depends on no other's."""
+        self.mover.stop()
         with self._compacting:
+            self.mover.stop()  # one that was begun meanwhile
             self.mover = Moves(Target.of(self._settings))
 
     def drain(self) -> None:

@@ -1,5 +1,6 @@
 """Released segments of the journal become rows of the tables, each once, whoever wrote it."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ from workbench.data.store import Store
 from workbench.feedback import prediction_log
 
 SHADOWS = "shadows"  # the kind of record that nothing is built from: it holds up neither requests nor a start
+ROUND_S = 5.0  # after which what is left waits for the next: there is more to do every few seconds than to move
 KINDS = ("predictions", "feedback", "corrections", SHADOWS)
 
 
@@ -49,7 +51,10 @@ class Mover(Protocol):
     """Who does it."""
 
     def round(self) -> Moved:
-        """Move what is released now."""
+        """Move what is released now, as far as a round goes."""
+
+    def stop(self) -> None:
+        """End a round that is under way, if another thread began one that can be ended: it fails."""
 
 
 class Moves:
@@ -68,8 +73,11 @@ class Moves:
         }
 
     def round(self) -> Moved:
-        """Move what is released now."""
+        """Move what is released now, as far as a round goes."""
         return sum(self.one_by_one(), Moved())
+
+    def stop(self) -> None:
+        """Nothing: what this process has begun, it ends."""
 
     def one_by_one(self) -> Iterator[Moved]:
         """Move what is released now, and say of every segment what came of it.
@@ -77,14 +85,17 @@ class Moves:
         A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
         of what their records say, so that it does not matter which comes first.
         """
+        until = time.monotonic() + ROUND_S
         for kind, segment in self._released():
             try:
                 yield Moved(self._moves[kind](segment))
             except pa.ArrowException as error:
-                journal.set_aside(segment)
                 yield Moved(unreadable={segment.name: str(error)})
+                journal.set_aside(segment)
             except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
                 yield Moved(failed={segment.name: str(error)})
+            if time.monotonic() > until:
+                break
 
     def _released(self) -> Iterator[tuple[str, Path]]:
         return ((kind, segment) for kind in KINDS for segment in journal.released(self._folder, kind))

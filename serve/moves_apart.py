@@ -31,7 +31,8 @@ NICENESS = 19  # where there are no idle processes
 ENVIRONMENT = {"TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1"}  # of Delta's and Arrow's threads, one each
 PATIENCE_S = 10.0  # for a segment, with an idle process: more, and the machine counts as full
 BUSY_S = 300.0  # that it does from then on
-LONGEST_S = 300.0  # for a segment on a full machine: more, and the store does not answer
+LONGEST_S = 60.0  # for a segment on a full machine: more, and the store does not answer
+KILLED_S = 5.0  # that a process may take to end
 END = b"\n"  # of a round
 log = logging.getLogger("ray.serve")
 
@@ -47,6 +48,7 @@ class MovesApart:
         self._target, self._patience_s = target, patience_s
         self._process: subprocess.Popen[bytes] | None = None
         self._busy_until = 0.0
+        self._told = Moved()  # of rounds that did not come to their end as well
 
     @property
     def idle(self) -> bool:
@@ -62,7 +64,10 @@ class MovesApart:
             with contextlib.suppress(TimeoutError):
                 return self._round(self._patience_s)
             self._busy_until = time.monotonic() + BUSY_S
-            log.warning("this machine is full: the journal is moved at the priority of the answering for %g s", BUSY_S)
+            log.warning(
+                "in %g s no segment of the journal was moved: they are at the priority of the answering for %g s",
+                self._patience_s, BUSY_S,
+            )  # fmt: skip
         try:
             return self._round(LONGEST_S)
         except TimeoutError as error:
@@ -72,24 +77,31 @@ class MovesApart:
 
     def close(self) -> None:
         """End the process, at once: what it has begun begins anew."""
+        self.stop()
         if self._process:
-            self._process.kill()
-            with contextlib.suppress(OSError):
-                self._process.communicate()
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # one that waits for a dead disk does not end
+                self._process.communicate(timeout=KILLED_S)
             self._process = None
+
+    def stop(self) -> None:
+        """End a round that is under way in another thread: it fails."""
+        if process := self._process:
+            process.kill()
 
     def _round(self, patience_s: float) -> Moved:
         process = self._process = self._process or self._started()
         try:
-            return sum(_asked(process, patience_s), Moved())
-        except TimeoutError:
+            for moved in _asked(process, patience_s):
+                self._told += moved
+        except BaseException as error:  # the next round must not read what this one has not
             self.close()
-            raise
-        except (OSError, msgspec.DecodeError) as error:
-            self.close()
+            if isinstance(error, TimeoutError) or not isinstance(error, OSError | ValueError | msgspec.MsgspecError):
+                raise
             raise EnvironmentFault(
                 f"what moves the journal into the tables ended with {process.returncode}: it is started again"
             ) from error
+        told, self._told = self._told, Moved()
+        return told
 
     def _started(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(filter(None, sys.path))

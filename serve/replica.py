@@ -39,7 +39,8 @@ class Replica(Endpoint):
 def keep() -> None:
     """Look no more through what is there now, after one last look at what has come since the last time.
 
-    What is forgotten later is freed all the same, unless it is a cycle: requests, and connections on uvloop, leave none.
+    What is forgotten later is freed all the same, unless it is a cycle: requests leave none, nor do connections on
+    uvloop.
     """
     gc.collect()
     gc.freeze()

@@ -9,9 +9,10 @@ import pytest
 from benchmarks import kills_sweep
 from benchmarks.kills_command import Command
 from benchmarks.kills_sweep import TRIALS
-from workbench.tuning.records import FINISHED, Record, Records
+from workbench.tuning.records import FAILED, FINISHED, Record, Records
 
 KEPT = 3  # trials that were over at the kill
+BEST = (TRIALS - 1) / 10
 
 
 def trials() -> list[Record]:
@@ -21,32 +22,35 @@ def trials() -> list[Record]:
     ]
 
 
-def sweep(folder: Path, found: list[Record], tried: int, best: float = 0.7) -> Command:
+def sweep(folder: Path, found: list[Record], tried: int, best: float, gap: float) -> Command:
     """A command whose sweep has these trials, of which the last run tried so many."""
     command = Command([], folder)
     records = Records.of(command.store, "key")
     for one in found:
         records.write(one, {})
-    command.store.stage("sweeps", "key").commit({}, {}, {"xgboost": {"validation_average_precision": best}})
+    figures = {"validation_average_precision": best, "gap": gap}
+    command.store.stage("sweeps", "key").commit({}, {}, {"xgboost": figures})
     command.log.write_text("".join(f"  trial {n}/{TRIALS} xgboost\n" for n in range(tried)))
     return command
 
 
 @pytest.fixture
 def faults(tmp_path: Path) -> Callable[..., list[str]]:
-    undisturbed = sweep(tmp_path / "undisturbed", trials(), TRIALS)
-
     def found(
-        rows: list[Record] | None = None, before: int = KEPT, tried: int = TRIALS - KEPT, best: float = 0.7
+        rows: list[Record] | None = None,
+        before: int = KEPT,
+        tried: int = TRIALS - KEPT,
+        best: float = BEST,
+        gap: float = 0.0,
     ) -> list[str]:
-        disturbed = sweep(tmp_path / "disturbed", rows or trials(), tried, best)
-        return kills_sweep.faults(undisturbed, disturbed, {one.name: one for one in trials()[:before]})
+        disturbed = sweep(tmp_path / "sweep", rows or trials(), tried, best, gap)
+        return kills_sweep.faults(disturbed, {one.name: one for one in trials()[:before]})
 
     return found
 
 
-def test_only_the_times_of_trials_that_were_not_over_may_differ(faults: Callable[..., list[str]]) -> None:
-    later = [dataclasses.replace(one, seconds=99.0, at_s=99.0) for one in trials()[KEPT:]]
+def test_trials_that_were_not_over_may_be_others(faults: Callable[..., list[str]]) -> None:
+    later = [dataclasses.replace(one, name=f"new-{one.name}") for one in trials()[KEPT:]]
     assert faults(trials()[:KEPT] + later) == []
 
 
@@ -55,14 +59,15 @@ def test_a_finished_trial_that_was_written_again_is_found(faults: Callable[..., 
     assert faults([dataclasses.replace(first, seconds=99.0), *others]) == ["finished trials were not kept: ['trial-0']"]
 
 
-def test_other_scores_and_a_trial_less_are_found(faults: Callable[..., list[str]]) -> None:
+def test_a_trial_that_failed_is_found(faults: Callable[..., list[str]]) -> None:
     *others, last = trials()
-    wrong = ["the trials are others, or their scores"]
-    assert faults([*others, dataclasses.replace(last, scores={"average_precision": 0.0})]) == wrong
+    wrong = [f"of {TRIALS} trials ended well: {TRIALS - 1}"]
+    assert faults([*others, dataclasses.replace(last, status=FAILED)]) == wrong
 
 
 def test_a_missing_trial_is_found(faults: Callable[..., list[str]]) -> None:
-    assert faults(trials()[:-1]) == ["the trials are others, or their scores"]
+    *others, _, last = trials()
+    assert faults([*others, last]) == [f"of {TRIALS} trials ended well: {TRIALS - 1}"]
 
 
 @pytest.mark.parametrize("before", [0, TRIALS])
@@ -77,4 +82,8 @@ def test_trials_that_were_tried_again_are_found(faults: Callable[..., list[str]]
 
 
 def test_another_winner_is_found(faults: Callable[..., list[str]]) -> None:
-    assert faults(best=0.6) == ["figures: {'xgboost': {'validation_average_precision': 0.6}}"]
+    assert faults(best=0.1) == ["the winner is not the best"]
+
+
+def test_a_winner_whose_checkpoint_is_another_is_found(faults: Callable[..., list[str]]) -> None:
+    assert faults(gap=0.5) == ["the winner's checkpoint, scored again, differs by 0.5"]

@@ -27,7 +27,14 @@ class Table:
 
     def exists(self) -> bool:
         """Whether anything was ever appended."""
-        return DeltaTable.is_deltatable(self.uri, storage_options=_storage_options())
+        return self._opened() is not None
+
+    def _opened(self) -> DeltaTable | None:
+        """The table as it is now, if it is there; `is_deltatable` holds up all threads until the store answers."""
+        try:
+            return DeltaTable(self.uri, storage_options=_storage_options())
+        except TableNotFoundError:
+            return None
 
     def append(self, rows: pa.Table, app_id: str, version: int, widen: bool = False) -> bool:
         """Append `rows` as transaction `version` of `app_id`; False when that transaction is in the table already.
@@ -68,7 +75,7 @@ class Table:
 
     def _widened(self, schema: pa.Schema) -> DeltaTable:
         """The table as it is now, which has these columns."""
-        there = DeltaTable(self.uri, storage_options=_storage_options()) if self.exists() else None
+        there = self._opened()
         if there is None or set(schema.names) - {field.name for field in there.schema().fields}:
             options = {"schema_mode": "merge", "storage_options": _storage_options()}
             write_deltalake(self.uri, schema.empty_table(), mode="append", **options)
@@ -87,10 +94,8 @@ class Table:
 
     def read(self, columns: Sequence[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
         """The chosen columns and rows as they are now; raises `EnvironmentFault` where there is no table yet."""
-        try:
-            table = DeltaTable(self.uri, storage_options=_storage_options())
-        except TableNotFoundError as error:
-            raise EnvironmentFault(f"{self.uri} does not exist yet. Run the step that fills it first.") from error
+        if (table := self._opened()) is None:
+            raise EnvironmentFault(f"{self.uri} does not exist yet. Run the step that fills it first.")
         wanted = list(columns) if columns is not None else None
         return plain_strings(self._dataset(table).to_table(columns=wanted, filter=rows))
 
@@ -136,9 +141,8 @@ class Table:
         return EnvironmentFault(f"{said} Free space, or correct storage.root or the permissions on it.")
 
     def _applied(self, app_id: str) -> int:
-        if not self.exists():
-            return -1
-        found = DeltaTable(self.uri, storage_options=_storage_options()).transaction_version(app_id)
+        table = self._opened()
+        found = table.transaction_version(app_id) if table else None
         return -1 if found is None else found
 
 
