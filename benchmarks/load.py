@@ -16,17 +16,17 @@ import contextlib
 import gc
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
 from benchmarks import apart, load_picture, table
+from benchmarks.connections import Connections, until
 from benchmarks.table import Row
 from workbench.config import Config
 from workbench.errors import EnvironmentFault, InputError
@@ -37,6 +37,7 @@ from workloads import deploy, door, parity, register, replay
 from workloads.endpoint.live import live
 
 ASKED_MS = {50.0: 5.0, 99.0: 15.0}  # percentile: what is asked of the whole path at 200 requests/s on two cores
+TIMEOUT_S = 60.0  # for the answers, after the last request is sent
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
 Floats = NDArray[np.float64]
 
@@ -77,32 +78,35 @@ def due_times(rate: float, seconds: float, arrivals: str, seed: int = 0) -> Floa
 
 
 async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, connections: int = 256) -> Seen:
-    """Send the bodies, each when it is due, and wait for all answers."""
-    count, headers = len(due_N), {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    sent_N, done_N, status_N = np.zeros(count), np.zeros(count), np.zeros(count, np.int64)
-    connector = aiohttp.TCPConnector(limit=connections)
-    timeout = aiohttp.ClientTimeout(total=60)
-    async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
-        started = time.perf_counter() + 0.1
+    """Send the bodies, each when it is due or as soon as a connection is free, and wait for all answers."""
+    count, waiting = len(due_N), deque[int]()
+    sent_N, done_N, status_N = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, np.int64)
 
-        async def one(number: int) -> None:
+    def send() -> None:
+        while waiting and to.free:
+            number = waiting.popleft()
             sent_N[number] = time.perf_counter() - started
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.post(url, data=bodies[number % len(bodies)]) as response:
-                    await response.read()
-                    status_N[number] = response.status
-            done_N[number] = time.perf_counter() - started
+            to.ask(number, bodies[number % len(bodies)])
 
-        gc.disable()  # its pauses would be counted to the endpoint
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number, due in enumerate(due_N.tolist()):
-                    wait_s = started + due - time.perf_counter()
-                    if wait_s > 0:  # else it is overdue: no pause may hide that
-                        await asyncio.sleep(wait_s)
-                    group.create_task(one(number))
-        finally:
-            gc.enable()
+    def answered(number: int, status: int) -> None:
+        done_N[number], status_N[number] = time.perf_counter() - started, status
+        send()
+
+    gc.disable()  # its pauses would be counted to the endpoint
+    try:
+        async with Connections(url, key, connections, answered).opened() as to:
+            started = time.perf_counter() + 0.1
+            for number, due in enumerate(due_N.tolist()):
+                wait_s = started + due - time.perf_counter()
+                if wait_s > 0:  # else it is overdue: no pause may hide that
+                    await asyncio.sleep(wait_s)
+                waiting.append(number)
+                send()
+            await until(lambda: to.dead or not np.isnan(done_N).any(), TIMEOUT_S)
+            for one in (sent_N, done_N):
+                one[np.isnan(one)] = time.perf_counter() - started
+    finally:
+        gc.enable()
     return Seen(due_N, sent_N, done_N, status_N)
 
 
