@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks import apart, serving, table, wrk
 from benchmarks.flood import Flood
-from benchmarks.serving import Fresh
+from benchmarks.serving_fresh import Fresh
 from benchmarks.table import Row
 from benchmarks.usage import command, tree
 from workbench.config import Config

@@ -16,7 +16,6 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -26,10 +25,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-import uvloop
-
-from benchmarks import apart, load, serving_peers, table, wrk
+from benchmarks import apart, serving_evenly, serving_peers, table, wrk
+from benchmarks.serving_evenly import settle
+from benchmarks.serving_fresh import Fresh
 from benchmarks.table import Row
 from benchmarks.wrk import Seen
 from workbench import cluster
@@ -43,8 +41,6 @@ from workloads import door, featurize, replay, train
 from workloads.endpoint.live import Live, live
 
 CONNECTIONS = (1, 16, 64)
-SLICE, SLICES = 1.25, 4  # of equal load, of a round's length: a shared machine is another one a minute later
-REFUSED_MS = 60_000.0
 BATCHES, ROWS = 2.5, 1000  # so many batches for every second of a round
 ASKED_ROWS_PER_S = 8000
 
@@ -93,33 +89,8 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += evenly(sides, half, SLICE * seconds, lambda: _settle(cfg, endpoint))
+        rows += serving_evenly.compared(sides, half, seconds, lambda: settle(cfg, endpoint))
         return [*rows, batched(endpoint, sides["ours"].next(max(1, round(BATCHES * seconds)) * ROWS))]
-
-
-def evenly(sides: "dict[str, Fresh]", rate: float, seconds: float, settle: Callable[[], None]) -> list[Row]:
-    """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn.
-
-    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's.
-    """
-    slices: dict[str, list[load.Floats]] = {"ours": [], "twin": []}
-    for _ in range(SLICES):
-        for name, seen in slices.items():
-            settle()
-            seen.append(sides[name].due(rate, seconds))
-    ours, twin = (np.concatenate(seen) for seen in slices.values())
-    case = f"{rate:.0f} requests/s each"
-    answered, by_twin = (float(np.mean(side < REFUSED_MS)) for side in (ours, twin))
-    return [
-        *(Row(f"p{q}, {case}", float(np.percentile(ours, q)), float(np.percentile(twin, q)), "ms") for q in (50, 99)),
-        Row(f"answered with 200, {case}", answered, by_twin, "of the requests"),
-    ]
-
-
-def _settle(cfg: Config, endpoint: Live) -> None:
-    """Wait for the journal's moves, and then for any part of the time to the next: it is due whenever."""
-    endpoint.drained()
-    time.sleep(random.random() * cfg.serve.compact_every_s)  # noqa: S311 - a moment, no secret
 
 
 def slower_proxy(rows: list[Row], seconds: float, overrides: Sequence[str]) -> list[Row]:
@@ -149,42 +120,6 @@ def batched(endpoint: Live, fresh: Sequence[bytes]) -> Row:
     seconds = time.perf_counter() - started
     connection.close()
     return Row(f"batch route, {ROWS} rows a call", len(fresh) / seconds, ASKED_ROWS_PER_S, "rows/s (peer: asked)")
-
-
-class Fresh:
-    """Measurements that go on where the last one ended: a repeated event is other work, its answer is looked up."""
-
-    def __init__(self, url: str, bodies: Path, seconds: float, key: str | None = None) -> None:
-        self.url, self.bodies, self.seconds, self.key = url, bodies, seconds, key
-        self.sent, self.lines = 0, bodies.read_bytes().splitlines()
-
-    def __call__(self, connections: int, strict: bool = True) -> Seen:
-        """What was seen at a number of connections; see `wrk.run`."""
-        seen = wrk.run(self.url, self.bodies, connections, self.seconds, self.sent, self.key, strict)
-        self.count(seen.requests + seen.failed + connections + 1)  # those under way at the end, and wrk's look at one
-        return seen
-
-    def due(self, rate: float, seconds: float) -> load.Floats:
-        """The latencies in ms of requests that are due evenly, whatever the server does; refused: a minute."""
-        due_N = load.due_times(rate, seconds, "even")
-        seen = uvloop.run(load.replayed(self.url, self.key or "none", self.next(len(due_N)), due_N))
-        if not seen.counts.get(200):
-            raise EnvironmentFault(f"{self.url} answered {len(due_N):,} requests with {seen.counts}.")
-        return np.where(seen.status_N == 200, seen.latency_ms, REFUSED_MS)
-
-    def next(self, count: int) -> list[bytes]:
-        """So many bodies, to be sent."""
-        first = self.sent
-        self.count(count)
-        return [self.lines[number % len(self.lines)] for number in range(first, self.sent)]
-
-    def count(self, sent: int) -> None:
-        """So many more were sent; raises `EnvironmentFault` where there are not so many. To the peers all are new."""
-        self.sent += sent
-        if self.key and self.sent > len(self.lines):
-            raise EnvironmentFault(
-                f"All {len(self.lines):,} events of the replay were sent. Measure for fewer seconds."
-            )
 
 
 def events(cfg: Config) -> tuple[list[bytes], list[list[float]]]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import apart, serving, wrk
+from benchmarks.serving_fresh import Fresh
 from workloads import door
 from workloads.endpoint.live import live
 
@@ -18,7 +19,7 @@ def main() -> None:
         with apart.prepared(cfg) as folder:
             sent = wrk.write_bodies(folder / "ours.jsonl", serving.events(cfg)[0])
             with live(cfg) as endpoint:
-                measure = serving.Fresh(f"{endpoint.url}/v1/score", sent, float(seconds), endpoint.api_key)
+                measure = Fresh(f"{endpoint.url}/v1/score", sent, float(seconds), endpoint.api_key)
                 measure(serving.CONNECTIONS[0])  # warm
                 Path(told).write_text(json.dumps({n: measure(n).requests_per_s for n in serving.CONNECTIONS}))
 
