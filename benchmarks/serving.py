@@ -26,7 +26,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import apart, serving_evenly, serving_peers, table, wrk
-from benchmarks.serving_evenly import settle
 from benchmarks.serving_fresh import Fresh
 from benchmarks.table import Row
 from benchmarks.wrk import Seen
@@ -89,7 +88,7 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += serving_evenly.compared(sides, half, seconds, lambda: settle(cfg, endpoint))
+        rows += serving_evenly.compared(cfg, endpoint, sides, half, seconds)
         return [*rows, batched(endpoint, sides["ours"].next(max(1, round(BATCHES * seconds)) * ROWS))]
 
 

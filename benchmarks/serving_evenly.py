@@ -16,16 +16,19 @@ from workloads.endpoint.live import Live
 SLICE, SLICES = 0.5, 8  # of a round's length: a shared machine is another one a minute later
 
 
-def compared(sides: dict[str, Fresh], rate: float, seconds: float, settle: Callable[[], None]) -> list[Row]:
+def compared(cfg: Config, endpoint: Live, sides: dict[str, Fresh], rate: float, seconds: float) -> list[Row]:
     """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn.
 
-    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's. As of all
-    that is measured in rounds, p99 is the median of the slices'; that of all requests together stands beside it.
+    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's; ours begins
+    at any time between two moves. As of all that is measured in rounds, p99 is the median of the slices'; that of all
+    requests together stands beside it.
     """
     slices: dict[str, list[Floats]] = {"ours": [], "twin": []}
     for turn in range(SLICES):
         for name in sorted(slices, reverse=turn % 2 == 1):
-            settle()
+            endpoint.drained()
+            if name == "ours":
+                time.sleep(random.random() * cfg.serve.compact_every_s)  # noqa: S311 - a moment, no secret
             slices[name].append(sides[name].due(rate, SLICE * seconds))
     figures: list[tuple[str, str, Callable[[list[Floats]], float]]] = [
         ("p50", "ms", lambda seen: float(np.percentile(np.concatenate(seen), 50))),
@@ -37,9 +40,3 @@ def compared(sides: dict[str, Fresh], rate: float, seconds: float, settle: Calla
         Row(f"{name}, {rate:.0f} requests/s each", figure(slices["ours"]), figure(slices["twin"]), unit)
         for name, unit, figure in figures
     ]
-
-
-def settle(cfg: Config, endpoint: Live) -> None:
-    """Wait for the journal's moves, and then for any part of the time to the next: it is due whenever."""
-    endpoint.drained()
-    time.sleep(random.random() * cfg.serve.compact_every_s)  # noqa: S311 - a moment, no secret

@@ -56,7 +56,7 @@ from serve import moves_apart
 pathlib.Path.unlink = lambda segment: os.kill(os.getpid(), signal.SIGKILL)
 moves_apart.main()
 """
-SLOW = "read target; read asked; for _ in 1 2 3 4; do sleep 1; echo '{\"records\":1}'; done; echo; exec sleep 600"
+SLOW = "read target; read asked; for _ in 1 2 3 4; do sleep 0.7; echo '{\"records\":1}'; done; echo; exec sleep 600"
 
 
 @pytest.fixture
@@ -134,6 +134,7 @@ def test_one_that_died_is_followed_by_another_and_nothing_is_lost(service: Servi
     assert gone(first)
 
 
+@pytest.mark.slow
 def test_one_that_dies_between_the_table_and_the_segment_leaves_its_records_there_once(
     service: Service, moves: MovesApart
 ) -> None:
@@ -155,13 +156,14 @@ def test_a_backlog_is_no_full_machine_as_long_as_segments_get_through() -> None:
         assert slow.stdin
         slow.stdin.write(b"target\n")
         try:
-            assert sum(moves_apart._asked(slow, 3.0), Moved()).records == 4
+            assert sum(moves_apart._asked(slow, 2.0), Moved()).records == 4
             with pytest.raises(TimeoutError):
                 next(moves_apart._asked(slow, 0.1))
         finally:
             slow.kill()
 
 
+@pytest.mark.slow
 def test_a_store_that_takes_nothing_ends_the_round_with_its_name(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
