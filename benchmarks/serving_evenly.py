@@ -19,9 +19,9 @@ SLICE, SLICES = 0.5, 8  # of a round's length: a shared machine is another one a
 def compared(cfg: Config, endpoint: Live, sides: dict[str, Fresh], rate: float, seconds: float) -> list[Row]:
     """The latencies of ours and of the twin when as many requests a second are due at each, slice by slice in turn.
 
-    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's; ours begins
-    at any time between two moves. As of all that is measured in rounds, p99 is the median of the slices'; that of all
-    requests together stands beside it.
+    Before each slice what ours has in its journal is moved, so that none of its moves falls into the twin's; a slice of
+    ours begins at any time between two moves. As of all that is measured in rounds, p99 is the median of the slices';
+    that of all requests together stands beside it.
     """
     slices: dict[str, list[Floats]] = {"ours": [], "twin": []}
     for turn in range(SLICES):
