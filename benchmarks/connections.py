@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 TICK_S = 0.002
+AGAIN_S = 0.01  # before another one is opened for one that broke
 
 
 class Connections:
@@ -32,6 +33,8 @@ class Connections:
             yield self
         finally:
             self.ended = True
+            for task in self._again:
+                task.cancel()
             for one in [*self.there]:
                 one.transport.abort()
             while self.there or self._again:
@@ -39,7 +42,7 @@ class Connections:
 
     @property
     def dead(self) -> bool:
-        """Whether nobody listens any more."""
+        """Whether nobody has listened at all."""
         return not (self.there or self._again)
 
     def ask(self, number: int, body: bytes) -> None:
@@ -49,18 +52,27 @@ class Connections:
     def replace(self) -> None:
         """Open another one for one that broke."""
         if not self.ended:
-            task = asyncio.ensure_future(self._connect())
+            task = asyncio.ensure_future(self._replaced())
             self._again.add(task)
             task.add_done_callback(self._again.discard)
 
-    async def _connect(self) -> None:
-        """One more, free; none where nobody listens any more."""
+    async def _replaced(self) -> None:
+        """One more, as soon as somebody listens."""
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            if await self._connect():
+                break
+
+    async def _connect(self) -> bool:
+        """One more, free; none where nobody listens."""
         secure = self._where.scheme == "https"
         host, port = str(self._where.hostname), self._where.port or (443 if secure else 80)
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self), host, port, ssl=True if secure else None
-            )
+        loop, tls = asyncio.get_running_loop(), True if secure else None
+        try:
+            await loop.create_connection(lambda: Connection(self), host, port, ssl=tls)
+        except OSError:
+            return False
+        return True
 
 
 class Connection(asyncio.Protocol):
@@ -86,9 +98,12 @@ class Connection(asyncio.Protocol):
         """A part of an answer; after its last one the connection is free again."""
         self._got += data
         head, end, body = self._got.partition(b"\r\n\r\n")
-        if end and self._asked >= 0 and len(body) >= _length(head):
+        if end and self._asked >= 0 and _whole(fields := _fields(head), body):
             number, self._asked = self._asked, -1
-            self._among.free.append(self)
+            if fields.get(b"connection") == b"close":
+                self.transport.abort()
+            else:
+                self._among.free.append(self)
             self._among.answered(number, int(head[9:12]))
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -101,12 +116,16 @@ class Connection(asyncio.Protocol):
             self._among.answered(self._asked, 0)
 
 
-def _length(head: bytes) -> int:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
-            return int(value)
-    return 0
+def _fields(head: bytes) -> dict[bytes, bytes]:
+    """The headers, in small letters."""
+    named = (line.lower().partition(b":") for line in head.split(b"\r\n")[1:])
+    return {name.strip(): value.strip() for name, _, value in named}
+
+
+def _whole(fields: dict[bytes, bytes], body: bytes) -> bool:
+    if fields.get(b"transfer-encoding") == b"chunked":
+        return body.endswith(b"0\r\n\r\n")
+    return len(body) >= int(fields.get(b"content-length", b"0"))
 
 
 async def until(done: Callable[[], bool], timeout_s: float) -> None:

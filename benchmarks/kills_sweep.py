@@ -60,12 +60,13 @@ def faults(search: Command, before: dict[str, Record]) -> list[str]:
         told.append(f"finished trials were not kept: {changed}")
     if (again := len(TRIED.findall(search.log.read_bytes()))) != TRIALS - len(before):
         told.append(f"{again} trials were tried where {TRIALS - len(before)} were left")
-    if len(finished(list(found.values()))) != TRIALS:
-        told.append(f"of {TRIALS} trials ended well: {len(finished(list(found.values())))}")
+    well = finished(list(found.values()))
+    if len(well) != TRIALS:
+        told.append(f"of {TRIALS} trials ended well: {len(well)}")
     swept = search.store.get("sweeps", search.store.keys("sweeps")[0]).figures["xgboost"]
     if swept["gap"] != 0:
         told.append(f"the winner's checkpoint, scored again, differs by {swept['gap']:g}")
-    top = max((one.scores["average_precision"] for one in found.values()), default=0.0)
+    top = max((one.scores["average_precision"] for one in well), default=0.0)
     return told if swept["validation_average_precision"] == top else [*told, "the winner is not the best"]
 
 

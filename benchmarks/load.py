@@ -53,12 +53,12 @@ class Seen:
 
     @property
     def latency_ms(self) -> Floats:
-        """From when a request was due to its answer."""
-        return (self.done_N - self.due_N) * 1000
+        """From when a request was due to its answer, or from when it was sent: a timer may be a millisecond early."""
+        return (self.done_N - np.minimum(self.due_N, self.sent_N)) * 1000
 
     @property
     def late_ms(self) -> Floats:
-        """From when a request was due to when it was sent: this program's own part."""
+        """From when a request was due to when it was its turn to be sent: this program's own part."""
         return (self.sent_N - self.due_N) * 1000
 
     @property
@@ -80,12 +80,11 @@ def due_times(rate: float, seconds: float, arrivals: str, seed: int = 0) -> Floa
 async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, connections: int = 256) -> Seen:
     """Send the bodies, each when it is due or as soon as a connection is free, and wait for all answers."""
     count, waiting = len(due_N), deque[int]()
-    sent_N, done_N, status_N = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, np.int64)
+    sent_N, done_N, status_N = np.zeros(count), np.full(count, np.nan), np.zeros(count, np.int64)
 
     def send() -> None:
         while waiting and to.free:
             number = waiting.popleft()
-            sent_N[number] = time.perf_counter() - started
             to.ask(number, bodies[number % len(bodies)])
 
     def answered(number: int, status: int) -> None:
@@ -101,10 +100,10 @@ async def replayed(url: str, key: str, bodies: Sequence[bytes], due_N: Floats, c
                 if wait_s > 0:  # else it is overdue: no pause may hide that
                     await asyncio.sleep(wait_s)
                 waiting.append(number)
+                sent_N[number] = time.perf_counter() - started  # that no connection is free is not this program's part
                 send()
             await until(lambda: to.dead or not np.isnan(done_N).any(), TIMEOUT_S)
-            for one in (sent_N, done_N):
-                one[np.isnan(one)] = time.perf_counter() - started
+            done_N[np.isnan(done_N)] = time.perf_counter() - started
     finally:
         gc.enable()
     return Seen(due_N, sent_N, done_N, status_N)

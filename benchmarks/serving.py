@@ -88,7 +88,7 @@ def compared(cfg: Config, folder: Path, pythons: dict[str, str], seconds: float,
                     seen[n][side].append(measure(n))
         rows = [row for n in CONNECTIONS for row in _rows(n, **seen[n])]
         half = statistics.median(one.requests_per_s for one in seen[16]["twin"]) / 2
-        rows += serving_evenly.compared(cfg, endpoint, sides, half, seconds)
+        rows += serving_evenly.compared(endpoint, sides, half, seconds)
         return [*rows, batched(endpoint, sides["ours"].next(max(1, round(BATCHES * seconds)) * ROWS))]
 
 

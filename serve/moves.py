@@ -1,5 +1,6 @@
 """Released segments of the journal become rows of the tables, each once, whoever wrote it."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,19 +84,21 @@ class Moves:
         """Move what is released now, and say of every segment what came of it.
 
         A segment that cannot be moved stays for the next round and keeps none behind it: tables are read in the order
-        of what their records say, so that it does not matter which comes first.
+        of what their records say, so that it does not matter which comes first. They come one of each kind in turn, and
+        a round ends after a turn: none waits for all of another kind's.
         """
         until = time.monotonic() + ROUND_S
-        for kind, segment in self._released():
-            try:
-                yield Moved(self._moves[kind](segment))
-            except pa.ArrowException as error:
-                yield Moved(unreadable={segment.name: str(error)})
-                journal.set_aside(segment)
-            except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
-                yield Moved(failed={segment.name: str(error)})
+        released = [zip(itertools.repeat(kind), journal.released(self._folder, kind)) for kind in KINDS]
+        for turn in itertools.zip_longest(*released):
+            yield from (self._moved(*one) for one in turn if one)
             if time.monotonic() > until:
                 break
 
-    def _released(self) -> Iterator[tuple[str, Path]]:
-        return ((kind, segment) for kind in KINDS for segment in journal.released(self._folder, kind))
+    def _moved(self, kind: str, segment: Path) -> Moved:
+        try:
+            return Moved(self._moves[kind](segment))
+        except pa.ArrowException as error:
+            journal.set_aside(segment)
+            return Moved(unreadable={segment.name: str(error)})
+        except Exception as error:  # noqa: BLE001 - the others are moved, whatever a library raises
+            return Moved(failed={segment.name: str(error)})

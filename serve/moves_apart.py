@@ -95,6 +95,7 @@ class MovesApart:
                 self._told += moved
         except BaseException as error:  # the next round must not read what this one has not
             self.close()
+            self._told.failed = {}  # what is left is tried again
             if isinstance(error, TimeoutError) or not isinstance(error, OSError | ValueError | msgspec.MsgspecError):
                 raise
             raise EnvironmentFault(

@@ -62,7 +62,8 @@ def run(settings: Settings, host: str, port: int) -> None:
         server_header=False, timeout_graceful_shutdown=STOP_S,
     )  # fmt: skip
     application.endpoint.service.compactor.take_over()
-    application.endpoint.service.compact()
+    while application.endpoint.service.compact():
+        pass
 
 
 def _route(scope: Scope) -> str:

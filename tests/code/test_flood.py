@@ -57,6 +57,20 @@ async def test_each_body_is_sent_once_and_its_status_counted() -> None:
     assert all(b"authorization: Bearer wb_k\r\n" in request for request in got)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_server_may_close_after_an_answer_or_send_it_in_chunks(answer: bytes) -> None:
+    got: list[bytes] = []
+    seen = await flooded(lambda _: answer, got, connections=20)
+    assert len(got) > 35
+    assert seen.statuses == {200: len(got)}
+
+
 async def test_a_slow_server_leaves_what_is_due_unsent_and_does_not_slow_the_asking() -> None:
     seen = await flooded(lambda _: said("200 OK"), [], connections=2, pause_s=0.05)
     assert seen.statuses.total() <= 12, "two connections, each with one request at a time"

@@ -62,7 +62,7 @@ def test_a_finished_trial_that_was_written_again_is_found(faults: Callable[..., 
 def test_a_trial_that_failed_is_found(faults: Callable[..., list[str]]) -> None:
     *others, last = trials()
     wrong = [f"of {TRIALS} trials ended well: {TRIALS - 1}"]
-    assert faults([*others, dataclasses.replace(last, status=FAILED)]) == wrong
+    assert faults([*others, dataclasses.replace(last, status=FAILED, scores={})], best=BEST - 0.1) == wrong
 
 
 def test_a_missing_trial_is_found(faults: Callable[..., list[str]]) -> None:

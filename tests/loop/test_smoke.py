@@ -91,7 +91,7 @@ def test_the_benchmark_compares_ours_with_the_peer_and_leaves_no_decision(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((folder / "bench.json").read_text())["rows"]
-    assert len(rows) == 14
+    assert len(rows) == 15
     assert all(row["ours"] > 0 and row["ratio"] == pytest.approx(row["ours"] / row["peer"]) for row in rows)
     assert "ratio" in done.stdout
     assert sorted((folder / "workbench_store" / "tables").rglob("*.parquet")) == before

@@ -263,12 +263,15 @@ def test_what_a_round_told_before_it_failed_is_told_by_the_next(
     assert "one cannot be read and is set aside" in caplog.text
 
 
-def test_a_round_ends_after_a_while_and_the_next_goes_on(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_ends_after_a_while_with_one_of_each_kind_and_the_next_goes_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(moving, "ROUND_S", 0.0)
-    for number in range(2):
+    for number in range(3):
         score(service, number + 1, number)
         service.predictions.close_segment()
-    assert [service.compact() for _ in range(3)] == [1, 1, 0]
+    tell(service, 1, 1, 1)
+    assert [service.compact() for _ in range(4)] == [2, 1, 1, 0]
 
 
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
