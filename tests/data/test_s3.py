@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pyarrow as pa
 import pytest
@@ -42,6 +42,17 @@ def test_two_writers_of_one_table_in_a_bucket_both_have_their_rows(bucket: str) 
     assert Table(store, "t").read().num_rows == 4 * ROWS.num_rows, "each commit is a conditional put"
 
 
+def test_a_table_is_looked_for_while_other_threads_run(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, server = Store(f"{bucket}/c"), ThreadingHTTPServer(("127.0.0.1", 0), Empty)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    try:
+        assert not Table(store, "t").exists(), "it is answered by threads of this process"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
     with pytest.raises(EnvironmentFault, match=r"Bucket 'nowhere' not found.*correct storage.root"):
         Store("s3://nowhere/store").begin()
@@ -64,3 +75,19 @@ def refuse(handler: BaseHTTPRequestHandler) -> None:
     handler.send_header("Content-Length", "0")
     handler.end_headers()
     handler.log_message = lambda *_: None  # type: ignore[method-assign]
+
+
+class Empty(BaseHTTPRequestHandler):
+    """A bucket that holds nothing."""
+
+    LISTED = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+    def do_GET(self) -> None:
+        body = self.LISTED if "list-type" in self.path else b""
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
