@@ -1,7 +1,9 @@
 """How a sweep searches: Optuna's samplers behind Ray Tune's searcher, Ray Tune's schedulers, and when it is over."""
 
+import itertools
 import time
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from ray.tune.stopper import Stopper
 
 from workbench.tuning.config import DIRECTIONS, TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record
-from workbench.tuning.space import Space, Values
+from workbench.tuning.space import FAMILY, Space, Values
 
 STUDY = "sweep"
 FIRST = "average_precision"
@@ -20,7 +22,14 @@ PROGRESS = "percent"  # of a trial's own rounds or epochs: the measure by which 
 
 
 def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record]) -> OptunaSearch:
-    """Optuna, told of the trials that are over; where there are none, it begins with the given values."""
+    """Optuna, told of the trials that are over; where there are none, it begins with the given values.
+
+    For a stack the families take turns: a sampler that may choose leaves one after a few unlucky trials, and the best
+    of many trials has more luck in its score, by which the stack weighs it, than the best of three.
+    """
+    points = [] if known else [space.raw(one) for one in begin]
+    if tune.challenge and space.families[1:]:
+        points += _in_turn(space.families, Counter(one.family for one in known), tune.trials - len(known) - len(points))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return OptunaSearch(
         space.draw,
@@ -29,8 +38,14 @@ def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Seq
         sampler=_sampler(tune, len(known)),
         storage=_remembered(space, tune, known),
         study_name=STUDY,
-        points_to_evaluate=None if known else [space.raw(one) for one in begin],
+        points_to_evaluate=points or None,
     )
+
+
+def _in_turn(families: Sequence[str], tried: Counter[str], trials: int) -> list[Values]:
+    """A family for each trial, those first that were tried least; the rest of a point is the sampler's."""
+    order = sorted(families, key=lambda one: tried[one])
+    return [{FAMILY: one} for one in itertools.islice(itertools.cycle(order), max(trials, 0))]
 
 
 def _one_or_all(names: list[str]) -> Any:

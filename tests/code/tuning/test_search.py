@@ -4,6 +4,7 @@ import copy
 import time
 
 import pytest
+from ray.tune.search.optuna import OptunaSearch
 
 from workbench.config import Config
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best, best_of_each
@@ -56,6 +57,24 @@ def test_the_first_trials_are_the_config_itself_and_the_same_seed_goes_on_alike(
     assert first == drawn()
     cfg.tune.seed = 1
     assert drawn()[2:] != first[2:]
+
+
+def test_for_a_stack_the_families_take_turns_and_those_tried_least_come_first(cfg: Config) -> None:
+    cfg.tune.challenge, space = True, Space.of(cfg)
+    begin = [{"family": "xgboost", KEY: 3}, {"family": "lightgbm", "train.lightgbm.num_leaves": 8}]
+    of_new = families(searcher(space, cfg.tune, begin, []), 8)
+    assert of_new == ["xgboost", "lightgbm"] * 4
+    known = [record(number, 0.5 + number / 100) for number in (1, 2, 3)]
+    assert families(searcher(space, cfg.tune, begin, known), 4) == ["lightgbm", "xgboost"] * 2
+
+
+def families(search: OptunaSearch, trials: int) -> list[str]:
+    """Of so many trials, the first of which does best by far."""
+    found = []
+    for number in range(trials):
+        found.append(search.suggest(str(number))["family"])
+        search.on_trial_complete(str(number), {"average_precision": 0.0 if number else 0.9})
+    return found
 
 
 def test_a_sweep_ends_where_nothing_gets_better(cfg: Config) -> None:
