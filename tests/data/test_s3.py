@@ -47,7 +47,8 @@ def test_a_table_is_looked_for_while_other_threads_run(bucket: str, monkeypatch:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     try:
-        assert not Table(store, "t").exists(), "it is answered by threads of this process"
+        assert not Table(store, "t").exists()
+        assert Empty.asked, "it is answered by threads of this process"
     finally:
         server.shutdown()
         server.server_close()
@@ -80,9 +81,11 @@ def refuse(handler: BaseHTTPRequestHandler) -> None:
 class Empty(BaseHTTPRequestHandler):
     """A bucket that holds nothing."""
 
+    asked = 0
     LISTED = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 
     def do_GET(self) -> None:
+        type(self).asked += 1
         body = self.LISTED if "list-type" in self.path else b""
         self.send_response(200 if body else 404)
         self.send_header("Content-Length", str(len(body)))

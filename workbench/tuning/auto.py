@@ -40,7 +40,7 @@ def members(
     families: Sequence[str],
     cfg: EnsembleConfig,
 ) -> list[str]:
-    """The families that pay in a stack on the selecting folds, in the order of `families`."""
+    """The families that pay in a stack on the selecting folds, in their order; all where weights are equal."""
     names = list(dict.fromkeys(fold for fold, _ in selected[families[0]]))
     folds = []
     for name, label_N in zip(names, labels, strict=True):

@@ -10,7 +10,7 @@ DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "model_bytes": "min"
 class TuneConfig:
     """How hyperparameters are searched: which values, by which searcher, for how long."""
 
-    families: list[str] = field(default_factory=list)  # candidates, the most promising first: a trial trains one
+    families: list[str] = field(default_factory=list)  # candidates, the most promising first; a trial trains one
     space: dict[str, Any] = field(default_factory=dict)  # dotted key: {low, high, log, step} or values; and when
     searcher: str = "tpe"  # random | tpe (Optuna's tree-structured Parzen estimator)
     scheduler: str = "none"  # none | asha | median: bad trials end early; pbt: they go on from better ones
@@ -26,7 +26,7 @@ class TuneConfig:
     grace_percent: int = 10  # asha, median: no trial ends before this percentage of its own rounds or epochs
     reduction: int = 3  # asha: one of so many trials goes on at each rung
     perturb_percent: int = 20  # pbt: after each such part of its rounds or epochs a bad trial takes over a good one
-    plateau_trials: int | None = None  # the sweep ends after so many trials without a gain; null: never for that
+    plateau_trials: int | None = None  # the sweep ends after so many without a gain; for a stack, of their family
     plateau_gain: float = 0.0005  # what counts as a gain of the first objective
     rows_per_family: int = 200_000  # auto: families for which a data set is too large or too small are left out
     challenge: bool = False  # stack the best of each family, judge the stack once, register it as challenger

@@ -1,63 +1,70 @@
 """How a sweep searches: Optuna's samplers behind Ray Tune's searcher, Ray Tune's schedulers, and when it is over."""
 
-import itertools
 import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.stopper import Stopper
 
 from workbench.tuning.config import DIRECTIONS, TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record
 from workbench.tuning.space import FAMILY, Space, Values
+from workbench.tuning.turns import InTurn
 
 STUDY = "sweep"
 FIRST = "average_precision"
+RANDOM = 10  # trials, at the most, before a model draws them
 PROGRESS = "percent"  # of a trial's own rounds or epochs: the measure by which families are compared half way
 
 
-def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record]) -> OptunaSearch:
+def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record]) -> Searcher:
     """Optuna, told of the trials that are over; where there are none, it begins with the given values.
 
-    For a stack the families take turns: a sampler that may choose leaves one after a few unlucky trials, and the best
-    of many trials has more luck in its score, by which the stack weighs it, than the best of three.
+    For a stack the families take turns, each with an Optuna of its own.
     """
-    points = [] if known else [space.raw(one) for one in begin]
-    if tune.challenge and space.families[1:]:
-        points += _in_turn(space.families, Counter(one.family for one in known), tune.trials - len(known) - len(points))
+    if not tune.challenge or not space.families[1:]:
+        return _optuna(space, tune, begin, known, RANDOM)
+
+    def alone(family: str) -> Searcher:
+        first = [one for one in begin if one[FAMILY] == family]
+        mine = [one for one in known if one.family == family]
+        return _optuna(replace(space, families=(family,)), tune, first, mine, RANDOM // len(space.families))
+
+    return InTurn({one: alone(one) for one in space.families}, Counter(one.family for one in known))
+
+
+def _optuna(
+    space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record], random: int
+) -> OptunaSearch:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return OptunaSearch(
         space.draw,
         metric=_one_or_all(tune.objectives),
         mode=_one_or_all([DIRECTIONS[one] for one in tune.objectives]),
-        sampler=_sampler(tune, len(known)),
+        sampler=_sampler(tune, len(known), random),
         storage=_remembered(space, tune, known),
         study_name=STUDY,
-        points_to_evaluate=points or None,
+        points_to_evaluate=None if known else [space.raw(one) for one in begin],
     )
-
-
-def _in_turn(families: Sequence[str], tried: Counter[str], trials: int) -> list[Values]:
-    """A family for each trial, those first that were tried least; the rest of a point is the sampler's."""
-    order = sorted(families, key=lambda one: tried[one])
-    return [{FAMILY: one} for one in itertools.islice(itertools.cycle(order), max(trials, 0))]
 
 
 def _one_or_all(names: list[str]) -> Any:
     return names if names[1:] else names[0]
 
 
-def _sampler(tune: TuneConfig, known: int) -> optuna.samplers.BaseSampler:
+def _sampler(tune: TuneConfig, known: int, random: int) -> optuna.samplers.BaseSampler:
     """A sampler that draws the same for the same seed, and something new after a restart."""
     seed = tune.seed + known * 1_000_003
     if tune.searcher == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(4, min(10, tune.trials // 3)))
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(4, min(random, tune.trials // 3)))
 
 
 def _remembered(space: Space, tune: TuneConfig, known: Sequence[Record]) -> optuna.storages.InMemoryStorage:
@@ -111,7 +118,8 @@ class Ends(Stopper):
     ) -> None:
         """`share`: the fits of a winner that follow, by those of its trial."""
         self.ends_at, self.tune, self.setup_s, self.share = ends_at, tune, setup_s, share
-        self.best, self.since, self.why = -1.0, 0, ""
+        self.since, self.why = 0, ""
+        self._best: dict[str, float] = {}  # of each family where each counts, in a stack; else of all
         self.longest_s: dict[str, float] = {}  # of the finished trials of each family
         self._under_way: dict[str, tuple[str, float]] = {}  # family and begin (monotonic) by the name that Tune has
         for one in known:
@@ -134,8 +142,10 @@ class Ends(Stopper):
 
     def see(self, family: str, score: float, seconds: float) -> None:
         """Take note of a finished trial."""
-        gained = score >= self.best + self.tune.plateau_gain
-        self.best, self.since = max(self.best, score), 0 if gained else self.since + 1
+        among = family if self.tune.challenge else ""
+        best = self._best.get(among, -1.0)
+        self.since = 0 if score >= best + self.tune.plateau_gain else self.since + 1
+        self._best[among] = max(best, score)
         self.longest_s[family] = max(seconds, self.longest_s.get(family, 0.0))
 
     def stop_all(self) -> bool:

@@ -2,15 +2,17 @@
 
 import copy
 import time
+from collections.abc import Callable
 
+import numpy as np
 import pytest
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search import Searcher
 
 from workbench.config import Config
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best, best_of_each
 from workbench.tuning.report import front, importance, importance_picture, parallel_picture, table
 from workbench.tuning.search import Ends, searcher, study
-from workbench.tuning.space import Space
+from workbench.tuning.space import Space, Values
 from workloads import door
 
 KEY = "train.xgboost.max_depth"
@@ -59,21 +61,40 @@ def test_the_first_trials_are_the_config_itself_and_the_same_seed_goes_on_alike(
     assert drawn()[2:] != first[2:]
 
 
-def test_for_a_stack_the_families_take_turns_and_those_tried_least_come_first(cfg: Config) -> None:
+def test_for_a_stack_the_families_take_turns_whichever_does_best(cfg: Config) -> None:
+    cfg.tune.challenge, cfg.tune.trials, space = True, 12, Space.of(cfg)
+    begin = [{"family": "xgboost", KEY: 3}, {"family": "lightgbm", "train.lightgbm.num_leaves": 8}]
+    found = tried(searcher(space, cfg.tune, begin, []), 12)
+    assert found[:2] == begin
+    assert [one["family"] for one in found] == ["xgboost", "lightgbm"] * 6
+
+
+def test_after_a_restart_those_tried_least_come_first_and_one_that_was_not_begins_as_configured(cfg: Config) -> None:
     cfg.tune.challenge, space = True, Space.of(cfg)
     begin = [{"family": "xgboost", KEY: 3}, {"family": "lightgbm", "train.lightgbm.num_leaves": 8}]
-    of_new = families(searcher(space, cfg.tune, begin, []), 8)
-    assert of_new == ["xgboost", "lightgbm"] * 4
     known = [record(number, 0.5 + number / 100) for number in (1, 2, 3)]
-    assert families(searcher(space, cfg.tune, begin, known), 4) == ["lightgbm", "xgboost"] * 2
+    found = tried(searcher(space, cfg.tune, begin, known), 5)
+    assert found[0] == begin[1]
+    assert [one["family"] for one in found] == ["lightgbm"] * 3 + ["xgboost", "lightgbm"]
 
 
-def families(search: OptunaSearch, trials: int) -> list[str]:
-    """Of so many trials, the first of which does best by far."""
+def test_each_family_of_a_stack_learns_from_its_own_trials(cfg: Config) -> None:
+    cfg.tune.challenge, cfg.tune.trials, space = True, 80, Space.of(cfg)
+    leaves = "train.lightgbm.num_leaves"
+    search = searcher(space, cfg.tune, [], [])
+    found = tried(search, 80, lambda one: 0.5 + 0.04 * one[KEY] if KEY in one else 0.1 + 0.01 * one[leaves])
+    late = [one[leaves] for one in found[40:] if leaves in one]
+    assert np.mean(late) > 7, "of 2 to 9 the most is best, though all are far below the other family"
+
+
+def tried(
+    search: Searcher, trials: int, score: Callable[[Values], float] = lambda one: float(KEY in one)
+) -> list[Values]:
+    """What is drawn for so many trials, one after the other."""
     found = []
     for number in range(trials):
-        found.append(search.suggest(str(number))["family"])
-        search.on_trial_complete(str(number), {"average_precision": 0.0 if number else 0.9})
+        found.append(search.suggest(str(number)))
+        search.on_trial_complete(str(number), {"average_precision": score(found[-1])})
     return found
 
 
@@ -84,6 +105,14 @@ def test_a_sweep_ends_where_nothing_gets_better(cfg: Config) -> None:
         ends("t", {"finished": True, "average_precision": score, "seconds": 1, "config": {"family": "xgboost"}})
         assert ends.stop_all() == over
     assert ends.why == "no gain of 0.01 in 2 trials"
+
+
+def test_for_a_stack_a_family_that_gets_better_counts_though_another_is_ahead(cfg: Config) -> None:
+    cfg.tune.plateau_trials, cfg.tune.plateau_gain, cfg.tune.challenge = 2, 0.01, True
+    ends = Ends(cfg.tune, None, [record(1, 0.9), record(2, 0.5, family="lightgbm")])
+    for score, over in [(0.4, False), (0.52, False), (0.525, False), (0.4, True)]:
+        ends.see("lightgbm", score, 1)
+        assert ends.stop_all() == over
 
 
 def test_a_sweep_ends_before_its_time_so_that_what_follows_has_some(cfg: Config) -> None:
