@@ -21,6 +21,7 @@ from workbench.tuning.turns import InTurn
 STUDY = "sweep"
 FIRST = "average_precision"
 RANDOM = 10  # trials, at the most, before a model draws them
+PROCESS_S = 2.5  # of each winner, which a process of its own scores again: five took up to 13 s more than was kept
 PROGRESS = "percent"  # of a trial's own rounds or epochs: the measure by which families are compared half way
 
 
@@ -160,8 +161,9 @@ class Ends(Stopper):
     def reserve_s(self) -> float:
         """Seconds for what follows: the report, and for a challenger a fit per family, the judgement and the bundle.
 
-        All but the fits take about four times what came before the trials, where that was no more than Ray's start and
-        reading the rows (uci_default, 24,000 rows: 11 and 40 s). A third of the budget is always left for trials.
+        All but what is done for each family takes about four times what came before the trials, where that was no more
+        than Ray's start and reading the rows (uci_default, 24,000 rows: 11 and 40 s). A third of the budget is always
+        left for trials.
         """
         budget = self.tune.time_budget_s or 0.0
         if not self.tune.challenge:
@@ -170,11 +172,11 @@ class Ends(Stopper):
         return min(self._fits_s() + others_s, budget * 2 / 3)
 
     def _fits_s(self) -> float:
-        """Of a winner of each family, one after the other; with the start of its process it is at least half a trial.
+        """Of a winner of each family, one after the other: scored again, and fitted, which is at least half a trial.
 
         A trial that is not over may still be the longest of its family.
         """
         longest_s, now = dict(self.longest_s), time.monotonic()
         for family, since in self._under_way.values():
             longest_s[family] = max(longest_s.get(family, 0.0), now - since)
-        return sum(longest_s.values()) * max(self.share, 0.5)
+        return sum(longest_s.values()) * max(self.share, 0.5) + PROCESS_S * len(longest_s)
