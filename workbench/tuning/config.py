@@ -26,7 +26,7 @@ class TuneConfig:
     grace_percent: int = 10  # asha, median: no trial ends before this percentage of its own rounds or epochs
     reduction: int = 3  # asha: one of so many trials goes on at each rung
     perturb_percent: int = 20  # pbt: after each such part of its rounds or epochs a bad trial takes over a good one
-    plateau_trials: int | None = None  # trials without a gain, of their family in a stack, that end it; null: none
+    plateau_trials: int | None = None  # in a row without a gain (a stack: of their family) that end the sweep
     plateau_gain: float = 0.0005  # what counts as a gain of the first objective
     rows_per_family: int = 200_000  # auto: families for which a data set is too large or too small are left out
     challenge: bool = False  # stack the best of each family, judge the stack once, register it as challenger

@@ -20,7 +20,8 @@ from ray.tune.search import BasicVariantGenerator
 from workbench.training.fits import Fitted, Partial
 from workbench.tuning.config import TuneConfig
 from workbench.tuning.lockstep import Side
-from workbench.tuning.search import FIRST, PROGRESS
+from workbench.tuning.schedulers import PROGRESS
+from workbench.tuning.search import FIRST
 from workbench.tuning.space import Space, Values
 
 Schedule = list[tuple[int, Values]]  # from which step which values held

@@ -25,7 +25,7 @@ class Record:
 
     name: str  # digest of all that it depends on
     values: dict[str, Any]  # the family and the drawn values, by dotted key
-    status: str  # finished | stopped (by the scheduler or at the end of the time) | failed
+    status: str  # finished | stopped (by the scheduler) | failed
     scores: dict[str, float] = field(default_factory=dict)  # the objectives
     folds: list[float] = field(default_factory=list)  # average precision on each fold and seed
     steps: int = 0  # rounds or epochs with the highest mean

@@ -1,4 +1,4 @@
-"""How a sweep searches: Optuna's samplers behind Ray Tune's searcher, Ray Tune's schedulers, and when it is over."""
+"""How a sweep searches, by Optuna's samplers behind Ray Tune's searcher, and when it is over."""
 
 import time
 import warnings
@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import optuna
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.stopper import Stopper
@@ -20,13 +19,12 @@ from workbench.tuning.turns import InTurn
 
 STUDY = "sweep"
 FIRST = "average_precision"
-RANDOM = 10  # trials, at the most, before a model draws them
+RANDOM, RANDOM_OF_EACH = 10, 4  # trials, at the most, before a model draws them: of a sweep, of each family of a stack
 PROCESS_S = 2.5  # of each winner, which a process of its own scores again: five took up to 13 s more than was kept
-PROGRESS = "percent"  # of a trial's own rounds or epochs: the measure by which families are compared half way
 
 
 def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record]) -> Searcher:
-    """Optuna, told of the trials that are over; where there are none, it begins with the given values.
+    """Optuna, told of the trials that are over; it begins with those of the given values that were not tried.
 
     For a stack the families take turns, each with an Optuna of its own.
     """
@@ -36,23 +34,26 @@ def searcher(space: Space, tune: TuneConfig, begin: Sequence[Values], known: Seq
     def alone(family: str) -> Searcher:
         first = [one for one in begin if one[FAMILY] == family]
         mine = [one for one in known if one.family == family]
-        return _optuna(replace(space, families=(family,)), tune, first, mine, RANDOM // len(space.families))
+        return _optuna(replace(space, families=(family,)), tune, first, mine, RANDOM_OF_EACH)
 
-    return InTurn({one: alone(one) for one in space.families}, Counter(one.family for one in known))
+    once = set(space.families) - {one.family for one in space.parameters}
+    return InTurn({one: alone(one) for one in space.families}, Counter(one.family for one in known), once)
 
 
 def _optuna(
-    space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record], random: int
+    space: Space, tune: TuneConfig, begin: Sequence[Values], known: Sequence[Record], startup: int
 ) -> OptunaSearch:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    tried = [space.raw(one.values).items() for one in known]
+    points = [one for one in map(space.raw, begin) if not any(one.items() <= before for before in tried)]
     return OptunaSearch(
         space.draw,
         metric=_one_or_all(tune.objectives),
         mode=_one_or_all([DIRECTIONS[one] for one in tune.objectives]),
-        sampler=_sampler(tune, len(known), random),
+        sampler=_sampler(tune, len(known), startup),
         storage=_remembered(space, tune, known),
         study_name=STUDY,
-        points_to_evaluate=None if known else [space.raw(one) for one in begin],
+        points_to_evaluate=points or None,
     )
 
 
@@ -60,12 +61,12 @@ def _one_or_all(names: list[str]) -> Any:
     return names if names[1:] else names[0]
 
 
-def _sampler(tune: TuneConfig, known: int, random: int) -> optuna.samplers.BaseSampler:
+def _sampler(tune: TuneConfig, known: int, startup: int) -> optuna.samplers.BaseSampler:
     """A sampler that draws the same for the same seed, and something new after a restart."""
     seed = tune.seed + known * 1_000_003
     if tune.searcher == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(4, min(random, tune.trials // 3)))
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(4, min(startup, tune.trials // 3)))
 
 
 def _remembered(space: Space, tune: TuneConfig, known: Sequence[Record]) -> optuna.storages.InMemoryStorage:
@@ -96,16 +97,6 @@ def _distributions(space: Space, raw: Values) -> dict[str, Any]:
     return dict(fixed.distributions)
 
 
-def scheduler(tune: TuneConfig) -> TrialScheduler:
-    """Which trials end early; all are compared by the share of their own rounds or epochs that is done."""
-    by = {"time_attr": PROGRESS, "metric": FIRST, "mode": "max", "grace_period": tune.grace_percent}
-    if tune.scheduler == "asha":
-        return AsyncHyperBandScheduler(max_t=100, reduction_factor=tune.reduction, **by)
-    if tune.scheduler == "median":
-        return MedianStoppingRule(min_samples_required=3, **by)
-    return FIFOScheduler()
-
-
 class Ends(Stopper):
     """Ends the whole sweep: at a time, less what is to be done after it, or where nothing gets better any more."""
 
@@ -120,6 +111,7 @@ class Ends(Stopper):
         """`share`: the fits of a winner that follow, by those of its trial."""
         self.ends_at, self.tune, self.setup_s, self.share = ends_at, tune, setup_s, share
         self.since, self.why = 0, ""
+        self._seen: set[str] = set()  # Tune tells of the last result of a trial twice
         self._best: dict[str, float] = {}  # of each family where each counts, in a stack; else of all
         self.longest_s: dict[str, float] = {}  # of the finished trials of each family
         self._under_way: dict[str, tuple[str, float]] = {}  # family and begin (monotonic) by the name that Tune has
@@ -135,9 +127,10 @@ class Ends(Stopper):
         """Take note of one that has ended, one way or another."""
         self._under_way.pop(trial, None)
 
-    def __call__(self, _trial: str, result: dict[str, Any]) -> bool:
+    def __call__(self, trial: str, result: dict[str, Any]) -> bool:
         """Take note of a trial that is through; Tune ends it by itself."""
-        if result.get(FINISHED):
+        if result.get(FINISHED) and trial not in self._seen:
+            self._seen.add(trial)
             self.see(result["config"]["family"], result[FIRST], result["seconds"])
         return False
 
@@ -172,7 +165,7 @@ class Ends(Stopper):
         return min(self._fits_s() + others_s, budget * 2 / 3)
 
     def _fits_s(self) -> float:
-        """Of a winner of each family, one after the other: scored again, and fitted, which is at least half a trial.
+        """Of a winner of each family: scored again, and fitted. A bound: one after the other, half a trial at least.
 
         A trial that is not over may still be the longest of its family.
         """

@@ -18,7 +18,8 @@ from workbench.errors import EnvironmentFault
 from workbench.progress import say
 from workbench.tuning import population, room, trial
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
-from workbench.tuning.search import FIRST, Ends, scheduler, searcher
+from workbench.tuning.schedulers import scheduler
+from workbench.tuning.search import FIRST, Ends, searcher
 from workbench.tuning.space import FAMILY, Space
 
 ENVIRONMENT = {
@@ -73,7 +74,7 @@ def _tune(cfg: Config, space: Space, shared: trial.Shared, ends: Ends, trials: i
     if told.scheduler == "pbt":
         search, schedule = population.searcher(space, told, space.begin(cfg), trials), population.scheduler(space, told)
     else:
-        search, schedule = searcher(space, told, space.begin(cfg), known), scheduler(told)
+        search, schedule = searcher(space, told, space.begin(cfg), known), scheduler(told, space.families)
     with _quiet():
         tune.Tuner(
             tune.with_resources(work, room.resources(told)),
@@ -121,7 +122,7 @@ def _quiet() -> Iterator[None]:
 
 
 class Told(Callback):
-    """Tells one line per trial, and keeps those that the scheduler or the end of the sweep stopped."""
+    """Tells one line per trial, and keeps those that the scheduler stopped; what runs when the sweep ends is lost."""
 
     def __init__(self, shared: trial.Shared, ends: Ends, before: int, trials: int) -> None:
         self.shared, self.ends, self.count, self.trials = shared, ends, before, trials

@@ -22,7 +22,8 @@ from workbench.training.run import train
 from workbench.tuning import alone, population
 from workbench.tuning.config import TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record, Records
-from workbench.tuning.search import FIRST, PROGRESS
+from workbench.tuning.schedulers import PROGRESS
+from workbench.tuning.search import FIRST
 from workbench.tuning.space import FAMILY, Values, applied
 
 VERSION = 2

@@ -76,6 +76,35 @@ def test_after_a_restart_those_tried_least_come_first_and_one_that_was_not_begin
     found = tried(searcher(space, cfg.tune, begin, known), 5)
     assert found[0] == begin[1]
     assert [one["family"] for one in found] == ["lightgbm"] * 3 + ["xgboost", "lightgbm"]
+    assert found[3] not in begin, "it was tried"
+
+
+def test_after_a_restart_the_config_is_tried_where_the_kill_took_that_trial(cfg: Config) -> None:
+    begin = [{"family": "lightgbm", "train.lightgbm.num_leaves": 8}, {"family": "xgboost", KEY: 3}]
+    for challenge in (False, True):
+        cfg.tune.challenge, space = challenge, Space.of(cfg)
+        assert begin[1] in tried(searcher(space, cfg.tune, begin, [record(5, 0.5)]), 4)
+        assert begin[1] not in tried(searcher(space, cfg.tune, begin[1:], [record(3, 0.5)]), 1)
+
+
+def test_a_family_that_fails_does_not_catch_up_after_a_restart(cfg: Config) -> None:
+    cfg.tune.challenge, space = True, Space.of(cfg)
+    search, found = searcher(space, cfg.tune, [], [record(number, 0.5) for number in range(1, 9)]), []
+    for number in range(4):
+        found.append(search.suggest(str(number))["family"])
+        search.on_trial_complete(str(number), error=found[-1] == "lightgbm")
+    assert found == ["lightgbm", "xgboost", "lightgbm", "xgboost"]
+
+
+def test_a_family_of_which_nothing_is_drawn_is_tried_once(cfg: Config) -> None:
+    cfg.tune.challenge = True
+    del cfg.tune.space["train"]["lightgbm"]
+    found = tried(searcher(Space.of(cfg), cfg.tune, [], []), 4)
+    assert [one["family"] for one in found] == ["xgboost", "lightgbm", "xgboost", "xgboost"]
+    cfg.tune.space = {}
+    search = searcher(Space.of(cfg), cfg.tune, [], [])
+    assert [one["family"] for one in tried(search, 2)] == ["xgboost", "lightgbm"]
+    assert search.suggest("more") == Searcher.FINISHED
 
 
 def test_each_family_of_a_stack_learns_from_its_own_trials(cfg: Config) -> None:
@@ -101,8 +130,10 @@ def tried(
 def test_a_sweep_ends_where_nothing_gets_better(cfg: Config) -> None:
     cfg.tune.plateau_trials, cfg.tune.plateau_gain = 2, 0.01
     ends = Ends(cfg.tune, None, [record(1, 0.5)])
-    for score, over in [(0.52, False), (0.525, False), (0.4, True)]:
-        ends("t", {"finished": True, "average_precision": score, "seconds": 1, "config": {"family": "xgboost"}})
+    for trial, score, over in [("a", 0.52, False), ("b", 0.525, False), ("c", 0.4, True)]:
+        result = {"finished": True, "average_precision": score, "seconds": 1, "config": {"family": "xgboost"}}
+        ends(trial, result)
+        ends(trial, {**result, "done": True})  # as Tune tells it once more
         assert ends.stop_all() == over
     assert ends.why == "no gain of 0.01 in 2 trials"
 
