@@ -2,7 +2,7 @@
 
 Hydra checks types and unknown keys against these classes; `validation.py` checks what types cannot say. Below
 the command line nothing sees a `DictConfig`. A field without a default is required: the user says it, nobody guesses.
-Every field's meaning stands beside it here and in `conf/README.md` (a test compares the two).
+Every field's meaning stands beside it here and in `conf/KEYS.md` (a test compares the two).
 """
 
 from dataclasses import dataclass, field, fields
@@ -109,8 +109,8 @@ class SplitConfig:
     delay_days: int = 7  # time: days between a training block and the block it is scored on
     score_days: int = 7  # time: days in the block that is scored
     exclude_known: str | None = None  # time: entity column; those known as positive leave the scored rows
-    validation_share: float = 0.2  # stratified
-    test_share: float = 0.2  # stratified
+    validation_share: float = 0.2  # stratified: of the rows, those that select rounds, epochs and weights
+    test_share: float = 0.2  # stratified: of the rows, those that judge
     seed: int = 0  # of the hashes by which ids or groups are dealt
     folds: int = 1  # stratified: parts of the rows that do not test, each scored by fits on the others; 1: validation
     test_place: int = 0  # stratified: which share of that size is the test part, from 0: 5 places of .2 make 5 folds

@@ -1,4 +1,4 @@
-"""Writes the tables of `conf/README.md` from the comments of their classes: `python -m workbench.config_tables`."""
+"""Writes the tables of `conf/KEYS.md` from the comments of their classes: `python -m workbench.config_tables`."""
 
 import dataclasses
 import inspect
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workbench import config
 
-README = Path(__file__).resolve().parent.parent / "conf" / "README.md"
+KEYS = Path(__file__).resolve().parent.parent / "conf" / "KEYS.md"
 MARK = "<!-- the tables below are written by `python -m workbench.config_tables` -->\n"
 COMMENT = re.compile(r"^    (\w+): .*?  # (.*)$", re.MULTILINE)
 
@@ -20,8 +20,8 @@ def tables() -> str:
 
 
 def written() -> str:
-    """The whole README with its tables as they should be."""
-    return README.read_text().partition(MARK)[0] + MARK + "\n" + tables()
+    """The whole file with its tables as they should be."""
+    return KEYS.read_text().partition(MARK)[0] + MARK + "\n" + tables()
 
 
 def undocumented() -> list[str]:
@@ -75,4 +75,4 @@ def _table(path: str, kind: type) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(written())
+    KEYS.write_text(written())

@@ -58,7 +58,7 @@ class XGBoostConfig(TreesConfig):
     rounds: int = 200  # upper bound; the best on validation is used
     learning_rate: float = 0.1  # shrinkage of each tree
     max_depth: int = 3  # depth of each tree
-    max_bin: int = 4096  # 256, the default, blurs the amount's edge: average precision .63 instead of .69
+    max_bin: int = 4096  # XGBoost's own 256 blurs the amount's edge: average precision .63 instead of .69
     min_child_weight: float = 1.0  # smallest sum of hessians in a leaf
     subsample: float = 1.0  # share of the rows that each tree sees
     colsample_bytree: float = 1.0  # share of the features that each tree sees

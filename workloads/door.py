@@ -42,7 +42,7 @@ def main(run: Callable[[Config], Artifact | None], doc: str | None) -> None:
     """Run one step as a command: `key=value` overrides from the command line, the exit code as the answer."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
-        print(f"{doc}\nKeys: see conf/README.md. Any key can be set as key=value; --cfg prints the whole config.")
+        print(f"{doc}\nKeys: see conf/KEYS.md. Any key can be set as key=value; --cfg prints the whole config.")
         sys.exit(0)
     sys.exit(guarded(lambda: _run_step(run, arguments)))
 
@@ -89,7 +89,7 @@ def composed(arguments: Sequence[str]) -> Config:
     Hydra's own +KEY, ++KEY and ~KEY are refused: they add what no schema knows or drop what must be there, in silence.
     """
     if odd := [one for one in arguments if not KEY_VALUE.match(one)]:
-        raise ConfigError(f"{', '.join(odd)}: not of the form KEY=VALUE. The keys are in conf/README.md.")
+        raise ConfigError(f"{', '.join(odd)}: not of the form KEY=VALUE. The keys are in conf/KEYS.md.")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose("config", overrides=[*_own_folder(), *arguments])
@@ -125,7 +125,7 @@ def _reason(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         keys = sorted(str(key) for key in cause.parent_node if key != "hydra")
-        return f"{cause.full_key} is no key of the configuration. Use one of: {', '.join(keys)}; see conf/README.md."
+        return f"{cause.full_key} is no key of the configuration. Use one of: {', '.join(keys)}; see conf/KEYS.md."
     if isinstance(cause, OmegaConfBaseException):
         return f"{error}: {str(cause).splitlines()[0]}."
     return " ".join((str(error) or str(cause)).split())

@@ -7,5 +7,5 @@ def test_every_key_has_a_meaning() -> None:
     assert config_tables.undocumented() == []
 
 
-def test_the_readme_lists_every_key_as_the_schema_has_it() -> None:
-    assert config_tables.README.read_text() == config_tables.written(), "run `python -m workbench.config_tables`"
+def test_the_file_of_keys_lists_every_key_as_the_schema_has_it() -> None:
+    assert config_tables.KEYS.read_text() == config_tables.written(), "run `python -m workbench.config_tables`"

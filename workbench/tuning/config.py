@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "model_bytes": "min", "latency_us": "min"}  # objectives
+FIRST = "average_precision"
+DIRECTIONS = {FIRST: "max", "roc_auc": "max", "model_bytes": "min", "latency_us": "min"}  # objectives
 
 
 @dataclass
@@ -14,7 +15,7 @@ class TuneConfig:
     space: dict[str, Any] = field(default_factory=dict)  # dotted key: {low, high, log, step} or values; and when
     searcher: str = "tpe"  # random | tpe (Optuna's tree-structured Parzen estimator)
     scheduler: str = "none"  # none | asha | median: bad trials end early; pbt: they go on from better ones
-    objectives: list[str] = field(default_factory=lambda: ["average_precision"])  # the first one names the winner
+    objectives: list[str] = field(default_factory=lambda: [FIRST])  # it, then any of roc_auc, model_bytes, latency_us
     trials: int = 32  # upper bound on trials
     time_budget_s: float | None = None  # seconds of the whole command, whatever it does at the end; null: no bound
     seed: int = 0  # of what is drawn
@@ -28,5 +29,5 @@ class TuneConfig:
     perturb_percent: int = 20  # pbt: after each such part of its rounds or epochs a bad trial takes over a good one
     plateau_trials: int | None = None  # in a row without a gain (a stack: of their family) that end the sweep
     plateau_gain: float = 0.0005  # what counts as a gain of the first objective
-    rows_per_family: int = 200_000  # auto: families for which a data set is too large or too small are left out
+    rows_per_family: int = 200_000  # tune.challenge: of more rows, families that one process fits are left out
     challenge: bool = False  # stack the best of each family, judge the stack once, register it as challenger

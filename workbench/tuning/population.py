@@ -18,10 +18,9 @@ from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.search import BasicVariantGenerator
 
 from workbench.training.fits import Fitted, Partial
-from workbench.tuning.config import TuneConfig
+from workbench.tuning.config import FIRST, TuneConfig
 from workbench.tuning.lockstep import Side
 from workbench.tuning.schedulers import PROGRESS
-from workbench.tuning.search import FIRST
 from workbench.tuning.space import Space, Values
 
 Schedule = list[tuple[int, Values]]  # from which step which values held

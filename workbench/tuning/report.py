@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 
 from workbench.evaluation.plots import COLOURS
 from workbench.report.templates import filled
+from workbench.tuning.config import FIRST
 from workbench.tuning.records import FINISHED, Record, best, finished
-from workbench.tuning.search import FIRST, study
+from workbench.tuning.search import study
 from workbench.tuning.space import FAMILY, Space
 
 FEWEST = 4  # finished trials of a family, of which a forest can say what mattered

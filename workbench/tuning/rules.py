@@ -130,7 +130,7 @@ def _leaf_faults(cfg: "Config", key: str, leaf: Any) -> Iterator[str]:
         return
     known = keys()
     if key not in known:
-        near = difflib.get_close_matches(key, known, 3, 0.6) or ["train.FAMILY.KEY, of conf/README.md"]
+        near = difflib.get_close_matches(key, known, 3, 0.6) or ["train.FAMILY.KEY, of conf/KEYS.md"]
         yield f"{AT}{key} is no key of a model. Did you mean {' or '.join(near)}?"
         return
     if key.endswith(f".{ANOMALY}"):

@@ -7,8 +7,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from workbench.tuning.config import TuneConfig
-from workbench.tuning.search import FIRST
+from workbench.tuning.config import FIRST, TuneConfig
 from workbench.tuning.space import FAMILY
 
 PROGRESS = "percent"  # of a trial's own rounds or epochs

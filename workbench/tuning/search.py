@@ -12,13 +12,12 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.stopper import Stopper
 
-from workbench.tuning.config import DIRECTIONS, TuneConfig
+from workbench.tuning.config import DIRECTIONS, FIRST, TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record
 from workbench.tuning.space import FAMILY, Space, Values
 from workbench.tuning.turns import InTurn
 
 STUDY = "sweep"
-FIRST = "average_precision"
 RANDOM, RANDOM_OF_EACH = 10, 4  # trials, at the most, before a model draws them: of a sweep, of each family of a stack
 PROCESS_S = 2.5  # of each winner, which a process of its own scores again: five took up to 13 s more than was kept
 

@@ -17,9 +17,10 @@ from workbench.config import Config
 from workbench.errors import EnvironmentFault
 from workbench.progress import say
 from workbench.tuning import population, room, trial
+from workbench.tuning.config import FIRST
 from workbench.tuning.records import FAILED, FINISHED, STOPPED, Record, best
 from workbench.tuning.schedulers import scheduler
-from workbench.tuning.search import FIRST, Ends, searcher
+from workbench.tuning.search import Ends, searcher
 from workbench.tuning.space import FAMILY, Space
 
 ENVIRONMENT = {

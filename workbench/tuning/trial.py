@@ -20,10 +20,9 @@ from workbench.training.fits import SCORED, Fit, Fitted, Fold, average_precision
 from workbench.training.gather import Gathered
 from workbench.training.run import train
 from workbench.tuning import alone, population
-from workbench.tuning.config import TuneConfig
+from workbench.tuning.config import FIRST, TuneConfig
 from workbench.tuning.records import FAILED, FINISHED, Record, Records
 from workbench.tuning.schedulers import PROGRESS
-from workbench.tuning.search import FIRST
 from workbench.tuning.space import FAMILY, Values, applied
 
 VERSION = 2
