@@ -25,7 +25,7 @@ from workbench.features.definitions import FeatureSet
 from workbench.features.labels import PositiveIntervals
 from workloads import door, validate
 
-VERSION = 3
+VERSION = 4
 
 
 def key(cfg: Config) -> str:
@@ -109,6 +109,7 @@ def _finisher(cfg: Config, feature_set: FeatureSet, newest: pa.Table, rows: Arti
         ids = block[cfg.data.id].combine_chunks()
         place = pc.index_in(ids, value_set=known[cfg.data.id].combine_chunks())
         said = known.drop_columns([cfg.data.id]).take(place)
+        assert not set(kept) & set(said.column_names), "reserved.py lacks a name, or declaration.py a look at it"
         columns = {name: block[name] for name in kept} | dict(zip(said.column_names, said.columns, strict=True))
         features = {name: block[distributed.PREFIX + name] for name in feature_set.names}
         assert not columns.keys() & features.keys(), "reserved.py lacks a name"

@@ -178,7 +178,7 @@ def _since_known_positive(plan: Plan, f: Feature) -> Aggregate:
     i = plan.value_of(f) if f.where else None
 
     def since(seen: Seen, _: Event) -> float:
-        times = seen.positive_times(i, others=True)
+        times = seen.positive_times(i)
         return (seen.asker.time - times[-1]) / 1e6 if times else f.empty
 
     return since

@@ -148,18 +148,14 @@ class Seen:
         """The versions, ascending; without its own where only others are asked for."""
         return range(self.low, self.high - (others and self.own))
 
-    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
-        """The times, ascending, of those known to be positive whose value of a measure counts."""
+    def positive_times(self, measure: int | None) -> list[int]:
+        """The times, ascending, of the others known to be positive whose value of a measure counts."""
         history, asker = self.history, self.asker
         if not history.positive_time:
             return []
         times, ids, newest = history.positive_time, history.positive_ids, asker.time - self.window.delay_us
         low = bisect_right(times, newest - self.window.length_us)
-        if self.window.delay_us:
-            high = bisect_right(times, newest)
-        else:
-            high = place(times, ids, asker.time, asker.identity)
-            high += self.own and not others and high < len(ids) and ids[high] == asker.identity
+        high = bisect_right(times, newest) if self.window.delay_us else place(times, ids, asker.time, asker.identity)
         found = [(times[i], ids[i]) for i in range(low, high) if asker.positive(ids[i])]
         if measure is None:
             return [time for time, _ in found]
@@ -193,10 +189,10 @@ class Picked(Seen):
         """The versions, ascending; without its own where only others are asked for."""
         return self.picked[:-1] if others and self.own else self.picked
 
-    def positive_times(self, measure: int | None, others: bool = False) -> list[int]:
-        """The times, ascending, of those known to be positive whose value of a measure counts."""
+    def positive_times(self, measure: int | None) -> list[int]:
+        """The times, ascending, of the others known to be positive whose value of a measure counts."""
         history, values = self.history, None if measure is None else self.history.values[measure]
-        rows = (row for row in self.rows(others) if values is None or values[row] is not None)
+        rows = (row for row in self.rows(others=True) if values is None or values[row] is not None)
         return [history.time[row] for row in rows if self.asker.positive(history.ids[row])]
 
     def _visible(self, row: int) -> bool:

@@ -95,18 +95,18 @@ class Partition:
         """[M] numbers as integers of the same order: floats by their bits."""
         return self.once(("ordered", column), lambda: self._of_facts(_ordered(self.events[str(column)])))
 
-    def codes(self, column: str | None) -> Ints:
-        """[M] a number for each different value."""
-        values = self.events[str(column)].combine_chunks()
-        values = pc.add(values, 0.0) if pa.types.is_floating(values.type) else values  # no negative zero
-        return self._of_facts(pc.fill_null(values.dictionary_encode().indices, 0).to_numpy().astype(np.int64))
+    def codes(self, column: str | None, nulls_count: bool) -> Ints:
+        """[M] a number for each different value; a null that counts is the value 0."""
+        return self.once(
+            ("codes", column, nulls_count), lambda: self._of_facts(_codes(self.events[str(column)], nulls_count))
+        )
 
     def labelled(self, feature: Feature) -> Ints:
-        """[N] how many of the events are known to be positive."""
+        """[N] how many of the other events are known to be positive."""
         return self.total(self.positive(feature.window, feature.where))
 
     def positive(self, window: Window, where_: Where) -> Intervals:
-        """Where the events that meet the conditions are seen and known to be positive."""
+        """Where the other events that meet the conditions are seen and known to be positive."""
         facts, event = self.once("positives", self._positives)
         seen = self.once(("positives", window), lambda: self._intervals(window, "positives", facts))
         return seen.of(self._meets(where_)[event]) if where_ else seen
@@ -205,7 +205,7 @@ def _peak(p: Partition, f: Feature) -> Floats:
 
 def _distinct(p: Partition, f: Feature) -> Floats:
     seen = p.valued(f, f.where)
-    codes = p.codes(f.column)[seen.fact]
+    codes = p.codes(f.column, f.nulls_count)[seen.fact]
     return intervals.distinct(seen.start, seen.end, codes, len(p.timeline.time)).astype(np.float64)
 
 
@@ -247,7 +247,7 @@ def _known_positive_rate(p: Partition, f: Feature) -> Floats:
 
 def _since_known_positive(p: Partition, f: Feature) -> Floats:
     """Seconds since the newest event but itself that is known to be positive."""
-    newest = p.greatest(p.positive(f.window._replace(current_row=False), f.where), p.positive_time)
+    newest = p.greatest(p.positive(f.window, f.where), p.positive_time)
     return np.where(newest == NOTHING, f.empty, (p.timeline.time - newest) / 1e6)
 
 
@@ -259,9 +259,15 @@ def _age_known_positive(p: Partition, f: Feature) -> Floats:
 
 def _newest_known_positive(p: Partition, f: Feature) -> Floats:
     """Whether the newest event but itself, or one at the same time, is known to be positive."""
-    others = f.window._replace(current_row=False)
-    newest = p.greatest(p.seen(others, f.where), p.timeline.facts.time)
-    return np.where(newest == NOTHING, f.empty, newest == p.greatest(p.positive(others, f.where), p.positive_time))
+    newest = p.greatest(p.seen(f.window._replace(current_row=False), f.where), p.timeline.facts.time)
+    return np.where(newest == NOTHING, f.empty, newest == p.greatest(p.positive(f.window, f.where), p.positive_time))
+
+
+def _codes(column: pa.ChunkedArray, nulls_count: bool) -> Ints:
+    """A number for each different value; a null that counts is the value 0, of any other the number means nothing."""
+    values = (pc.fill_null(column, 0) if nulls_count else column).combine_chunks()
+    values = pc.add(values, 0.0) if pa.types.is_floating(values.type) else values  # no negative zero
+    return pc.fill_null(values.dictionary_encode().indices, 0).to_numpy().astype(np.int64)
 
 
 def _ordered(column: pa.ChunkedArray) -> Ints:

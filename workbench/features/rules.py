@@ -3,11 +3,12 @@
 import dataclasses
 import datetime as dt
 import functools
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from zoneinfo import available_timezones
 
-from workbench.config import ColumnConfig, DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
+from workbench.config import DataConfig, FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.data.versions import asked_columns
 from workbench.features import definitions, functions, lookups, reserved, sequence_rules, where
 from workbench.features.kinds import KINDS, PREVIOUS, WINDOWED, Kind
@@ -74,12 +75,13 @@ def _feature(view: ViewConfig, feature: FeatureConfig, data: DataConfig) -> Iter
         return
     if kind.windowed and (not view.entity or not view.windows):
         yield f".kind={feature.kind} needs the view's entity and windows."
+    yield from _empty(feature)
     if feature.kind == PREVIOUS:
         yield from sequence_rules.feature_faults(view, feature, data)
         return
     if feature.kind != "lookup":  # its column is the table's
         yield from _column(feature, kind, data)
-    yield from _nothing(feature, kind, data.columns)
+    yield from _nothing(feature, kind, data)
     yield from _filter(feature, kind, data)
     yield from _calendar(feature)
 
@@ -115,15 +117,34 @@ def _column(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[st
         )
 
 
-def _nothing(feature: FeatureConfig, kind: Kind, columns: Mapping[str, ColumnConfig]) -> Iterator[str]:
+def _empty(feature: FeatureConfig) -> Iterator[str]:
+    if feature.empty is not None and not math.isfinite(feature.empty):
+        yield (
+            f".empty={feature.empty} is no finite number. Say which value {feature.kind} has where there is nothing,"
+            " such as empty: 0."
+        )
+
+
+def _nothing(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[str]:
     """What a definition must say of nulls and of windows without events."""
-    nulls = feature.column in columns and columns[str(feature.column)].nulls
+    nulls = feature.column in data.columns and data.columns[str(feature.column)].nulls
+    what = _no_number(feature.column, data)
     if feature.nulls not in (None, "skip", "zero"):
         yield f".nulls={feature.nulls} is unknown. Use skip or zero."
     elif nulls and kind.windowed and feature.nulls is None:
-        yield f".nulls is not set, and {feature.column} may be null. Say skip (left out) or zero (counts as 0)."
+        zero = "" if what else " or zero (counts as 0)"
+        yield f".nulls is not set, and {feature.column} may be null. Say skip (left out){zero}."
+    elif feature.nulls == "zero" and kind.windowed and what:
+        yield f".nulls=zero counts a null as the number 0, and {feature.column} is {what}. Use skip."
     if feature.empty is None and (kind.empty or (nulls and feature.kind == "column")):
         yield f".empty is not set. Say which value {feature.kind} has where there is nothing, such as empty: 0."
+
+
+def _no_number(column: str | None, data: DataConfig) -> str | None:
+    """What a column is whose values are no numbers at the endpoint; None where they are."""
+    if column in data.entities:
+        return "an entity, which the endpoint knows by a token"
+    return "of type string" if column in data.columns and data.columns[str(column)].type == "string" else None
 
 
 def _filter(feature: FeatureConfig, kind: Kind, data: DataConfig) -> Iterator[str]:

@@ -5,8 +5,8 @@ t - delay] and it was known by t and not yet corrected or deleted. Turned round:
 until c, is seen by the rows of its entity from max(e + delay, k) until before min(e + delay + w, c): an interval.
 
 Ties: rows of one entity and instant are ordered by id; a row that may see its own instant sees the smaller ids of it.
-A row never sees another version of itself, and itself only where the window says `current_row`. A row without entity
-(null in one of its columns) has no past.
+A row never sees another version of itself, and itself only where the window says `current_row`; its own label never,
+for that is what is asked. A row without entity (null in one of its columns) has no past.
 
 Shapes: N asking rows, M facts (N, and the later versions of corrected events), I intervals.
 """
@@ -106,7 +106,10 @@ class Timeline:
         return start
 
     def positives(self, labels: PositiveIntervals, ids: pa.ChunkedArray) -> tuple[Facts, Ints]:
-        """A fact for each time during which an event that is known is known to be positive, and the event's fact."""
+        """A fact for each time during which an event that is known is known to be positive, and the event's fact.
+
+        No row sees its own, whatever the window: an answer has to do without it.
+        """
         mine = ids.to_numpy()[self.facts.position]
         by_id = np.flatnonzero(pc.is_in(pa.array(mine, ids.type), pa.array(labels.ids, ids.type)))
         by_id = by_id[np.argsort(mine[by_id], kind="stable")]
@@ -115,9 +118,8 @@ class Timeline:
         fact = by_id[np.arange(len(label)) - np.repeat(np.cumsum(last - first) - last, last - first)]
         event = self.facts.take(fact)
         since, until = labels.since_us[label] - self.origin, labels.until_us[label] - self.origin
-        itself = event.itself & (since <= event.time) & (event.time < until)
         since, until = np.maximum(event.since, since), np.minimum(event.until, until)
-        return dataclasses.replace(event, since=since, until=until, itself=itself), fact
+        return dataclasses.replace(event, since=since, until=until, itself=np.zeros_like(event.itself)), fact
 
     def spread(self, values: NDArray[Any], rows: int, otherwise: float) -> NDArray[np.float64]:
         """Values of the asking rows in the order that the partition has; `otherwise` for all its other rows."""

@@ -82,7 +82,8 @@ def _windowed(one: Feature) -> str:
     said += f" with the same {' and '.join(one.entity)} in the {span(one.window_us)} "
     if one.delay_us:
         return said + f"that ended {span(one.delay_us)} before the row"
-    return said + ("up to the row, itself included" if one.current_row else "before the row")
+    own_is_unknown = KINDS[one.kind].labels and one.kind != "known_positive_rate"  # which counts it among the events
+    return said + ("up to the row, itself included" if one.current_row and not own_is_unknown else "before the row")
 
 
 def _nth(back: int) -> str:

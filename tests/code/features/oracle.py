@@ -51,6 +51,8 @@ def definitions() -> list[FeatureConfig]:
         one("shops", "distinct", "shop"),
         one("channels", "distinct", "channel", nulls="skip"),
         one("speeds", "distinct", "speed", nulls="skip"),
+        one("speeds_zero", "distinct", "speed", nulls="zero"),
+        one("points_zero", "distinct", "points", nulls="zero", where="amount > 5000"),
         one("ratio", "ratio", "points", nulls="skip", empty=-4),
         one("share", "share", where="channel == web", empty=-5),
         one("since", "since_last", empty=-6),
@@ -245,7 +247,7 @@ class Past:
         if feature.kind == "newest_known_positive":
             last = [one for one in met if one["time"] == max(other["time"] for other in met)]
             return float(any(self._positive(one["id"], row["time"]) for one in last)) if last else feature.empty
-        known = [one["time"] for one in met if self._positive(one["id"], row["time"])]
+        known = [one["time"] for one in met if one is not row and self._positive(one["id"], row["time"])]
         if feature.kind == "since_known_positive":
             return (row["time"] - max(known)) / 1e6 if known else feature.empty
         if feature.kind == "age_known_positive":

@@ -224,7 +224,7 @@ def _positives(window: Window, met: Array) -> Array:
 
 
 def _positive(window: Window, met: Array) -> Array:
-    return met & window.facts.positive(window.fact, window.facts.time[window.own][window.row])
+    return met & window.other & window.facts.positive(window.fact, window.facts.time[window.own][window.row])
 
 
 def _peak(window: Window, feature: Feature, chosen: Array, values: Array) -> Array:

@@ -40,6 +40,17 @@ def small() -> FeatureSet:
     return FeatureSet.of(FeaturesConfig(views=views), DATA)
 
 
+def own_labels() -> FeatureSet:
+    """What sees labels through a window that holds the row itself."""
+    kinds = [
+        FeatureConfig("frauds", "known_positive_count"),
+        FeatureConfig("risk", "known_positive_rate", empty=-9),
+        FeatureConfig("age", "age_known_positive", empty=-9),
+    ]
+    view = ViewConfig("own", ["customer"], ["1d"], current_row=True, features=kinds)
+    return FeatureSet.of(FeaturesConfig(views=[view]), DATA)
+
+
 def events(*facts: tuple[float, float], amounts: list[int | None] | None = None, customers: str = "") -> pa.Table:
     """Events with ids 0, 1, ... of (event day, known day); each of 1 minor unit and of one customer, if not said."""
     days = np.array(facts, float).reshape(-1, 2)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.code.features.oracle import Row
-from tests.code.features.samples import event, small
+from tests.code.features.samples import event, own_labels, small
 from workbench.features.definitions import DAY_US
 from workbench.features.online import OnlineState
 
@@ -41,6 +41,16 @@ class TestLabels:
         for positive in (True, False, True, False):
             state.label(0, positive, DAY_US // 4)
             assert asked(state, self.RATE, event(f"{positive}", 0.5)) * (len(state) - 1) == positive
+
+    @pytest.mark.parametrize("known_day", [0, 3])
+    def test_an_event_that_asks_again_does_not_see_its_own_label_late_or_not(self, known_day: float) -> None:
+        state, one = OnlineState(own_labels()), event(1, 0, known_day=known_day)
+        first = state.observe(one)
+        assert state.label(1, True, 0)
+        assert state.observe(one) == first == [0, 0, -9]
+        assert state.observe(event(2, 0.5, known_day=0.5)) == (
+            [1, 1 / 2, DAY_US / 2e6] if known_day == 0 else [0, 0, -9]
+        )
 
     def test_a_repeated_label_is_remembered_once(self) -> None:
         state = self.state()

@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.code.features import oracle
-from tests.code.features.samples import TIME, columns_of, events, kernel, labels, small, wrong
+from tests.code.features.samples import DATA, TIME, columns_of, events, kernel, labels, own_labels, small, wrong
+from workbench.config import FeatureConfig, FeaturesConfig, ViewConfig
 from workbench.features.definitions import FeatureSet
+from workbench.features.online import OnlineState
 
 ALL, SMALL = oracle.feature_set(), small()
 SORTS = ("now", "before", "late", "pair")  # of windows: each has every aggregate
@@ -202,6 +204,21 @@ class TestLateFacts:
         told = labels((0, 1, 0.5), (0, 0, 1), (0, 1, 1.5))
         assert computed("before_risk_3d", table, told) == [0, 1, 0, 1 / 3, 1 / 4]
 
+    @pytest.mark.parametrize("known", [0, -1])
+    def test_no_row_sees_its_own_label_however_early_it_is_known(self, known: float) -> None:
+        table = events(*[(0, 0)] * 4, customers="abcd")
+        told = labels(*((number, 1 - number % 2, known) for number in range(4)))
+        found = columns_of(own_labels(), table, told)
+        assert {name: values.tolist() for name, values in found.items()} == {
+            "frauds_1d": [0] * 4, "risk_1d": [0] * 4, "age_1d": [-9] * 4,
+        }  # fmt: skip
+
+    def test_a_rate_counts_the_row_itself_among_the_events_and_not_among_the_positives(self) -> None:
+        table = events((0, 0), (0.25, 0.25), (0.5, 0.5))
+        told = labels((0, 1, 0), (1, 1, 0.25), (2, 1, 0.5))
+        assert computed("now_risk_1d", table, told) == [0, 1 / 2, 2 / 3]
+        assert computed("before_risk_1d", table, told) == [0, 1, 1]
+
     def test_labels_of_events_in_other_partitions_do_not_count_here(self) -> None:
         assert computed("now_risk_1d", events((0, 0)), labels((-1, 1, -9), (7, 1, -9))) == [0]
 
@@ -211,6 +228,20 @@ class TestValues:
         table = events((0, 0), (0.25, 0.25), (0.5, 0.5), amounts=[10, None, 20])
         assert computed("now_sum_1d", table) == [10, 10, 30]
         assert computed("now_mean_1d", table) == [10, 5, 10]
+
+    @pytest.mark.parametrize(
+        ("amounts", "count"), [([5, None, 7, 9], [1, 2, 3, 4]), ([0, None, 5, None], [1, 1, 2, 2])]
+    )
+    def test_a_null_that_counts_is_the_value_0_among_the_different_ones(
+        self, amounts: list[int | None], count: list[int]
+    ) -> None:
+        table = events(*[(day / 8, day / 8) for day in range(4)], amounts=amounts)
+        kinds = [FeatureConfig("zero", "distinct", "amount", nulls="zero"), FeatureConfig("n", "count")]
+        view = ViewConfig("v", ["customer"], ["1d"], current_row=True, features=kinds)
+        features = FeatureSet.of(FeaturesConfig(views=[view]), DATA)
+        state = OnlineState(features)
+        assert columns_of(features, table, labels())["zero_1d"].tolist() == count
+        assert [state.observe(row)[0] for row in oracle.plain(table)] == count
 
     def test_refunds_make_sums_smaller_and_zero_sums_are_exact(self) -> None:
         table = events((0, 0), (0.25, 0.25), (1, 1), amounts=[7, -7, -3])

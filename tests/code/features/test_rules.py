@@ -1,6 +1,7 @@
 """Each fault of a definition says key, value, rule and remedy, and all of them are told at once."""
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ NULLABLE = {name: dataclasses.replace(column, nulls=True) for name, column in CO
 NULLS = dataclasses.replace(DATA, columns=NULLABLE)
 CARD: dict[str, Any] = {"entity": ["card"], "windows": ["1d"]}
 EMPTY = "empty is not set. Say which value {} has where there is nothing, such as empty: 0."
+NO_NUMBER = ".empty={} is no finite number. Say which value {} has where there is nothing, such as empty: 0."
 TOKEN = "is an entity, which the endpoint knows by a token"
 
 
@@ -99,6 +101,18 @@ class TestFeatures:
             (one("one_hot", "amount"), ".column=amount is of type money; one_hot takes string."),
             (one("ordinal", "note"), ".column=note has no categories. Declare data.columns.note.categories."),
             (one("sum", "amount", nulls="drop"), ".nulls=drop is unknown. Use skip or zero."),
+            (
+                one("distinct", "note", nulls="zero"),
+                ".nulls=zero counts a null as the number 0, and note is of type string. Use skip.",
+            ),
+            (
+                one("distinct", "card", nulls="zero"),
+                ".nulls=zero counts a null as the number 0, and card is an entity, which the endpoint knows by a token."
+                " Use skip.",
+            ),
+            (one("sum", "amount", empty=math.nan), NO_NUMBER.format("nan", "sum")),
+            (one("mean", "amount", empty=math.inf), NO_NUMBER.format("inf", "mean")),
+            (one("column", "rate", empty=-math.inf), NO_NUMBER.format("-inf", "column")),
             (one("share", empty=0), ".where is not set: share is the part of the window's events that meet it."),
             (
                 one("night", where="amount > 1"),
@@ -126,11 +140,11 @@ class TestFeatures:
 
     def test_a_column_that_may_be_null_needs_a_word_on_nulls_or_a_value_instead(self) -> None:
         both = view(one("sum", "amount", "a"), one("column", "rate", "b"), one("distinct", "shop", "c"), **CARD)
-        say = "may be null. Say skip (left out) or zero (counts as 0)."
+        say = "may be null. Say skip (left out)"
         assert faults(both, data=NULLS) == [
-            f"features.views[v].a.nulls is not set, and amount {say}",
+            f"features.views[v].a.nulls is not set, and amount {say} or zero (counts as 0).",
             f"features.views[v].b.{EMPTY.format('column')}",
-            f"features.views[v].c.nulls is not set, and shop {say}",
+            f"features.views[v].c.nulls is not set, and shop {say}.",
         ]
         said = view(
             one("sum", "amount", "a", nulls="skip"), one("column", "rate", "b", empty=0),
@@ -194,6 +208,7 @@ class TestSequences:
             ({"column": "amount"}, {}, ".column=amount is not used by previous. Leave it out."),
             ({"where": "amount > 1"}, {}, ".where=amount > 1 is not used by previous. Leave it out."),
             ({"nulls": "skip"}, {}, ".nulls=skip is not used by previous. Leave it out."),
+            ({"empty": math.nan}, {}, NO_NUMBER.format("nan", "previous")),
         ],
     )  # fmt: skip
     def test_what_is_wrong_with_a_sequence(self, wrong: dict[str, Any], more: dict[str, Any], said: str) -> None:
