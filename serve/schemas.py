@@ -5,6 +5,7 @@ is never repeated in an answer.
 """
 
 import datetime as dt
+import math
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -92,7 +93,7 @@ def _type(column: ColumnConfig) -> Any:
     whole = column.type in ("integer", "money")
     limits: dict[str, Any] = {"description": column.description, **(INT64 if whole else FLOAT32)}
     if column.minimum is not None:
-        limits["ge"] = int(column.minimum) if whole else column.minimum
+        limits["ge"] = math.ceil(column.minimum) if whole else column.minimum
     if column.maximum is not None:
-        limits["le"] = int(column.maximum) if whole else column.maximum
+        limits["le"] = math.floor(column.maximum) if whole else column.maximum
     return Annotated[int if whole else float, msgspec.Meta(**limits)]

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from workbench.config import Config
-from workbench.data import dimensions, labels, sources
+from workbench.data import dimensions, labels
 from workbench.data.store import Artifact, Store
 from workbench.data.versions import Versions
 from workbench.digest import digest
@@ -30,7 +30,7 @@ from workbench.progress import say
 from workbench.report.templates import filled
 from workloads import door, featurize, ingest, validate
 
-VERSION = 2
+VERSION = 3
 WORDS = {  # how a file is named where it is the data set: `data=file data.source.path=F data.label.column=C`
     "data.source.path": "leakcheck.path",
     "data.source.format": "leakcheck.format",
@@ -47,7 +47,7 @@ def key(cfg: Config) -> str:
     """The name of the report."""
     if cfg.leakcheck.path is None:
         return digest("leakcheck", VERSION, featurize.key(cfg), cfg.leakcheck)
-    stamps = [[file.name, file.format, file.stamp] for file in sources.list_files(files.source_of(cfg.leakcheck))]
+    stamps = [[file.name, file.format, file.stamp] for file in files.listed(cfg.leakcheck)]
     return digest("leakcheck", VERSION, stamps, cfg.leakcheck)
 
 

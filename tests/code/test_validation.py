@@ -63,6 +63,7 @@ FAULTS = {
     "replay.start=2018-13-01": "replay.start=2018-13-01 is not a date. Use the form 2018-07-25.",
     "data.split.train_start=null": "data.split.train_start is not set, and data.split.kind=time needs it",
     "data.id=nothing": "data.id=nothing names no column",
+    "data.columns.amount_minor.minimum=inf": "data.columns.amount_minor.minimum=inf is no finite number",
     "data.columns.event_time.minimum=3": "data.columns.event_time.minimum is for integer, number, money",
     "data.columns.customer_id.nulls=true": "data.entities needs a value in every row",
 }

@@ -21,7 +21,8 @@ from workbench.data.contracts import LONGEST_TEXT, Context, Violation
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
+LEAST, BEYOND, MOST = -(2**63), 2**53 + 1, 2**63 - 1  # no float is BEYOND
 TIMES = [dt.datetime(2020, 1, day, tzinfo=dt.UTC) for day in (1, 3, 2)]
 
 
@@ -57,6 +58,30 @@ class TestOneFile:
         self, kind: str, values: list[Any], rules: dict[str, Any], expected: list[list[str]]
     ) -> None:
         assert reasons(kind, values, **rules) == expected
+
+    @pytest.mark.parametrize(
+        ("rules", "broken"),
+        [
+            ({"minimum": 0.0}, {"below 0": [LEAST, -1]}),
+            ({"minimum": 0.5}, {"below 0.5": [LEAST, -1, 0]}),
+            ({"minimum": -0.5, "maximum": 0.5}, {"below -0.5": [LEAST, -1], "above 0.5": [1, BEYOND, MOST]}),
+            ({"maximum": 2.0**53}, {"above 9.00719925474099e+15": [BEYOND, MOST]}),
+            ({"minimum": 2.0**63}, {"below 9.22337203685478e+18": [LEAST, -1, 0, 1, BEYOND, MOST]}),
+            ({"maximum": -(2.0**63)}, {"above -9.22337203685478e+18": [-1, 0, 1, BEYOND, MOST]}),
+            ({"maximum": -1e300}, {"above -1e+300": [LEAST, -1, 0, 1, BEYOND, MOST]}),
+            ({"minimum": -INF, "maximum": INF}, {}),
+            ({"minimum": INF}, {"below inf": [LEAST, -1, 0, 1, BEYOND, MOST]}),
+            ({"minimum": NAN, "maximum": NAN}, {}),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["integer", "money"])
+    def test_a_bound_of_whole_numbers_is_exact_to_the_last_one(
+        self, kind: str, rules: dict[str, float], broken: dict[str, list[int]]
+    ) -> None:
+        """Hydra makes a float of every bound, and most floats have no whole number of 64 bits for their own."""
+        values = [LEAST, -1, 0, 1, BEYOND, MOST, None]
+        expected = [[rule for rule, those in broken.items() if one in those] for one in values]
+        assert reasons(kind, values, nulls=True, **rules) == expected
 
     def test_a_text_is_as_long_as_the_endpoint_takes_it(self) -> None:
         texts = ["x" * 200, "\N{GRINNING FACE}" * 200, "x" * 201, "\N{GRINNING FACE}" * 201]

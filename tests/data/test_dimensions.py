@@ -113,6 +113,25 @@ def test_every_fault_of_every_file_is_told_at_once_in_the_tables_own_keys(store:
     ]
 
 
+def test_a_misfit_in_one_of_several_files_is_told_by_its_row(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "shops").mkdir()
+    for name, since in (("a", "2020-01-01"), ("b", "soon"), ("c", "2020-01-03")):
+        (tmp_path / "shops" / f"{name}.csv").write_text(f"Shop,since,until,risk\n{name},{since},,low\n")
+    assert refused(store, shops=table(tmp_path / "shops")) == [
+        "features.tables.shops.columns.since: 1 rows break the rule 'not of type timestamp', first 'soon' in row 1."
+        " Correct the file or the rule."
+    ]
+
+
+def test_a_file_that_would_be_left_out_is_told_in_the_tables_own_keys(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "shops").mkdir()
+    (tmp_path / "shops" / "a.csv").write_text(ROWS)
+    (tmp_path / "shops" / "b.csv.gz").write_bytes(b"")
+    (said,) = refused(store, shops=table(tmp_path / "shops"))
+    assert said.startswith(f"features.tables.shops.path={tmp_path}/shops holds files that do not end in .csv, ")
+    assert "set features.tables.shops.format where" in said
+
+
 def test_a_file_that_is_not_there_is_named_by_the_tables_key(store: Store, tmp_path: Path) -> None:
     path = f"features.tables.shops.path={tmp_path}/no.csv"
     assert refused(store, shops=table(tmp_path / "no.csv")) == [f"{path} does not exist. Correct the path."]

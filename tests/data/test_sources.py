@@ -156,6 +156,41 @@ class TestFaults:
         with pytest.raises(InputError, match="holds no CSV, Parquet or JSON lines"):
             sources.list_files(described(tmp_path))
 
+    def test_no_file_that_may_be_data_is_left_out_in_silence(self, tmp_path: Path) -> None:
+        names = ["a.csv", "b.csv.gz", "c.tsv", "d/part-00000", "e.CSV.bak", "f.orc", "g.avro", "h.xlsx"]
+        (tmp_path / "d").mkdir()
+        for name in (*names, ".a.csv.crc", "_SUCCESS", "d_$folder$", "README.md"):
+            (tmp_path / name).write_text("")
+        with pytest.raises(InputError) as error:
+            sources.list_files(described(tmp_path))
+        assert str(error.value) == (
+            f"data.source.path={tmp_path} holds files that do not end in .csv, .parquet, .pq, .jsonl, .ndjson, .json:"
+            " b.csv.gz, c.tsv, d/part-00000, e.CSV.bak, f.orc and 2 more. Unpack them, or write them in one of these"
+            " formats; set data.source.format where all files are of one; begin the name of what is no data with _."
+        )
+        with pytest.raises(InputError, match=r"c\.tsv holds files .*: c\.tsv\. Unpack"):
+            sources.list_files(described(tmp_path / "c.tsv"))
+
+    def test_with_a_format_every_file_is_of_it(self, tmp_path: Path) -> None:
+        for name in ("a.csv", "b.data", "part-00000", "_SUCCESS"):
+            (tmp_path / name).write_text("")
+        files = sources.list_files(described(tmp_path, source={"format": "csv"}))
+        assert [(file.name, file.format) for file in files] == [
+            (name, "csv") for name in ("a.csv", "b.data", "part-00000")
+        ]
+
+    def test_what_is_about_the_data_is_left_out_and_said_once(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("a.csv", "LICENSE", "LICENSE.loans", "README.md", "a.csv.sha256", "readme.csv", "terms.PDF"):
+            (tmp_path / name).write_text("")
+        for _ in range(2):
+            assert [file.name for file in sources.list_files(described(tmp_path))] == ["a.csv", "readme.csv"]
+        told = ", ".join(
+            f"{tmp_path}/{name}" for name in ("LICENSE", "LICENSE.loans", "README.md", "a.csv.sha256", "terms.PDF")
+        )
+        assert capsys.readouterr().err == f"  left out as no data: {told}\n"
+
     @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
     def test_a_truncated_parquet_file_is_unreadable(self, tmp_path: Path, kept: float) -> None:
         path = tmp_path / "orders.parquet"

@@ -93,6 +93,14 @@ def test_bounds_are_taken_and_what_lies_beyond_is_refused(name: str, column: str
                 decoded(DATA[name], **{column: at + beyond})
 
 
+def test_a_broken_bound_of_whole_numbers_is_that_of_the_contract() -> None:
+    data = small(income=ColumnConfig("integer", minimum=0.5, maximum=2.5))
+    assert [decoded(data, income=one).income for one in (1, 2)] == [1, 2]
+    for beyond in (0, 3):
+        with pytest.raises(msgspec.ValidationError):
+            decoded(data, income=beyond)
+
+
 @pytest.mark.parametrize(("name", "column"), [(n, c) for n, c in COLUMNS if DATA[n].columns[c].categories])
 def test_every_category_is_taken_and_no_other(name: str, column: str) -> None:
     categories = DATA[name].columns[column].categories or []

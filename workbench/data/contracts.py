@@ -11,6 +11,7 @@ it. Where rows are versions of facts, id and known time together are unique, and
 import dataclasses
 import datetime as dt
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from workbench.data.labels import TIME
 from workbench.data.versions import Versions
 
 REASONS = "__reasons"
+LEAST, MOST = -(2**63), 2**63 - 1  # of a whole number
 LONGEST_TEXT = 200  # characters, without declared categories: what a model is trained on, the endpoint takes too
 Mask = NDArray[np.bool_]
 Contract = Mapping[str, ColumnConfig]
@@ -194,14 +196,32 @@ def _rules(
     if pa.types.is_floating(values.type):
         yield "not finite", pc.invert(pc.is_finite(values))
     if column.minimum is not None:
-        yield f"below {column.minimum:.15g}", pc.less(values, column.minimum)
+        yield f"below {column.minimum:.15g}", _below(values, column.minimum)
     if column.maximum is not None:
-        yield f"above {column.maximum:.15g}", pc.greater(values, column.maximum)
+        yield f"above {column.maximum:.15g}", _above(values, column.maximum)
     if column.categories is not None:
         known = pc.is_in(values, value_set=pa.array(column.categories, pa.string()))
         yield "unknown category", pc.and_(pc.invert(known), pc.is_valid(values))
     if longest_text is not None and is_text(column):
         yield f"longer than {longest_text} characters", pc.greater(pc.utf8_length(values), longest_text)
+
+
+def _below(values: pa.Array, minimum: float) -> pa.Array:
+    """Whole numbers against the next whole number: Arrow refuses to compare those beyond 2**53 with a float."""
+    if not pa.types.is_integer(values.type):
+        return pc.less(values, minimum)
+    if minimum > MOST:
+        return pc.is_valid(values)
+    return pc.less(values, pa.scalar(math.ceil(max(LEAST, minimum)), pa.int64()))  # in this order: nan gives LEAST
+
+
+def _above(values: pa.Array, maximum: float) -> pa.Array:
+    """As `_below`, with the whole number before."""
+    if not pa.types.is_integer(values.type):
+        return pc.greater(values, maximum)
+    if maximum < LEAST:
+        return pc.is_valid(values)
+    return pc.greater(values, pa.scalar(math.floor(min(MOST, maximum)), pa.int64()))
 
 
 def is_text(column: ColumnConfig) -> bool:

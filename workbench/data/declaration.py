@@ -2,9 +2,11 @@
 
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Iterator
 
 from workbench.config import ColumnConfig, DataConfig, VersionsConfig
+from workbench.features import reserved
 
 COLUMN_TYPES = ("integer", "number", "money", "string", "timestamp")
 NUMERIC = ("integer", "number", "money")
@@ -34,6 +36,7 @@ def faults(data: DataConfig) -> Iterator[str]:
         for name in names if isinstance(names, list) else [names]:
             if name is not None:
                 yield from role_faults(f"data.{role}", name, types, data.columns)
+    yield from _name_faults(data)
     if data.versions is not None:
         yield from _versions_faults(data, data.versions)
     if data.source.kind == "file":
@@ -48,6 +51,10 @@ def column_faults(where: str, column: ColumnConfig) -> Iterator[str]:
         value = getattr(column, rule)
         if value is not None and value is not False and column.type not in types:
             yield f"{where}.{rule} is for {', '.join(types)}; this column is of type {column.type}. Remove it."
+    for rule in ("minimum", "maximum"):
+        bound = getattr(column, rule)
+        if bound is not None and not math.isfinite(bound):
+            yield f"{where}.{rule}={bound} is no finite number. Leave it out where there is no bound."
     if not 0 <= column.decimals <= 6:
         yield f"{where}.decimals={column.decimals} must be from 0 to 6."
 
@@ -62,6 +69,22 @@ def role_faults(
         yield f"{key}={name} is of type {columns[name].type}. Use a column of type {' or '.join(types)}."
     elif columns[name].nulls:
         yield f"{declared}.{name}.nulls=true, but {key} needs a value in every row. Remove it."
+
+
+def _name_faults(data: DataConfig) -> Iterator[str]:
+    """Columns with names that later steps give to columns of their own."""
+    kept = [("id", data.id), ("event_time", data.event_time), *(("entities", name) for name in data.entities)]
+    for role, name in kept:
+        if name in reserved.ADDED:
+            yield (
+                f"data.{role}={name} is a name of the feature snapshot's own columns ({', '.join(reserved.ADDED)})."
+                f" Declare it as {name}_value, with source: {name} where the file calls it so."
+            )
+    if data.known_time is None and "known_time" in data.columns and data.event_time != "known_time":
+        yield (
+            "data.columns.known_time would be taken for the known time, but data.known_time=null says that the source"
+            " has none. Set data.known_time=known_time, or rename the column."
+        )
 
 
 def _versions_faults(data: DataConfig, versions: VersionsConfig) -> Iterator[str]:

@@ -63,7 +63,8 @@ def _read(name: str, table: TableConfig) -> tuple[pa.Table, list[str]]:
     files = [sources.read_file(data, file) for file in sources.list_files(data)]
     if faults := [fault for file in files for fault in file.faults]:
         return pa.table({}), [_said(name, fault) for fault in faults]
-    rows = pa.concat_tables([file.events for file in files])
+    # Only a file with a misfit has a column of misfits: in the others it is null, nothing is amiss there.
+    rows = pa.concat_tables([file.events for file in files], promote_options="default")
     return rows, list(_row_faults(f"features.tables.{name}", rows, table))
 
 

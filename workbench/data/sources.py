@@ -5,7 +5,7 @@ workers. A value that is not of its type is no fault of its file: it travels wit
 the benchmark, generated.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,11 +22,15 @@ from workbench.data.casting import UNFIT
 from workbench.data.conform import Conformed, conform, finished
 from workbench.data.parquet import read_bytes
 from workbench.errors import InputError, raise_all
+from workbench.progress import say
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
 ROWS_PER_BLOCK = 500_000
+SHOWN = 5  # names of files that are told, then a count
+PAPER = (".md", ".txt", ".rst", ".html", ".pdf", ".md5", ".sha256")  # ends of what is about data and none itself
+PAPERS = ("readme", "license", "licence", "copying", "notice", "changelog")  # and begins, up to the first dot
 HASHED_BYTES = 2**26  # files up to this size are named by their content, larger ones by size and time of change
 
 
@@ -51,25 +55,20 @@ class Source:
 
 
 def list_files(data: DataConfig) -> list[SourceFile]:
-    """The files of the source in the order of their names; raises `InputError` when there is none."""
-    filesystem, base = _filesystem(str(data.source.path))
-    info = filesystem.get_file_info(base)
-    if info.type == fs.FileType.NotFound:
-        raise InputError(f"data.source.path={data.source.path} does not exist. Correct the path.")
-    found = [info] if info.is_file else filesystem.get_file_info(fs.FileSelector(base, recursive=True))
-    root = info.path.rpartition("/")[0] if info.is_file else info.path
-    files = [
-        SourceFile(one.path, name, kind, _stamp(str(data.source.path), one.path, one.size, one.mtime_ns))
-        for one in sorted(found, key=lambda one: one.path)
-        if one.is_file
-        and not _hidden(name := one.path.removeprefix(root).lstrip("/"))
-        and (kind := data.source.format or formats.BY_SUFFIX.get(Path(name).suffix.lower()))
+    """The files of the source in the order of their names.
+
+    Raises `InputError` when there is none, or one that may be data in a format that is not read.
+    """
+    path, found = str(data.source.path), _found(str(data.source.path))
+    kinds = {name: data.source.format or formats.BY_SUFFIX.get(Path(name).suffix.lower()) for name in found}
+    _check_others(path, {name: one.path for name, one in found.items() if kinds[name] is None})
+    if not any(kinds.values()):
+        raise InputError(f"data.source.path={path} holds no CSV, Parquet or JSON lines. Set data.source.format.")
+    return [
+        SourceFile(one.path, name, kind, _stamp(path, one.path, one.size, one.mtime_ns))
+        for name, one in found.items()
+        if (kind := kinds[name])
     ]
-    if not files:
-        raise InputError(
-            f"data.source.path={data.source.path} holds no CSV, Parquet or JSON lines. Set data.source.format."
-        )
-    return files
 
 
 def read_file(data: DataConfig, file: SourceFile) -> Conformed:
@@ -165,9 +164,49 @@ def _filesystem(path: str) -> tuple[fs.FileSystem, str]:
         raise InputError(f"data.source.path={path} cannot be opened: {error}. Use a path or an s3:// URI.") from error
 
 
+def _found(path: str) -> dict[str, fs.FileInfo]:
+    """The files at a path by their names within it, in the order of these; without what is hidden."""
+    filesystem, base = _filesystem(path)
+    info = filesystem.get_file_info(base)
+    if info.type == fs.FileType.NotFound:
+        raise InputError(f"data.source.path={path} does not exist. Correct the path.")
+    found = [info] if info.is_file else filesystem.get_file_info(fs.FileSelector(base, recursive=True))
+    root = info.path.rpartition("/")[0] if info.is_file else info.path
+    named = {one.path.removeprefix(root).lstrip("/"): one for one in sorted(found, key=lambda one: one.path)}
+    return {name: one for name, one in named.items() if one.is_file and not _hidden(name)}
+
+
+def _check_others(path: str, others: dict[str, str]) -> None:
+    """Raise `InputError` where files of no known format may be data; say which are left out because they are not."""
+    if doubtful := [name for name in others if not _is_paper(name)]:
+        raise InputError(
+            f"data.source.path={path} holds files that do not end in {', '.join(formats.BY_SUFFIX)}: {_few(doubtful)}."
+            " Unpack them, or write them in one of these formats; set data.source.format where all files are of one;"
+            " begin the name of what is no data with _."
+        )
+    if others:
+        _say_left_out(tuple(others.values()))
+
+
+@cache  # once in a process: every step lists the files to name its input
+def _say_left_out(paths: tuple[str, ...]) -> None:
+    say(f"  left out as no data: {_few(paths)}")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _is_paper(name: str) -> bool:
+    """Whether a file is plainly no data, but about it: README.md, LICENSE, terms.pdf."""
+    last = name.rpartition("/")[2].lower()
+    return last.endswith(PAPER) or last.partition(".")[0] in PAPERS
+
+
 def _hidden(name: str) -> bool:
-    """Whether other tools left it there for themselves: .crc files, _SUCCESS, _delta_log/..."""
-    return any(part.startswith((".", "_")) for part in name.split("/"))
+    """Whether other tools left it there for themselves: .crc files, _SUCCESS, _delta_log/..., data_$folder$ on S3."""
+    return any(part.startswith((".", "_")) or part.endswith("_$folder$") for part in name.split("/"))
 
 
 @cache

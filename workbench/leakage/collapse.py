@@ -25,7 +25,7 @@ def parts(table: Audited, level: float) -> Iterator[Finding]:
     part_N = table.part.coded[1]
     train_N = part_N == np.bincount(part_N[part_N >= 0]).argmax()
     numbers = [one for one in table.columns if one.number]
-    together = [one.coded[1] + 1 for one in table.entities] if table.split == "entity" else []
+    together = [one.coded[1] + 1 for one in table.parted]
     for column in numbers:
         value_N = np.where(column.missing_N, np.nanmin(column.value_N, initial=0) - 1, column.value_N)
         seen, new, p = fall(value_N, table.label_N, train_N, together)

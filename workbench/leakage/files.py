@@ -11,7 +11,7 @@ from pyarrow import fs
 from workbench.config import DataConfig, LeakcheckConfig, SourceConfig
 from workbench.data import formats, sources
 from workbench.errors import ConfigError, InputError, raise_all
-from workbench.leakage.table import Audited, Column, Ints
+from workbench.leakage.table import HUGE, Audited, Column, Ints
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "none"]
 DAY_US = 86_400_000_000
@@ -23,9 +23,17 @@ def source_of(check: LeakcheckConfig) -> DataConfig:
     return DataConfig(source=SourceConfig(kind="file", path=check.path, format=check.format, nulls=NULLS))
 
 
+def listed(check: LeakcheckConfig) -> list[sources.SourceFile]:
+    """The files, with faults in the words of the check's own keys."""
+    try:
+        return sources.list_files(source_of(check))
+    except InputError as error:
+        raise InputError(str(error).replace("data.source.", "leakcheck.")) from error
+
+
 def audited(check: LeakcheckConfig) -> tuple[Audited, list[str]]:
     """The table, and the names of the columns that no check reads; raises `InputError` with every fault."""
-    rows = _read(source_of(check))
+    rows = _read(listed(check), source_of(check))
     raise_all(InputError, f"leakcheck.path={check.path} cannot be checked:", list(_faults(check, rows)))
     label_N, known_N = _label(check, rows)
     rows = rows.filter(pa.array(known_N))
@@ -65,8 +73,7 @@ def typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts
 
 
-def _read(data: DataConfig) -> pa.Table:
-    files = sources.list_files(data)
+def _read(files: list[sources.SourceFile], data: DataConfig) -> pa.Table:
     filesystem, _ = fs.FileSystem.from_uri(_uri(str(data.source.path)))
     tables, faults = [], []
     for file in files:
@@ -122,7 +129,7 @@ def _time(check: LeakcheckConfig, columns: dict[str, Column | None]) -> Ints | N
     if check.time is None:
         return None
     column = columns[check.time]
-    if column is None or not column.number or column.missing_N.any():
+    if column is None or not column.number or not np.all(np.abs(column.value_N) < HUGE):
         raise InputError(
             f"leakcheck.time={check.time} does not hold a time or a number in every row. Use RFC 3339 times or numbers."
         )

@@ -28,7 +28,7 @@ def fillings(table: Audited, column: Column, pure: Ints, count_V: Ints, level: f
         and not _on_grid(float(distinct_V[code]), distinct_V)
     ]
     for code in exact:
-        words = f"{distinct_V[code]:.10g}, exactly the mean of its class, in"
+        words = f"{column.text(distinct_V[code])}, exactly the mean of its class, in"
         yield suspect.of_rows("gaps filled by class", column, words, code_N == code, table, certain=True)
     least = max(30, 10 * np.median(count_V), np.sort(count_V)[-3])
     often = [code for code in pure if count_V[code] >= least and code not in exact]
@@ -36,7 +36,7 @@ def fillings(table: Audited, column: Column, pure: Ints, count_V: Ints, level: f
     classes = {bool(table.label_N[code_N == code].mean() > 0.5) for code in often}
     for code in odd:
         if len(classes) == 2 or code in (0, len(distinct_V) - 1):
-            words = f"{distinct_V[code]:.10g} in"
+            words = f"{column.text(distinct_V[code])} in"
             yield suspect.of_rows("gaps filled by class", column, words, code_N == code, table, certain=False)
 
 

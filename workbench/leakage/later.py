@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.leakage.findings import Finding
-from workbench.leakage.table import FIRST, Audited, Column, Floats, Ints, Mask
+from workbench.leakage.table import FIRST, HUGE, Audited, Column, Floats, Ints, Mask
 
 LIMIT = 200_000  # rows of whole groups that are looked at
 DAY_US = 86_400_000_000
@@ -118,7 +118,7 @@ def _of_rows(rows: Ordered, numbers: list[tuple[str, Floats]]) -> Iterator[Stati
     so_far = (place - rows.day_begin_N + 1).astype(float)
     yield Statistic("the number of rows of its day, later ones included", today, (so_far, so_far - 1))
     for name, value_N in numbers:
-        if np.abs(value_N).max(initial=0) < 1e200:  # none is missing
+        if np.abs(value_N).max(initial=0) < HUGE:  # none is missing
             total, so_far = (rows.sums(value_N, rows.begin_N, end) for end in (rows.end_N, place + 1))
             yield Statistic(f"the mean of {name}, later rows included", total / size, (value_N, so_far / past))
             yield Statistic(f"the sum of {name}, later rows included", total, (value_N, so_far))

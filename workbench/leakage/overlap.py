@@ -64,7 +64,7 @@ def shared_entities(table: Audited) -> Iterator[Finding]:
         both = int((np.bincount(pair[0][pair[0] >= 0]) > 1).sum())
         if both:
             text = f"{both:,} of {len(entity.coded[0]):,} values occur in more than one part"
-            leak = table.split == "entity"
+            leak = any(one.name == name for one in table.parted)
             remedy = (
                 "Split by its value." if leak else "If new ones will be scored, split by it: leakcheck.split=entity."
             )

@@ -43,6 +43,11 @@ class Snapshot:
         """A stratified split has parts, and no time that means anything."""
         return self.data.split.kind == "time"
 
+    @property
+    def _claimed(self) -> str:
+        """What the split claims: one that deals whole groups, to keep each of them on one side."""
+        return "time" if self._timed else self.check.split or ("entity" if self.data.split.group else "random")
+
     def _blocks(self) -> Iterator[pa.Table]:
         data = self.data
         roles = [data.id, data.event_time, *data.entities, "label", *([] if self._timed else ["part"])]
@@ -75,7 +80,8 @@ class Snapshot:
             time_N=rows[data.event_time].cast(pa.int64()).to_numpy() if self._timed else None,
             entities=entities,
             part=None if self._timed else Column.of("part", rows["part"]),
-            split="time" if self._timed else self.check.split or "random",
+            split=self._claimed,
+            group=data.split.group,
             delay=data.label.delay_days * files.DAY_US,
             ids=() if identity is None else (identity,),
             row_N=np.arange(rows.num_rows),

@@ -18,12 +18,13 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 EQUAL, FIRST = "(equal rows)", "(all rows)"
+HUGE = 1e100  # stands for infinity and all beyond: a mean or a difference with infinity in it would be none
 SEED = 71_828_182  # no seed that made the data: folds drawn with the same 0 followed a column drawn with it
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: numbers (times in us), or the codes of its categories; NaN where it is missing."""
+    """One column: numbers (times in us, at most HUGE), or the codes of its categories; NaN where it is missing."""
 
     name: str
     value_N: Floats
@@ -44,11 +45,13 @@ class Column:
             known = ~np.isnan(codes)
             codes[known] = rank[codes[known].astype(np.int64)]
             return cls(name, codes, tuple(sorted(texts)))
-        if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) and not pa.types.is_time(kind):
+        if pa.types.is_duration(kind):
+            values = values.cast(pa.int64())  # Arrow makes no float of a duration
+        elif pa.types.is_temporal(kind) and not pa.types.is_time(kind):
             values = pc.cast(values, pa.timestamp("us"), safe=False).cast(pa.int64())
         elif not (_is_number(kind) or pa.types.is_null(kind)):
             return None
-        numbers = pc.cast(values, pa.float64(), safe=False).to_numpy().astype(np.float64)
+        numbers = pc.cast(values, pa.float64(), safe=False).to_numpy().astype(np.float64).clip(-HUGE, HUGE)
         return cls(name, numbers, whole=bool(np.all(np.isnan(numbers) | (numbers == np.rint(numbers)))))
 
     @cached_property
@@ -74,7 +77,9 @@ class Column:
 
     def text(self, value: float) -> str:
         """A value as the file shows it."""
-        return f"{value:.10g}" if self.categories is None else repr(self.categories[int(value)])
+        if self.categories is not None:
+            return repr(self.categories[int(value)])
+        return f"{value:.10g}" if abs(value) < HUGE else f"{value * np.inf}"
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,20 @@ class Audited:
     entities: tuple[Column, ...] = ()
     part: Column | None = None  # which rows train and which test
     split: str = "random"  # random | time | entity: what the split claims
+    group: str | None = None  # of a split by entity, the one by whose values rows were dealt; null: by those of all
     delay: float = 0.0  # how long after the row's time its label is known, in the unit of the time
     ids: tuple[Column, ...] = ()  # names of rows: no inputs, but their order must not tell the label
     row_N: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # the row's number in the file
     # Of a table that is too large to hold, this is a sample; `kept` are others that leave together what is compared:
     # the rows of an entity (by its name), equal rows (EQUAL), the first rows in time (FIRST).
     kept: Mapping[str, "Audited"] = field(default_factory=dict)
+
+    @property
+    def parted(self) -> tuple[Column, ...]:
+        """The entities of which the split claims to keep each on one side."""
+        if self.split != "entity":
+            return ()
+        return tuple(one for one in self.entities if self.group in (None, one.name))
 
     def take(self, rows: Any) -> "Audited":
         """The same table of some rows."""
@@ -144,5 +157,5 @@ class Audited:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_duration)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
     return any(test(kind) for test in tests)

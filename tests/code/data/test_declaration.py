@@ -8,6 +8,7 @@ from workbench.config import ColumnConfig, DataConfig, LabelConfig, SourceConfig
 from workbench.data import declaration
 from workbench.data.casting import ARROW_TYPES
 from workbench.data.declaration import COLUMN_TYPES, ROLES, RULES
+from workbench.features import reserved
 
 VALUES: dict[str, Any] = {"minimum": 0, "maximum": 0, "categories": [], "unique": True, "ordered": True}
 
@@ -67,6 +68,28 @@ def test_only_the_amount_may_be_null(role: str) -> None:
     columns = {**described().columns, "x": ColumnConfig(ROLES[role][0], nulls=True)}
     found = faults(columns=columns, **{role: ["x"] if role == "entities" else "x"})
     assert (found == []) == (role == "amount")
+
+
+@pytest.mark.parametrize("name", reserved.ADDED)
+@pytest.mark.parametrize("role", ["id", "event_time", "entities"])
+def test_a_role_has_no_name_that_the_feature_snapshot_gives_a_column_of_its_own(role: str, name: str) -> None:
+    columns = {**described().columns, name: ColumnConfig(ROLES[role][0])}
+    (found,) = faults(columns=columns, **{role: [name] if role == "entities" else name})
+    assert found == (
+        f"data.{role}={name} is a name of the feature snapshot's own columns (label, label_known_time, part, place,"
+        f" draw, score). Declare it as {name}_value, with source: {name} where the file calls it so."
+    )
+    assert faults(columns=columns) == [], "without a role it is left out of that snapshot"
+
+
+def test_a_column_is_the_known_time_only_where_it_is_said_to_be() -> None:
+    columns = {**described().columns, "known_time": ColumnConfig("timestamp")}
+    (found,) = faults(columns=columns)
+    assert found.startswith("data.columns.known_time would be taken for the known time, but data.known_time=null says")
+    assert found.endswith("Set data.known_time=known_time, or rename the column.")
+    assert faults(columns=columns, known_time="known_time") == []
+    assert faults(columns=columns, known_time="at") == [], "then it is a column like any other"
+    assert faults(columns=columns, event_time="known_time") == [], "the event time is what it would be taken for"
 
 
 def test_each_entity_is_looked_at() -> None:

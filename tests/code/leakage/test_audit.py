@@ -108,19 +108,45 @@ class TestAnHonestTable:
         frame = pd.DataFrame({"strong": random.normal(2.33 * label_N), "other": random.normal(size=20_000)})
         assert leaks(audited(frame, label_N)) == []
 
-    def test_is_refused_less_often_than_the_rate_allows(self) -> None:
+    @pytest.mark.parametrize("dealt", ["rows", "who"])
+    def test_is_refused_less_often_than_the_rate_allows(self, dealt: str) -> None:
         """With labels that mean nothing, groups, parts and times: at most 1 of 40 tables, of which .4 may be."""
         frame, label_N = loaded("lending_club")
+        roles = {"split": "random"} if dealt == "rows" else {"split": "entity", "group": "who"}
         refused = 0
         for seed in range(40):
             random = np.random.default_rng(seed)
             rows = np.sort(random.choice(len(frame), 400, replace=False))
-            some = frame.iloc[rows].assign(who=random.integers(0, 70, 400))
-            some["split"] = np.where(random.random(400) < 0.3, "test", "train")
+            some = frame.iloc[rows].assign(who=random.integers(0, 70, 400), shop=random.integers(0, 9, 400))
+            drawn = random.random(400)[np.arange(400) if dealt == "rows" else some["who"]]
+            some["split"] = np.where(drawn < 0.3, "test", "train")
             some["time"] = np.sort(random.integers(0, 90 * 86_400_000_000, 400))
             label = random.permutation(label_N)[rows]
-            refused += bool(leaks(audited(some, label, ("who",), split="random")))
+            refused += bool(leaks(audited(some, label, ("who", "shop"), **roles)))
         assert refused <= 1
+
+
+@pytest.mark.parametrize("digits", [0, 2, 6])
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.finfo(np.float64).max])
+class TestAnInfiniteNumber:
+    def test_is_no_leak(self, odd: float, digits: int) -> None:
+        frame, label_N = loaded("lending_club")
+        random = np.random.default_rng(0)
+        honest = random.normal(1000, 300, len(frame)).round(digits)
+        honest[[5, 50, 500]] = odd
+        frame = frame.assign(honest=honest, split=np.where(random.random(len(frame)) < 0.3, "test", "train"))
+        assert leaks(audited(frame.assign(time=np.arange(len(frame))), label_N, split="random")) == []
+
+    def test_hides_no_leak_and_is_one_where_it_tells_the_label(self, odd: float, digits: int) -> None:
+        frame, label_N = loaded("lending_club")
+        value = np.random.default_rng(0).normal(1000, 300, len(frame)).round(digits)
+        copy = np.where(label_N == 1, value + 10_000, value)
+        copy[[5, 50, 500]] = odd
+        frame = frame.assign(copy=copy, ratio=np.where((label_N == 1) & (value > 1000), odd, value))
+        found = leaks(audited(frame, label_N))
+        assert {one.column for one in found} == {"copy", "ratio"}
+        shown = "-inf" if odd < 0 else "inf"
+        assert any(one.evidence.startswith(f"{shown} in ") for one in found if one.column == "ratio")
 
 
 def test_a_column_that_a_person_accepted_is_a_note() -> None:

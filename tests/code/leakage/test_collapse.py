@@ -70,6 +70,18 @@ def test_what_whole_customers_have_in_common_is_one_chance_and_not_many(power: f
     assert found == [named] * 40
 
 
+@pytest.mark.parametrize(("power", "named"), [(0.0, set()), (1.0, {"fitted"})])
+def test_the_entity_that_was_dealt_is_the_chance_whatever_others_there_are(power: float, named: set[str]) -> None:
+    """Two shops lie on both sides. Were they taken as dealt too, so few would hide what was fitted."""
+    found = []
+    for seed in range(40):
+        frame, label_N = of_customers(seed, power)
+        shop = np.random.default_rng(seed + 1000).integers(0, 2, len(frame))
+        table = audited(frame.assign(shop=shop), label_N, ("card", "shop"), split="entity", group="card")
+        found.append({one.column for one in collapse.parts(table, 0.0014)})
+    assert found == [named] * 40
+
+
 @pytest.mark.parametrize("power", [0.0, 1.0, 3.0])
 def test_the_variance_of_an_area_is_never_above_its_bound(power: float) -> None:
     random = np.random.default_rng(0)

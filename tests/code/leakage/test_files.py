@@ -102,6 +102,31 @@ def test_a_time_with_gaps_is_refused(tmp_path: Path) -> None:
         files.audited(check(written(tmp_path, "csv"), time="amount"))
 
 
+def test_a_time_that_is_infinite_is_refused(tmp_path: Path) -> None:
+    frame().assign(amount=[1.0, np.inf, 2.0, 3.0]).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match=r"leakcheck\.time=amount does not hold a time or a number in every row"):
+        files.audited(check(tmp_path / "rows.csv", time="amount"))
+
+
+def test_a_duration_is_a_number_that_is_rising_with_it(tmp_path: Path) -> None:
+    spans = pd.to_timedelta(["3h", None, "1h", "2h"])
+    frame().assign(amount=spans).to_parquet(tmp_path / "rows.parquet")
+    table, unread = files.audited(check(tmp_path / "rows.parquet", time="when", entities=["card"], part="part"))
+    assert [one.name for one in table.columns] == ["amount", "code"]
+    hour = table.columns[0].value_N[2]
+    np.testing.assert_array_equal(table.columns[0].value_N, [3 * hour, np.nan, hour, 2 * hour])
+    assert (table.columns[0].whole, unread) == (True, [])
+
+
+def test_a_file_that_would_be_left_out_is_told_in_the_checks_own_keys(tmp_path: Path) -> None:
+    written(tmp_path, "csv")
+    (tmp_path / "more.csv.gz").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"leakcheck\.path=.* holds files .*: more\.csv\.gz\. .* set leakcheck\.format"
+    ):
+        files.audited(check(tmp_path))
+
+
 def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("no parquet")
     with pytest.raises(InputError, match=r"rows\.parquet is no readable parquet file"):

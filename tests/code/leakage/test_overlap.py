@@ -67,6 +67,18 @@ class TestEntitiesInSeveralParts:
         (found,) = overlap.shared_entities(entities("random", overlapping=True))
         assert not found.leak
 
+    @pytest.mark.parametrize(
+        ("group", "leaks"), [("who", [("who", True), ("shop", False)]), ("shop", [("who", False), ("shop", True)])]
+    )
+    def test_are_a_leak_of_the_group_alone_where_rows_were_dealt_by_it(
+        self, group: str, leaks: list[tuple[str, bool]]
+    ) -> None:
+        frame, label_N = loaded("lending_club")
+        row = np.arange(len(frame))
+        frame = frame.assign(who=row // 4, shop=row // 6, split=np.where(row % 2, "test", "train"))
+        table = audited(frame, label_N, ("who", "shop"), split="entity", group=group)
+        assert [(one.column, one.leak) for one in overlap.shared_entities(table)] == leaks
+
     @pytest.mark.parametrize(("split", "overlapping"), [("entity", False), ("time", True)])
     def test_are_nothing_where_they_are_parted_or_come_back_later(self, split: str, overlapping: bool) -> None:
         assert list(overlap.shared_entities(entities(split, overlapping))) == []

@@ -88,6 +88,42 @@ def test_rows_that_are_alike_by_chance_are_not_copies_in_a_sample_either(store: 
     assert sampled(store, rows, kind="stratified")[1] == []
 
 
+def grouped(store: Store, dealt: str, **check: object) -> tuple[Audited, list[Finding]]:
+    """Customers with a risk each, in parts by the hash of one column; a code that names them."""
+    random = np.random.default_rng(0)
+    card, risk = random.integers(0, 200, ROWS), random.choice([0.02, 0.6], 200)
+    rows = frame().assign(card=card.astype(str), label=random.random(ROWS) < risk[card])
+    rows["code"] = random.permutation(200)[card] * 1.0
+    by = rows["card"].astype(int) if dealt == "card" else rows["id"]
+    rows["part"] = np.where(random.random(ROWS)[by] < 0.7, "train", "test")
+    one = snapshot(store, rows, ROWS, kind="stratified", **check)
+    one.data.split.group = "card"
+    table, _, _ = one.audited()
+    return table, audit(table, 0.01, 200_000)
+
+
+def test_what_remembers_a_customer_is_a_note_where_whole_customers_were_dealt(store: Store) -> None:
+    table, found = grouped(store, "card")
+    assert (table.split, [one.name for one in table.parted]) == ("entity", ["card"])
+    assert [(one.check, one.column, one.leak) for one in found] == [
+        ("remembers, and does not carry over", "code", False)
+    ]
+
+
+def test_customers_on_both_sides_are_a_leak_where_whole_ones_should_have_been_dealt(store: Store) -> None:
+    _, found = grouped(store, "id")
+    assert [(one.check, one.column) for one in found if one.leak] == [("entities in several parts", "card")]
+
+
+def test_the_claim_of_a_person_goes_before_that_of_the_data_set(store: Store) -> None:
+    table, found = grouped(store, "card", split="random")
+    assert (table.split, table.parted) == ("random", ())
+    assert {(one.check, one.column) for one in found if one.leak} == {
+        ("remembers, and does not carry over", "code"),
+        ("power gone in the test part", "code"),
+    }
+
+
 def test_the_first_rows_in_time_are_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(later, "LIMIT", 2000)
     rows = frame()
