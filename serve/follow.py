@@ -78,7 +78,8 @@ class Follower:
             self._act(live, Act(canary.version, "rollback", reason, ROBOT))
             log.error("canary %s is rolled back: %s", canary.version, reason)
         elif percent := guardrails.next_percent(counts, canary, self._cfg):
-            self._act(live, Act(canary.version, "advance", f"{counts.pairs:,} pairs, no harm", ROBOT, percent))
+            why = f"{counts.at_share:,} pairs at {canary.percent} %, no harm"
+            self._act(live, Act(canary.version, "advance", why, ROBOT, percent))
 
     def _taken(self, live: Releases) -> Releases | None:
         """None: these are the models now; else what is live after one of them was refused."""

@@ -1,4 +1,8 @@
-"""Hold the live decisions against what the model promised: drift, latency, and performance on matured labels.
+"""Hold the replayed decisions against what the model promised: drift, latency, and performance on matured labels.
+
+Judged are the answers of this config's version to events of the replayed span (`replay.start`, `replay.days`), the
+first to each. The report is found again by version, span and `monitor`'s keys, whatever was asked since: for other days
+replay those, from data that has them.
 
 Reads:  prediction log; label ledger (what the endpoint was told); the version's reference profile
 Writes: monitoring report: findings and a verdict; the exit code is 0 whatever the verdict

@@ -17,7 +17,8 @@ WORKBENCH_STORE=
 WORKBENCH_JOURNAL=
 # Where offline runs of W&B are written (tracker=offline), for jobs that `workloads.submit` has not sent.
 #WORKBENCH_WANDB=
-# The keys of `serve/README.md`, the same on all nodes: 64 hex digits each, and the endpoint's key.
+# The keys of `serve/README.md`, the same on all nodes: 64 hex digits each (openssl rand -hex 32). The endpoint's key,
+# the last of them, may be any text of 32 characters or more.
 #WORKBENCH_SIGNING_KEY=
 #WORKBENCH_PSEUDONYM_KEY=
 #WORKBENCH_API_KEY=

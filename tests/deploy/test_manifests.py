@@ -134,3 +134,22 @@ def test_no_port_of_ray_and_haproxy_is_open_beyond_the_pods_of_its_cluster(
         assert asking.pop(0) == own and [one["namespaceSelector"]["matchLabels"] for one in asking] == [
             {"kubernetes.io/metadata.name": "monitoring"}
         ]
+
+
+def test_the_way_to_another_feature_view_names_what_is_there(overlays: dict[str, list[Manifest]]) -> None:
+    """The README's commands end every pod of the endpoint, promote on the shared cluster, and clear the right state."""
+    text = (ROOT / "deploy" / "README.md").read_text()
+    said = re.search(
+        r"delete rayservice (\w+)\n.* -l (\S+)=(\S+) .*\n.* exec svc/(\w+)-head-svc -- python -m workloads\.deploy"
+        r".*\n.*release\.action=promote .*\n.* exec (\w+)-0 -- sh -c \\\n.*redis-cli -n (\d+) .*'workbench:{(\w+):",
+        text,
+    )
+    assert said, "the commands, in their order"
+    service, label, value, cluster_name, redis, database, application = said.groups()
+    named = {schemas.named(one): one for one in overlays["production"]}
+    endpoint = named[f"RayService/{service}"]
+    assert {pod.labels[label] for pod in pods_of(endpoint)} == {value}
+    assert {f"RayCluster/{cluster_name}", f"StatefulSet/{redis}"} <= named.keys()
+    (told,) = yaml.safe_load(endpoint["spec"]["serveConfigV2"])["applications"]
+    cfg = door.composed(told["args"]["overrides"])
+    assert (told["name"], cfg.serve.redis_url) == (application, f"redis://redis:6379/{database}")

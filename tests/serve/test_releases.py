@@ -315,6 +315,20 @@ class TestCanary:
             ask(service, 1)
         assert len(service.state) == 0
 
+    def test_pairs_that_arrive_at_once_bring_a_canary_one_share_on(self, service: Service) -> None:
+        """The tables were away: what was asked at the first share is no evidence of those that follow."""
+        version(service.store, "v2")
+        do(service.store, "canary", "v2", canary_percent=50, canary_steps=[50, 75, 100])
+        service.follower.follow()
+        for asked in range(400):
+            ask(service, asked, asked)
+        service.compact()
+        for _ in range(3):
+            service.follower.judge()
+            service.follower.follow()
+        assert service.models.percent == 75
+        assert newest(service)["why"].endswith(" pairs at 50 %, no harm")
+
 
 class _NoNumber:
     def one(self, _: list[float]) -> tuple[float, list[float]]:

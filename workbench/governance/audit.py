@@ -6,7 +6,6 @@ found. That the newest lines were cut off is not: copy the log to where its writ
 """
 
 import datetime as dt
-import getpass
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from typing import Any
 import msgspec
 
 from workbench.errors import EnvironmentFault
+from workbench.governance.users import user
 
 SUFFIX, OPEN_MODE = ".audit", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
 FOLDER = "audit"  # in the folder of the journal
@@ -37,9 +37,9 @@ class AuditLog:
     def write(self, *, durable: bool = False, **said: Any) -> None:
         """Append one line; durable: it is on the disk before this returns. Raises `OSError` where it cannot."""
         with self._lock:
-            if self._file is None or self._size > self._limit:
-                self._begin()
             try:
+                if self._file is None or self._size > self._limit:
+                    self._begin()
                 self._append({"at": _now(), **said})
                 if durable and self._file is not None:
                     os.fsync(self._file)
@@ -58,29 +58,42 @@ class AuditLog:
         self._file = None
 
     def _begin(self) -> None:
-        """A new file, whose first line says how the one before it ended. No file is made before there is a line."""
+        """A new file, whose first line says how the one before it ended; where that cannot be written, there is none.
+
+        No file is made before there is a line.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before, old = {"file": self._path, "head": self._head}, self._file
         path = f"{self.name}-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}{SUFFIX}"
-        self._file = os.open(self.folder / path, OPEN_MODE, 0o600)
-        if old is not None:
-            os.close(old)
-        self._path, self._size, self._head = path, 0, BEGIN
-        self._append({"at": _now(), "act": "begin", "by": self.name, "process": os.getpid(), "after": before})
+        file = os.open(self.folder / path, OPEN_MODE, 0o600)
+        before = {"file": self._path, "head": self._head}
+        said = {"at": _now(), "act": "begin", "by": self.name, "process": os.getpid(), "after": before}
+        try:
+            line = self._put(file, said, BEGIN)
+        except OSError:  # nothing is in it: each line that a full disk refuses would leave another such file
+            os.close(file)
+            (self.folder / path).unlink()
+            raise
+        self._end()
+        self._file, self._path, self._head, self._size = file, path, _digest(line), len(line)
 
     def _append(self, said: dict[str, Any]) -> None:
         assert self._file is not None
-        line = msgspec.json.encode({**said, "previous": self._head}) + b"\n"
-        if os.write(self._file, line) != len(line):
-            raise OSError(f"{self.folder} took only a part of a line")
-        self._head = hashlib.sha256(line).hexdigest()
+        line = self._put(self._file, said, self._head)
+        self._head = _digest(line)
         self._size += len(line)
+
+    def _put(self, file: int, said: dict[str, Any], previous: str) -> bytes:
+        """The line that was written; raises `OSError` where the disk did not take all of it."""
+        line = msgspec.json.encode({**said, "previous": previous}) + b"\n"
+        if os.write(file, line) != len(line):
+            raise OSError(f"{self.folder} took only a part of a line")
+        return line
 
 
 def acted(journal: str, file_bytes: int, act: str, **said: Any) -> None:
     """Write down, on the disk, an act of this process's user."""
     log = AuditLog(journal, "commands", file_bytes)
-    log.write(durable=True, act=act, by=_user(), **said)
+    log.write(durable=True, act=act, by=user(), **said)
     log.close()
 
 
@@ -98,7 +111,7 @@ def faults(folder: Path) -> Iterator[str]:
         for number, line in enumerate(_whole_lines(path), 1):
             if json.loads(line).get("previous") != head:
                 yield f"{path}: line {number} does not follow the line before it"
-            head = hashlib.sha256(line).hexdigest()
+            head = _digest(line)
         heads[path.name] = head
     for path in files(folder):
         first = next(iter(_whole_lines(path)), b"{}")
@@ -123,12 +136,8 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         yield line
 
 
-def _user() -> str:
-    """The user's name; a container's user may have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
 
 
 def _now() -> str:

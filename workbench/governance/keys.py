@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from workbench.errors import EnvironmentFault
 
 API_KEY_PREFIX = "wb_"
+API_KEY_CHARACTERS = 32  # at least: `proof` gives whoever asks /readyz something to try guessed keys by
 OLD = "signing.key.old"
 
 
@@ -50,8 +51,14 @@ class Keys:
         return self._hex("WORKBENCH_PSEUDONYM_KEY", "pseudonym.key")
 
     def api(self) -> str:
-        """The key that opens the endpoint (WORKBENCH_API_KEY)."""
-        key = os.environ.get("WORKBENCH_API_KEY") or self._file("api.key", API_KEY_PREFIX)
+        """The key that opens the endpoint (WORKBENCH_API_KEY: at random, of 32 characters or more)."""
+        given = os.environ.get("WORKBENCH_API_KEY")
+        if given and len(given) < API_KEY_CHARACTERS:
+            raise EnvironmentFault(
+                f"WORKBENCH_API_KEY has {len(given)} characters; {API_KEY_CHARACTERS} are needed, or it can be guessed."
+                " Make one: openssl rand -hex 32. Or unset it."
+            )
+        key = given or self._file("api.key", API_KEY_PREFIX)
         if not key:
             raise EnvironmentFault(f"{self.folder / 'api.key'} is empty. Delete it; the next start makes one.")
         return key

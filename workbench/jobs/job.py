@@ -1,6 +1,5 @@
 """A step that is to run on a cluster: what is sent, what it is called, what is told of it."""
 
-import getpass
 import platform
 import shlex
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.data.store import code_version
 from workbench.errors import ConfigError, raise_all
+from workbench.governance.users import user
 from workbench.jobs import sent
 from workbench.jobs.package import Package
 from workbench.jobs.room import Resources
@@ -40,7 +40,7 @@ class Job:
             "step": self.step,
             "experiment": self.cfg.name,
             "words": " ".join(self.words)[:1000],
-            "who": f"{getpass.getuser()}@{platform.node()}",
+            "who": f"{user()}@{platform.node()}",
             "commit": commit,
             "tree": "changed" if changed else "unknown" if commit == "unknown" else "clean",
             "package": self.package.digest,

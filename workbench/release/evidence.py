@@ -4,6 +4,7 @@ The log is the one place that all replicas write to and that outlives them. Only
 are read. What is not in the table yet, is counted when the compactor has moved it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,22 +27,27 @@ class Evidence:
 
     def __init__(self, store: Store, log: str, cfg: GuardrailsConfig) -> None:
         self._table, self._cfg = prediction_log.predictions(store, log), cfg
-        self._of: tuple[str, int] | None = None
+        self._of: tuple[str, int, int] | None = None
         self._seen: frozenset[str] = frozenset()
         self._counts = Counts()
 
     def of(self, canary: Canary) -> Counts:
         """What was seen of this canary until now."""
-        if self._of != (canary.version, canary.since_us):
-            self._of, self._seen, self._counts = (canary.version, canary.since_us), frozenset(), Counts()
+        of = (canary.version, canary.since_us, canary.stepped_us)
+        if self._of != of:
+            self._of, self._seen, self._counts = of, frozenset(), Counts()
         if not self._table.exists() or "other_version" not in self._table.columns():
             return self._counts
-        rows, seen = self._table.read_new(self._seen, COLUMNS, _pairs(canary))
+        rows, seen = self._read(canary)
         if not seen >= self._seen:  # its files were written anew
             self._seen, self._counts = frozenset(), Counts()
-            rows, seen = self._table.read_new(self._seen, COLUMNS, _pairs(canary))
-        self._seen, self._counts = seen, self._counts + counted(rows, self._cfg)
+            rows, seen = self._read(canary)
+        at_share = counted(rows.filter(_since(canary.stepped_us)), self._cfg).pairs
+        self._seen, self._counts = seen, self._counts + replace(counted(rows, self._cfg), at_share=at_share)
         return self._counts
+
+    def _read(self, canary: Canary) -> tuple[pa.Table, frozenset[str]]:
+        return self._table.read_new(self._seen, (*COLUMNS, "received_at"), _pairs(canary))
 
 
 def counted(rows: pa.Table, cfg: GuardrailsConfig) -> Counts:
@@ -63,9 +69,12 @@ def counted(rows: pa.Table, cfg: GuardrailsConfig) -> Counts:
 
 
 def _pairs(canary: Canary) -> pc.Expression:
-    since = pc.field("received_at") >= pa.scalar(canary.since_us, pa.int64()).cast(prediction_log.TIME)
     own = (pc.field("alias") == "canary") & (pc.field("model_version") == canary.version)
-    return since & (own | (pc.field("other_version") == canary.version))
+    return _since(canary.since_us) & (own | (pc.field("other_version") == canary.version))
+
+
+def _since(us: int) -> pc.Expression:
+    return pc.field("received_at") >= pa.scalar(us, pa.int64()).cast(prediction_log.TIME)
 
 
 def _numbers(column: pa.ChunkedArray) -> Any:

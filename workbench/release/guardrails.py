@@ -26,6 +26,7 @@ class Counts:
     shifted: int = 0  # of them, scores too far apart
     slow: int = 0  # of them, scored too slowly by the canary
     faults: int = 0  # scores of the canary that failed or were no number; no pairs
+    at_share: int = 0  # of the pairs, decided since the canary has its share
 
     def __add__(self, other: "Counts") -> "Counts":
         mine, theirs = vars(self), vars(other)
@@ -58,5 +59,8 @@ def log_evidence(pairs: int, found: int, allowed: float) -> float:
 
 
 def next_percent(counts: Counts, canary: Canary, cfg: GuardrailsConfig) -> int | None:
-    """The share of the customers that the canary goes on to; None while each it had lacks its number of pairs."""
-    return canary.next_percent if counts.pairs >= canary.had * cfg.pairs_per_step else None
+    """The share of the customers that the canary goes on to; None while the one it has lacks its number of pairs.
+
+    Pairs of the shares before do not count, however late they arrive: the next share has shown nothing by them.
+    """
+    return canary.next_percent if counts.at_share >= cfg.pairs_per_step else None

@@ -5,9 +5,7 @@ live no more is not written (`append`). What is live stands in one small file be
 """
 
 import datetime as dt
-import getpass
 import logging
-import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +18,7 @@ from workbench.data.parquet import read_bytes, write_bytes
 from workbench.data.store import Store
 from workbench.data.tables import Table
 from workbench.errors import EnvironmentFault
+from workbench.governance.users import user
 from workbench.release.releases import Releases, folded
 
 TABLE = "releases"
@@ -74,7 +73,7 @@ def append(store: Store, application: str, act: Act, live: Releases) -> Releases
         "application": application,
         "version": act.version,
         "action": act.action,
-        "who": act.who or _who(),
+        "who": act.who or user(),
         "why": act.why,
         "at": dt.datetime.now(dt.UTC),
         "config_digest": made and made.manifest["config_digest"],
@@ -159,11 +158,3 @@ def _unless(store: Store, act: Act, application: str, done: Any) -> None:
     while not done(now := live_releases(store, application)):
         if append(store, application, act, now):
             return
-
-
-def _who() -> str:
-    """The user's name; a container's user may have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

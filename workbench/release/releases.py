@@ -13,7 +13,7 @@
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 SHADOWS = 3  # at most
@@ -28,7 +28,7 @@ class Canary:
     percent: int
     steps: tuple[int, ...] = ()  # the shares that follow by themselves, ascending
     since_us: int = 0  # decisions from then on are its evidence
-    had: int = 1  # shares since then, this one included
+    stepped_us: int = 0  # since then it has this share
 
     @property
     def next_percent(self) -> int | None:
@@ -75,7 +75,7 @@ class Releases:
         said: dict[str, Any] = json.loads(content)
         canary = said["canary"]
         lists = {name: tuple(said[name]) for name in ("promoted", "shadows")}
-        made = Canary(**{**canary, "steps": tuple(canary["steps"])}) if canary else None
+        made = _canary_of(canary) if canary else None
         return cls(said["step"], **lists, canary=made, challenger=said["challenger"])
 
 
@@ -93,9 +93,8 @@ def after(before: Releases, row: dict[str, Any]) -> Releases:
     settled = replace(changed, step=before.step + 1)
     if settled.champion == before.champion or settled.canary is None:
         return settled
-    return replace(
-        settled, canary=replace(settled.canary, since_us=_us(row), had=1)
-    )  # it is compared with another one now
+    compared = replace(settled.canary, since_us=_us(row), stepped_us=_us(row))  # with another one now
+    return replace(settled, canary=compared)
 
 
 def _challenged(live: Releases, version: str, _: dict[str, Any]) -> Releases:
@@ -108,16 +107,16 @@ def _shadowed(live: Releases, version: str, _: dict[str, Any]) -> Releases:
 
 
 def _canaried(live: Releases, version: str, row: dict[str, Any]) -> Releases:
-    same = live.canary if live.canary and live.canary.version == version else Canary(version, 0, (), _us(row), 0)
+    same = live.canary if live.canary and live.canary.version == version else Canary(version, 0, (), _us(row))
     steps = tuple(row.get("canary_steps") or ())
-    canary = replace(same, percent=int(row["canary_percent"]), steps=steps, had=same.had + 1)
+    canary = replace(same, percent=int(row["canary_percent"]), steps=steps, stepped_us=_us(row))
     return replace(_without(live, version), canary=canary)
 
 
 def _advanced(live: Releases, version: str, row: dict[str, Any]) -> Releases:
     if live.canary is None or live.canary.version != version:
         return live
-    return replace(live, canary=replace(live.canary, percent=int(row["canary_percent"]), had=live.canary.had + 1))
+    return replace(live, canary=replace(live.canary, percent=int(row["canary_percent"]), stepped_us=_us(row)))
 
 
 def _promoted(live: Releases, version: str, _: dict[str, Any]) -> Releases:
@@ -141,6 +140,12 @@ def _without(live: Releases, version: str | None) -> Releases:
     """The same with a version neither canary nor shadow."""
     canary = None if live.canary and live.canary.version == version else live.canary
     return replace(live, canary=canary, shadows=tuple(one for one in live.shadows if one != version))
+
+
+def _canary_of(said: dict[str, Any]) -> Canary:
+    """A canary as the small file has it, which earlier code may have written, with other names."""
+    known = {one.name: said[one.name] for one in fields(Canary) if one.name in said}
+    return Canary(**{**known, "steps": tuple(said["steps"])})
 
 
 def _us(row: dict[str, Any]) -> int:

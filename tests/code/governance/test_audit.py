@@ -1,5 +1,6 @@
 """What was written stays as it was written, or it is found out."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -86,6 +87,48 @@ def test_a_line_that_the_disk_took_in_part_spoils_no_other(log: AuditLog, monkey
     log.write(act="three")
     assert [one["act"] for one in audit.lines(log.folder)] == ["begin", "one", "begin", "three"]
     assert list(audit.faults(log.folder)) == []
+
+
+@pytest.mark.parametrize("taken", [10, 0], ids=["a part", "nothing"])
+def test_a_disk_that_stays_full_breaks_no_chain_and_leaves_no_empty_files(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    """The first refused line ends its file, the others would each begin one."""
+    log.write(act="one")
+    whole = os.write
+
+    def full(file: int, line: bytes) -> int:
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(file, line[:taken])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match=r"only a part|No space left"):
+                log.write(act="refused")
+    log.write(act="two")
+    assert [one["act"] for one in audit.lines(log.folder)] == ["begin", "one", "begin", "two"]
+    assert list(audit.faults(log.folder)) == []
+    first, _ = audit.files(log.folder)
+    first.unlink()
+    assert any(f"{first.name}, is missing or ends otherwise" in one for one in audit.faults(log.folder))
+
+
+def test_a_full_file_that_no_other_can_follow_yet_is_followed_later(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log._limit = 0  # each line would begin a file
+    log.write(act="one")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda *_: 0)
+        with pytest.raises(OSError, match="only a part"):
+            log.write(act="refused")
+    log.write(act="two")
+    assert [one["act"] for one in audit.lines(log.folder)] == ["begin", "one", "begin", "two"]
+    first, _ = audit.files(log.folder)
+    first.unlink()
+    assert any("is missing" in one for one in audit.faults(log.folder))
 
 
 def test_a_line_that_is_none_is_told(log: AuditLog) -> None:

@@ -95,6 +95,25 @@ def test_a_key_that_is_none_is_refused_without_being_shown(
     assert text not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["x", "hunter2-hunter2", "5a" * 15 + "5"])
+def test_an_api_key_that_can_be_guessed_is_refused_without_being_shown(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_API_KEY", text)
+    with pytest.raises(
+        EnvironmentFault, match=rf"has {len(text)} characters; 32 are .* openssl rand -hex 32"
+    ) as caught:
+        keys.api()
+    assert len(text) == 1 or text not in str(caught.value)
+    assert not keys.folder.exists(), "no other key takes its place"
+
+
+def test_an_api_key_of_32_characters_or_more_is_taken_as_it_is(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("k" * 32, f"wb_{'5a' * 32}"):
+        monkeypatch.setenv("WORKBENCH_API_KEY", text)
+        assert keys.api() == text
+
+
 def test_a_damaged_key_file_is_refused_by_its_path(keys: Keys) -> None:
     keys.signing()
     (keys.folder / "signing.key").write_text("cut off")

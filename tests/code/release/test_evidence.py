@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +12,8 @@ from workbench.data.store import Store
 from workbench.feedback import prediction_log
 from workbench.feedback.prediction_log import PREDICTIONS, TIME
 from workbench.release.evidence import Evidence
-from workbench.release.guardrails import Counts
-from workbench.release.releases import Canary
+from workbench.release.guardrails import Counts, next_percent
+from workbench.release.releases import Canary, Releases, after
 from workbench.release.settings import GuardrailsConfig
 
 SINCE = 1_000_000
@@ -65,7 +66,7 @@ CASES: dict[str, tuple[dict[str, Any], Counts]] = {
 def test_what_counts(store: Store, evidence: Evidence, case: str) -> None:
     changed, expected = CASES[case]
     logged(store, {**PAIR, **changed}, ALONE)
-    assert evidence.of(CANARY) == expected
+    assert evidence.of(CANARY) == replace(expected, at_share=expected.pairs)
 
 
 def test_what_was_counted_is_not_counted_again_and_what_is_new_is(store: Store, evidence: Evidence) -> None:
@@ -95,4 +96,29 @@ def test_a_log_of_a_version_without_pairs_has_none(store: Store, evidence: Evide
     prediction_log.predictions(store, "log").append(pa.table({"id": ["1"]}), "older", 1)
     assert evidence.of(CANARY) == Counts()
     logged(store, PAIR)
-    assert evidence.of(CANARY) == Counts(1)
+    assert evidence.of(CANARY) == Counts(1, at_share=1)
+
+
+def test_pairs_of_a_share_are_those_since_it_began_and_all_count_as_evidence(store: Store, evidence: Evidence) -> None:
+    logged(store, PAIR, PAIR, {**PAIR, "received_at": SINCE + 5}, {**PAIR, "received_at": SINCE + 7})
+    seen = [evidence.of(replace(CANARY, stepped_us=stepped)) for stepped in (SINCE, SINCE + 5, SINCE + 6, SINCE + 8)]
+    assert [(one.pairs, one.at_share) for one in seen] == [(4, 4), (4, 2), (4, 1), (4, 0)]
+    logged(store, {**PAIR, "received_at": SINCE + 3}, {**PAIR, "received_at": SINCE + 9})
+    newest = evidence.of(replace(CANARY, stepped_us=SINCE + 8))
+    assert (newest.pairs, newest.at_share) == (6, 1), "one of the two that arrived later is of the share before"
+
+
+def test_what_arrives_at_once_brings_a_canary_one_share_on_and_no_further(store: Store, evidence: Evidence) -> None:
+    """The compactor catches up after the store was away: six shares' worth of pairs, all of them of the first share."""
+    cfg, canary, percents = GuardrailsConfig(pairs_per_step=10), Canary("new", 1, (5, 25, 50), SINCE, SINCE), []
+    logged(store, *[PAIR] * 60)
+    for look in range(1, 7):
+        counts = evidence.of(canary)
+        percents.append(next_percent(counts, canary, cfg))
+        at = dt.datetime.fromtimestamp((SINCE + 100 * look) / 1e6, dt.UTC)
+        advance = {"action": "advance", "version": "new", "canary_percent": percents[-1], "at": at}
+        if percents[-1]:
+            canary = after(Releases(promoted=("old",), canary=canary), advance).canary or canary
+        if look == 3:
+            logged(store, *[{**PAIR, "received_at": SINCE + 350}] * 10)
+    assert percents == [5, None, None, 25, None, None]

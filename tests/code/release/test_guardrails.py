@@ -77,13 +77,13 @@ def test_each_guardrail_says_what_it_saw_and_what_it_allows(counts: Counts, said
 
 
 def test_counts_of_replicas_add_up() -> None:
-    assert Counts(1, 2, 3, 4, 5) + Counts(10, 20, 30, 40, 50) == Counts(11, 22, 33, 44, 55)
+    assert Counts(1, 2, 3, 4, 5, 1) + Counts(10, 20, 30, 40, 50, 10) == Counts(11, 22, 33, 44, 55, 11)
 
 
 @pytest.mark.parametrize(
-    ("pairs", "had", "percent", "following"),
-    [(999, 1, 5, None), (1000, 1, 5, 25), (1999, 2, 25, None), (2000, 2, 25, 50), (9999, 3, 50, None)],
+    ("at_share", "percent", "following"),
+    [(999, 5, None), (1000, 5, 25), (999, 25, None), (1000, 25, 50), (9999, 50, None)],
 )
-def test_a_share_grows_after_its_own_number_of_pairs(pairs: int, had: int, percent: int, following: int | None) -> None:
-    canary = Canary("v", percent, (25, 50), 0, had)
-    assert next_percent(Counts(pairs=pairs), canary, CFG) == following
+def test_a_share_grows_after_its_own_number_of_pairs(at_share: int, percent: int, following: int | None) -> None:
+    counts = Counts(pairs=10_000, at_share=at_share)  # most of them of the shares before
+    assert next_percent(counts, Canary("v", percent, (25, 50)), CFG) == following

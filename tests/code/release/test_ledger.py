@@ -1,7 +1,6 @@
 """What is live is what was released last, and nothing that was ever live is forgotten."""
 
 import datetime as dt
-import getpass
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.code.release.versions import made
 from workbench.data.store import Store
 from workbench.data.tables import Table
 from workbench.errors import EnvironmentFault
+from workbench.governance.users import user
 from workbench.release import ledger
 from workbench.release.ledger import Act
 
@@ -102,7 +102,7 @@ def test_a_release_says_what_went_live_when_by_whom_and_why(store: Store) -> Non
         "application": "payments",
         "version": "v1",
         "action": "promote",
-        "who": getpass.getuser(),
+        "who": user(),
         "why": "better on the test week",
         "config_digest": store.get("models", "v1").manifest["config_digest"],
         "from_alias": "challenger",

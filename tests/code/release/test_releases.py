@@ -1,6 +1,8 @@
 """What is live follows from what was done, row by row."""
 
+import dataclasses
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -89,6 +91,12 @@ def test_evidence_counts_from_the_canarys_start_and_from_a_new_champions() -> No
     assert starts == [first, first, first, promoted]
 
 
+def test_each_share_and_each_new_champion_begins_a_count_of_its_own() -> None:
+    said = rows("promote v1", "canary v2 5", "shadow v9", "advance v2 25", "canary v2 30", "promote v3")
+    steps = [one.canary.stepped_us for n in range(2, 7) if (one := folded(said[:n])).canary]
+    assert steps == [round((START.timestamp() + seconds) * 1e6) for seconds in (1, 1, 3, 4, 5)]
+
+
 @pytest.mark.parametrize(("percent", "following"), [(5, 25), (25, 50), (30, 50), (50, None)])
 def test_the_share_that_follows_is_the_next_larger_step(percent: int, following: int | None) -> None:
     assert Canary("v", percent, (25, 50)).next_percent == following
@@ -98,6 +106,16 @@ def test_the_share_that_follows_is_the_next_larger_step(percent: int, following:
 def test_the_small_file_holds_all_of_it(said: list[str]) -> None:
     found = folded(rows(*said))
     assert Releases.from_json(found.to_json()) == found
+
+
+def test_a_small_file_of_earlier_code_is_read() -> None:
+    found = folded(rows("promote v1", "canary v2 5"))
+    said = json.loads(found.to_json())
+    said["canary"]["had"] = 1
+    del said["canary"]["stepped_us"]
+    assert found.canary
+    expected = dataclasses.replace(found, canary=dataclasses.replace(found.canary, stepped_us=0))
+    assert Releases.from_json(json.dumps(said).encode()) == expected
 
 
 def test_one_more_row_is_what_all_rows_are() -> None:
