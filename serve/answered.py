@@ -7,11 +7,12 @@ share: once.
 """
 
 import contextlib
+import datetime as dt
 import fcntl
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 
 from serve import journal
 from serve.answers import Refusal
+from serve.schemas import micros
 from workbench.data.store import Store
 from workbench.feedback import prediction_log
 
@@ -68,8 +70,8 @@ class Answered:
             columns = [*ANSWER, "id", "event", "flagged", "as_of", "received_at"]
             rows = table.read(columns, pc.field("id") == identity)
             records = [*prediction_log.first_answers(rows).to_pylist(), *records]
-        first = min(records, key=lambda one: one["as_of"] or 0, default=None)
-        return None if first is None else Answer(first["event"], answer_of(first))
+        record = first(records)
+        return None if record is None else Answer(record["event"], answer_of(record))
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -80,6 +82,11 @@ class Answered:
             yield
         finally:
             os.close(file)
+
+
+def first(records: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The record of the first answer to an event: one more may have seen no newer event, but is received later."""
+    return min(records, key=lambda one: (one["as_of"] or 0, _us(one["received_at"])), default=None)
 
 
 def answer_of(record: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +100,11 @@ def answer_of(record: dict[str, Any]) -> dict[str, Any]:
 def encoded(values: dict[str, Any]) -> str:
     """An event as it is recorded."""
     return msgspec.json.encode(values).decode()
+
+
+def _us(moment: int | dt.datetime) -> int:
+    """A time of a journal (us) or of a table."""
+    return moment if isinstance(moment, int) else micros(moment)
 
 
 def _same(event: dict[str, Any], other: dict[str, Any]) -> bool:

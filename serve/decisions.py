@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from serve import journal
-from serve.answered import answer_of
+from serve.answered import answer_of, first
 from serve.service import Service
 from workbench.data import labels
 from workbench.feedback import prediction_log
@@ -24,17 +24,16 @@ def find(service: Service, name: str) -> dict[str, Any] | None:
     """
     found = _records(service, name)
     chosen = [one for one in found if one["id"] == name] or [one for one in found if one["request_id"] == name]
-    if not chosen:
+    if (record := first(chosen)) is None:
         return None
-    first = min(chosen, key=lambda one: one["as_of"] or 0)
-    times = {at: _time(first[at]) for at in ("event_time", "received_at")}
+    times = {at: _time(record[at]) for at in ("event_time", "received_at")}
     return {
-        "id": first["id"],
-        **answer_of(first),
-        "member_logits": first["member_logits"],
+        "id": record["id"],
+        **answer_of(record),
+        "member_logits": record["member_logits"],
         **times,
-        "latency_us": first["latency_us"],
-        "label": _label(service, first["id"]),
+        "latency_us": record["latency_us"],
+        "label": _label(service, record["id"]),
     }
 
 

@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from serve import admin, answers, batch, crowd, decisions, live, metrics, openapi, schemas
+from serve import admin, answers, batch, crowd, decisions, later, live, metrics, openapi, schemas
 from serve.access import Access
 from serve.answers import Refusal
 from serve.crowd import Crowd
@@ -22,6 +22,7 @@ from serve.entrance import CAME, Entrance
 from serve.explain import Explaining
 from serve.metrics import Metrics
 from serve.principals import Asked
+from serve.reads import Reads
 from serve.service import Service
 from serve.settings import Settings
 from serve.together import Together
@@ -54,11 +55,13 @@ class Endpoint:
         self.settings = settings
         self.access = Access(settings)
         self.crowd = Crowd(settings.max_wait_s, settings.at_once)
-        self._under_way = 0  # batches and explanations
+        self._under_way = 0  # batches, explanations, and calls that tell labels or corrections
         self.service = Service(settings)
         self.metrics = Metrics(self.service, uuid.uuid4().hex[:8], lambda: self.crowd.outside)
         self.explaining = Explaining(self.service)
         self.together = Together(self.service)
+        self.reads = Reads(settings.slow_at_once, self._too_many)
+        self.telling = later.OneByOne(self._part)
         self.service.on_decision = self.metrics.decided
         event = schemas.event_type(settings.data)
         self._event = msgspec.json.Decoder(event)
@@ -178,18 +181,22 @@ class Endpoint:
         question = self.service.asked(_decoded(self._event, call.body), call.request_id)
         alone = again == b"true" or self.metrics.in_progress == 1
         answer = self.service.scored(question, again == b"true") if alone else await self.together.scored(question)
-        return await asyncio.to_thread(self.service.scored_before, question) if answer is None else answer
+        return await self.reads.one(self.service.scored_before, question) if answer is None else answer
 
     async def _batch(self, call: Call) -> Any:
         with self._slow():
             events = _decoded(self._events, call.body).events
             self.access.charge(call.asked, len(events) - 1)  # each of them counts
-            return await batch.scored(self.service, events, call.request_id, lambda: self.crowd.turn(crowd.PART))
+            return await batch.scored(self.service, events, call.request_id, self._part, self.reads.of)
 
     async def _explain(self, call: Call) -> Any:
         with self._slow():
             asked = self.service.asked(_decoded(self._event, call.body), call.request_id)
-            return await asyncio.to_thread(self.explaining.explain, asked)
+            return await self.reads.of(self.explaining.explain, asked)
+
+    def _part(self) -> Awaitable[None]:
+        """What returns when it is the turn of the next part of something long."""
+        return self.crowd.turn(crowd.PART)
 
     @contextlib.contextmanager
     def _slow(self) -> Iterator[None]:
@@ -202,21 +209,25 @@ class Endpoint:
         finally:
             self._under_way -= 1
 
-    def _feedback(self, call: Call) -> Any:
-        return self.service.learn(_decoded(self._labels, call.body).labels)
+    async def _feedback(self, call: Call) -> Any:
+        return await self._taken_in(_decoded(self._labels, call.body).labels, later.labels)
 
-    def _correct(self, call: Call) -> Any:
-        return self.service.correct(_decoded(self._corrections, call.body).corrections)
+    async def _correct(self, call: Call) -> Any:
+        return await self._taken_in(_decoded(self._corrections, call.body).corrections, later.corrections)
+
+    async def _taken_in(self, told: list[Any], parts: Callable[[Service, list[Any]], later.Parts]) -> Any:
+        with self._slow():
+            return later.answer(told, await self.telling.taken_in(parts(self.service, told)))
 
     def _released(self, call: Call) -> Any:
         wanted = _decoded(self._release, call.body)
         return asyncio.to_thread(admin.released, self.settings, self.access.audit, call.asked, wanted)
 
     def _models(self, _: Call) -> Any:
-        return asyncio.to_thread(live.models, self.service)
+        return self.reads.one(live.models, self.service)
 
     async def _decision(self, call: Call) -> Any:
-        found = await asyncio.to_thread(decisions.find, self.service, call.name)
+        found = await self.reads.one(decisions.find, self.service, call.name)
         if found is None:
             raise Refusal(404, "No decision is recorded under this id.")
         return found

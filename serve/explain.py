@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from serve import journal
+from serve.answered import first
 from serve.answers import Refusal
 from serve.service import Question, Service
 from workbench.feedback import prediction_log
@@ -90,10 +91,10 @@ def _recorded(service: Service, identity: str) -> list[float] | None:
     columns = ["id", "as_of", "received_at", "features", "feature_view_version"]
     moved = table.read(columns, pc.field("id") == identity) if table.exists() else None
     rows = [*(prediction_log.first_answers(moved).to_pylist() if moved is not None else []), *waiting]
-    first = min(rows, key=lambda one: one["as_of"] or 0, default=None)
-    if first is None or first["feature_view_version"] != service.state.feature_set.digest:
+    record = first(rows)
+    if record is None or record["feature_view_version"] != service.state.feature_set.digest:
         return None
-    return list(first["features"])
+    return list(record["features"])
 
 
 def _listed(bundle: Bundle, features: list[float], found: Explanation) -> Contributions:

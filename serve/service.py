@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from serve import cores, feature_state, follow, journal
+from serve import cores, feature_state, follow, journal, later
 from serve.answered import Answered, answer_of, encoded
 from serve.answers import Refusal
 from serve.compactor import Compactor
@@ -23,8 +23,6 @@ from serve.settings import Settings
 from serve.shadows import Shadows
 from workbench.data.store import Store
 from workbench.errors import StateUnavailable
-from workbench.features.definitions import known_time_column
-from workbench.features.earlier import NO_CORRECTIONS
 from workbench.features.online import OnlineState
 from workbench.features.vector import Place
 from workbench.feedback import prediction_log
@@ -114,21 +112,23 @@ class Service:
     def question(self, event: msgspec.Struct, request_id: str) -> Question:
         """The same, unchecked."""
         started = time.perf_counter_ns()
-        values = self._values(event)
+        values = self.values(event)
         return Question(str(values[self.settings.data.id]), values, encoded(values), request_id, started)
 
     def scored(self, asked: Question, again: bool = False) -> dict[str, Any] | None:
         """The decision on an event, after it was recorded; one that cannot be recorded does not count.
 
         None where the log has to be asked whether the event was answered before. `again`: it is not asked, and an event
-        that was answered gets one more answer.
+        that was answered gets one more answer, unless memory has another event of its id.
         """
-        if not again and (known := self.answered.recent(asked.identity)):
-            return known.to(asked.text)
+        if known := self.answered.recent(asked.identity):
+            first = known.to(asked.text)
+            if not again:
+                return first
         self.check_room()
+        placed = self.state.placed if again else self.state.taken
         with self.alone:
-            placed = self.state.placed if again else self.state.taken
-            return self._recorded(asked, placed)
+            return self._recorded(asked, placed, first=not again)
 
     def scored_before(self, asked: Question) -> dict[str, Any]:
         """The first answer to an event that is not new; it is scored where the log has none. This reads files."""
@@ -149,7 +149,9 @@ class Service:
         assert answer is not None, "`placed` takes in whatever comes"
         return answer
 
-    def _recorded(self, asked: Question, placed: Callable[[dict[str, Any]], Any]) -> dict[str, Any] | None:
+    def _recorded(
+        self, asked: Question, placed: Callable[[dict[str, Any]], Any], first: bool = True
+    ) -> dict[str, Any] | None:
         """The decision on an event that `placed` takes in; None where it does not."""
         try:
             found = placed(asked.values)
@@ -163,13 +165,17 @@ class Service:
         except BaseException:
             self.state.take_back()
             raise
-        return self.answer(asked, record)
+        return self.answer(asked, record, first)
 
-    def answer(self, asked: Question, record: dict[str, Any]) -> dict[str, Any]:
-        """The answer that goes with a record that is written; it is remembered, and shadows score beside it."""
+    def answer(self, asked: Question, record: dict[str, Any], first: bool = True) -> dict[str, Any]:
+        """The answer that goes with a record that is written; shadows score beside it.
+
+        The first one is remembered. Of one more it is not known whether the log has an earlier one, which counts.
+        """
         body = answer_of(record)
         self.on_decision(body["model_version"], body["decision"])
-        self.answered.remember(asked.identity, asked.text, body)
+        if first:
+            self.answered.remember(asked.identity, asked.text, body)
         self.recent.append(record["features"])
         if self.models.shadows:
             self.shadows.put(asked.request_id, asked.identity, record["event_time"], record["features"])
@@ -204,37 +210,12 @@ class Service:
         }
 
     def learn(self, told: list[Any]) -> dict[str, int]:
-        """Take in late labels: recorded first, then seen by the features that use them."""
-        self.check_room()
-        now, id_column = prediction_log.now_us(), self.settings.data.id
-        records = []
-        with self.alone:
-            for one in told:
-                identity, known_time = getattr(one, id_column), micros(one.known_time)
-                event_time = self.state.time_of(identity)
-                record = {"id": str(identity), "label": one.label, "scenario": one.scenario, "event_time": event_time}
-                records.append({**record, "known_time": known_time, "recorded_at": now})
-            self.feedback.append(records)
-            known = [self.state.label(getattr(one, id_column), bool(one.label), micros(one.known_time)) for one in told]
-        return {"accepted": len(told), "in_feature_state": sum(known)}
+        """Take in late labels, all without a pause: recorded first, then seen by the features that use them."""
+        return later.answer(told, sum(later.labels(self, told)))
 
     def correct(self, told: list[Any]) -> dict[str, int]:
-        """Take in what is known later of events, or that they are deleted: recorded first, then seen by features."""
-        if self.bundle.feature_set.sequence:
-            raise Refusal(422, NO_CORRECTIONS)
-        self.check_room()
-        said = [self._version(one) for one in told]
-        now, records = prediction_log.now_us(), []
-        with self.alone:
-            self.check([fault for number, one in enumerate(said) for fault in self._faults(number, *one)])
-            for number, (identity, version, known_time) in enumerate(said):
-                event = None if version is None else encoded(version)
-                in_state = self.state.known_from(identity) is not None
-                record = {"id": str(identity), "event": event, "known_time": known_time, "recorded_at": now}
-                records.append({**record, "position": number, "in_state": in_state})
-            self.corrections.append(records)
-            taken_in = [self.state.correct(*one) for one in said]
-        return {"accepted": len(told), "in_feature_state": sum(taken_in)}
+        """The same of what is known later of events, or that they are deleted."""
+        return later.answer(told, sum(later.corrections(self, told)))
 
     def compact(self) -> int:
         """Move what was recorded into the tables; returns the number of records."""
@@ -265,30 +246,8 @@ class Service:
         elif newest_us > max(state.clock, seen_us):
             yield {"field": f"{where}.{field}", "rule": f"At most {days:g} days after the newest event"}
 
-    def _faults(
-        self, number: int, identity: Any, version: dict[str, Any] | None, known_time: int
-    ) -> Iterator[dict[str, str]]:
-        """What is wrong with a correction."""
-        where = f"$.corrections[{number}]"
-        if version is not None:
-            yield from self.ahead(version, f"{where}.event")
-        if (known_from := self.state.known_from(identity)) is not None and known_time < known_from:
-            yield {"field": f"{where}.known_time", "rule": "Not before the event itself was known"}
-
-    def _version(self, told: Any) -> tuple[Any, dict[str, Any] | None, int]:
-        """An event as it is known to be later, with its id and since when; None where it is deleted."""
-        data, known_time = self.settings.data, micros(told.known_time)
-        identity = getattr(told, data.id)
-        if told.event is None:
-            return identity, None, known_time
-        return (
-            identity,
-            {data.id: identity, **self._values(told.event), known_time_column(data): known_time},
-            known_time,
-        )
-
-    def _values(self, event: msgspec.Struct) -> dict[str, Any]:
-        """The event with times as integers and entities as tokens."""
+    def values(self, event: msgspec.Struct) -> dict[str, Any]:
+        """An event with times as integers and entities as tokens."""
         values = msgspec.structs.asdict(event)
         for name in self._times:
             if values.get(name) is not None:

@@ -32,7 +32,7 @@ class Settings:
     dimensions: dict[str, str] = field(default_factory=dict)  # the key of each table's snapshot
     max_batch_body_bytes: int = 2_097_152
     journal_limit_bytes: int = 1_000_000_000  # so much that is not in the tables yet refuses whatever must be recorded
-    slow_at_once: int = 64  # batches and explanations; more are refused
+    slow_at_once: int = 64  # batches, explanations, calls with labels; and reads of the log; more are refused
     max_wait_s: float = 0.5  # while another request has waited for longer, the next one is refused
     at_once: int = 100  # events to score that are let in; Serve's autoscaling counts these
     retry_after_s: float = 1.0  # what that refusal says

@@ -73,17 +73,26 @@ class Together:
     def _score(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting:
-            answers = _or_faults(self._service, [asked for asked, _ in waiting])
+            answers = or_faults(self._service, [asked for asked, _ in waiting])
             for (_, answer), found in zip(waiting, answers, strict=True):
                 _settle(answer, found)
 
 
-def _or_faults(service: Service, questions: list[Question]) -> list[Answer | Exception | None]:
-    """The answers; where one cannot be had, each event is tried alone, so that no other is refused for it."""
+def or_faults(
+    service: Service, questions: list[Question], of_all: tuple[type[Exception], ...] = ()
+) -> list[Answer | Exception | None]:
+    """The answers; where one cannot be had, each event is tried alone, so that no other is refused for it.
+
+    `of_all`: faults that are no single event's; they are raised, and the others are not tried.
+    """
     try:
         return list(scored(service, questions))
+    except of_all:
+        raise
     except Exception as error:  # noqa: BLE001 - each request tells its own
-        return [error] if len(questions) == 1 else [_or_faults(service, [one])[0] for one in questions]
+        if len(questions) == 1:
+            return [error]
+    return [or_faults(service, [one], of_all)[0] for one in questions]
 
 
 def _settle(answer: "asyncio.Future[Answer | None]", found: Answer | Exception | None) -> None:

@@ -22,7 +22,7 @@ class RunningConfig:
     route_prefix: str = "/"  # where its routes begin; applications on one cluster need one each, such as /credit
     cores: list[int] = field(default_factory=list)  # each replica of a machine is pinned to one; empty: to none
     drain_s: float = 10.0  # a replica that is stopped may take so long to answer what it has
-    slow_at_once: int = 64  # batches and explanations that a replica works on at once; more are refused with 503
+    slow_at_once: int = 64  # batches, explanations and calls with labels at once, and as many reads of the log
     max_wait_s: float = 0.5  # while another request has waited for longer, the next one is refused with 503
     retry_after_s: float = 1.0  # what a refusal for too many requests says
     max_batch_body_bytes: int = 2_097_152  # largest body of /v1/score:batch; a larger one is refused with 413

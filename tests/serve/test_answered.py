@@ -1,6 +1,7 @@
 """An event is answered once: sent again it gets its first answer, from wherever that is recorded, and counts once."""
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from serve import answered
 from serve.answers import Refusal
 from serve.endpoint import Endpoint
 from serve.models import Models
+from serve.schemas import micros
 from serve.service import Service
 from serve.settings import Settings
 from tests.code.features.redis_server import needs_redis
@@ -68,6 +70,27 @@ class TestTheFirstAnswer:
             assert caught.value.status == 409
         assert len(logged(again)) == 1
 
+    @pytest.mark.parametrize("again", [False, True], ids=["asked plainly", "asked for one more"])
+    def test_stays_the_first_whatever_more_are_given(self, service: Service, lies_in: str, again: bool) -> None:
+        first = score(service, 1, 0, again=again)
+        service.models = Models(dataclasses.replace(service.bundle, version="v2", threshold=0.0))
+        assert [score(service, 1, 0, again=True)["model_version"] for _ in range(2)] == ["v2", "v2"]
+        assert score(PLACES[lies_in](service), 1, 0) == first
+
+    def test_is_not_lost_to_another_event_of_that_id_that_asks_for_one_more(
+        self, service: Service, lies_in: str
+    ) -> None:
+        first = score(service, 1, 0)
+        again = PLACES[lies_in](service)
+        if lies_in == "memory":
+            with pytest.raises(Refusal) as caught:
+                score(again, 1, 0, amount=7, again=True)
+            assert caught.value.status == 409
+        else:
+            score(again, 1, 0, amount=7, again=True)
+        assert score(again, 1, 0) == first
+        assert len(logged(again)) == (1 if lies_in == "memory" else 2), "past memory the log is not asked"
+
     def test_is_given_to_an_event_from_before_all_memory_too(self, service: Service, lies_in: str) -> None:
         score(service, 1, 24 * 100)
         first = score(service, 2, 0)
@@ -80,6 +103,15 @@ def test_a_column_that_was_declared_since_makes_no_other_event() -> None:
     assert known.to('{"id":1,"country":null}') == {"score": 0.5}
     with pytest.raises(Refusal):
         known.to('{"id":1,"country":"NL"}')
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["journal", "table"])
+def test_of_answers_that_saw_the_same_events_the_one_received_first_is_the_first(moved: bool) -> None:
+    early, late = (START + dt.timedelta(microseconds=us) for us in (1, 2))
+    one = {"as_of": 5, "received_at": early if moved else micros(early)}
+    more = {"as_of": 5, "received_at": micros(late) if moved else late}
+    assert answered.first([more, one, {"as_of": 6, "received_at": 0}]) is one
+    assert answered.first([]) is None
 
 
 def test_only_so_many_answers_stay_in_memory(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

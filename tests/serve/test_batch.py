@@ -5,14 +5,18 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from serve import batch
+from serve.answer_types import NoDecision
+from serve.answers import Refusal
 from serve.endpoint import Endpoint
-from serve.models import Models
+from serve.models import Decided, Models, NoNumber
 from serve.service import Service
 from serve.settings import Settings
 from tests.code.features.redis_server import Server, needs_redis
@@ -20,6 +24,8 @@ from tests.serve.asked import EVENTS, ROOT, at, features, logged, score
 from tests.serve.small import settings
 from tests.serve.test_endpoint import call, check_refusal, check_untouched
 from workbench.data.store import Store
+from workbench.errors import InputError, StateUnavailable
+from workbench.features.vector import Vector
 
 
 @pytest.fixture
@@ -144,13 +150,96 @@ async def test_a_part_that_cannot_be_recorded_does_not_count_and_sent_again_all_
     assert json.loads(found) == features(endpoint.service)
 
 
+BROKEN = 13  # the customer whose events fail
+FAILED = {"error": {"code": "internal", "message": "This event failed here; it was not your fault."}}
+
+
+def fail_in_features(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    """As a function of the user's that raises for the events of one customer."""
+    of_row, broken = Vector.of_row, service.token("customer", BROKEN)
+
+    def checked(self: Vector, row: dict[str, Any]) -> list[float]:
+        if row["customer"] == broken:
+            raise InputError("no number")
+        return of_row(self, row)
+
+    monkeypatch.setattr(Vector, "of_row", checked)
+
+
+def fail_in_scores(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    """As a model that has no number for them."""
+    decide_many, decide, broken = Models.decide_many, Models.decide, service.token("customer", BROKEN)
+
+    def many_checked(self: Models, customers: Sequence[Any], found: Sequence[list[float]]) -> list[Decided]:
+        if broken in customers:
+            raise NoNumber("none")
+        return list(decide_many(self, customers, found))
+
+    def checked(self: Models, customer: Any, found: list[float]) -> Decided:
+        if customer == broken:
+            raise NoNumber("none")
+        return decide(self, customer, found)
+
+    monkeypatch.setattr(Models, "decide_many", many_checked)
+    monkeypatch.setattr(Models, "decide", checked)
+
+
+@pytest.mark.parametrize("fail", [fail_in_features, fail_in_scores])
+class TestAnEventThatFails:
+    async def test_has_an_error_in_its_place_whenever_it_is_sent_and_the_others_are_answered_and_count(
+        self, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fail: Any
+    ) -> None:
+        fail(monkeypatch, endpoint.service)
+        events = many(80)
+        events[50] = {**events[50], "customer": BROKEN}
+        responses = [await post(endpoint, events) for _ in range(2)]
+        assert [one.status_code for one in responses] == [200, 200]
+        first, again = (json.loads(one.body)["results"] for one in responses)
+        assert first == again
+        assert first[50] == FAILED == msgspec.to_builtins(msgspec.convert(first[50], NoDecision))
+        assert [place for place, one in enumerate(first) if "error" in one] == [50]
+        assert len(logged(endpoint.service)) == len(endpoint.service.state) == 79
+        assert "request b-50 failed: " in caplog.text
+
+    async def test_has_it_too_where_the_log_was_asked_first(
+        self, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, fail: Any
+    ) -> None:
+        events = many(3)
+        events[1] = {**events[1], "customer": BROKEN}
+        question = endpoint.service.question(EVENTS.decode(json.dumps(events[1])), "r")
+        endpoint.service.state.placed(question.values)  # as an event of the history
+        fail(monkeypatch, endpoint.service)
+        answer = json.loads((await post(endpoint, events)).body)["results"]
+        assert (answer[1], ["error" in one for one in answer]) == (FAILED, [False, True, False])
+
+
 async def test_where_a_model_fails_none_of_its_part_counts(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     service = endpoint.service
     score(service, 900, 1)
     broken = dataclasses.replace(service.bundle, threshold="none")  # type: ignore[arg-type]
     monkeypatch.setattr(service, "models", Models(broken))
-    assert (await post(endpoint, many(10))).status_code == 500
-    assert (len(service.state), service.state.arrivals) == (1, 11), "numbers are not used again"
+    answer = await post(endpoint, many(10))
+    assert (answer.status_code, json.loads(answer.body)["results"]) == (200, [FAILED] * 10)
+    assert (len(service.state), service.state.arrivals) == (1, 21), (
+        "tried together, then alone; no number is used again"
+    )
+
+
+@pytest.mark.parametrize("fault", [Refusal(503, "Full."), StateUnavailable("away")])
+async def test_a_fault_that_is_no_events_own_refuses_the_call_and_no_event_is_tried_alone(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    score(endpoint.service, 900, 1)
+    tried = list[int]()
+
+    def refuse(records: list[Any]) -> None:
+        tried.append(len(records))
+        raise fault
+
+    monkeypatch.setattr(endpoint.service.predictions, "append", refuse)
+    check_refusal(await post(endpoint, many(40)), 503)
+    assert tried == [endpoint.service.state.together]
+    assert len(endpoint.service.state) == 1
 
 
 @needs_redis
