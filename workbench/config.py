@@ -304,7 +304,7 @@ class LeakcheckConfig:
     time: str | None = None  # file: the column of the rows' time
     entities: list[str] = field(default_factory=list)  # file: columns that name a customer, shop, ...
     part: str | None = None  # file: the column that says which rows train and which test
-    split: str | None = None  # what the split claims: random | time | entity; null: by data.split; of a file by what is named
+    split: str | None = None  # what the split claims: random | time | entity; null: by data.split, or what is named
     delay_days: float = 0.0  # file: how long after the row's time its label is known
     accept: list[str] = field(default_factory=list)  # columns that a person has looked at: their leaks become notes
     cuts: int = 5  # times after which the future is rewritten

@@ -14,7 +14,7 @@ class TorchConfig(NetworkConfig):
 
     framework: ClassVar[str | None] = "torch"
 
-    precision: str = "float32"  # float32 | bf16: what the forward pass computes in; bf16 pays on GPUs only
+    precision: str = "float32"  # float32 | bf16: what training's forward pass computes in; bf16 pays on GPUs only
     accumulate: int = 1  # parts that a worker's batch is worked off in, where it does not fit into memory whole
     compile: bool = False  # the step is compiled once by torch.compile (half a minute): pays where epochs are minutes
 
@@ -23,7 +23,7 @@ class TorchConfig(NetworkConfig):
 class TorchMLPConfig(TorchConfig):
     """Hyperparameters of a multilayer perceptron in PyTorch."""
 
-    embeddings: list[str] = field(default_factory=list)  # features that name a category or an entity, not a quantity
+    embeddings: list[str] = field(default_factory=list)  # features that name a category, not a quantity
     embedding_units: int = 8  # learned numbers of each of their values; values that training hardly saw share them
 
     @property

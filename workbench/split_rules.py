@@ -77,8 +77,8 @@ def _share_faults(split: SplitConfig) -> Iterator[str]:
 
 
 def _is_date(text: str) -> bool:
+    """Whether it is a day in the one form whose order as text is that of time: `20180725` is refused."""
     try:
-        dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
-    return True

@@ -25,14 +25,14 @@ from workbench.evaluation.scored import Scored
 from workbench.evaluation.scoring import ENSEMBLE, Model, ScoredFold
 from workbench.features.definitions import FeatureSet
 from workbench.features.timeline import micros
-from workbench.models import runs
 from workbench.models.calibration import of_json
 from workbench.progress import say
 from workbench.release import choosing, threshold
 from workbench.report import judged as pages
 from workloads import door, featurize, train
 
-VERSION = 6
+VERSION = 7
+Figures = dict[str, dict[str, float | None]]  # of each model
 
 
 def key(cfg: Config) -> str:
@@ -105,16 +105,18 @@ def models(cfg: Config, trained: Artifact) -> list[Model]:
     return [Model(seed, [seed], weights, calibration) for seed in seeds]
 
 
-def member_graphs(trained: Artifact, fold: str, seed: int) -> dict[str, bytes]:
-    """The ONNX members of a fold and seed; a family with one seed for all gives that one."""
-    return runs.graphs(trained, runs.fits(trained, fold, [seed]))
+def shipped(evaluated: Artifact) -> Figures:
+    """The figures of what can be registered, member by member: those of the first seed, or of the means of all seeds.
+
+    What an evaluation gives as its figures are means over all seeds' models, of which only these are in a version.
+    """
+    rows = evaluated.read_json("folds.json")
+    return _means([row for row in rows if row["seed"] == rows[0]["seed"]])  # they lie seed by seed
 
 
 def first_seed(evaluated: Artifact) -> dict[str, float | None]:
     """The ensemble's figures with the first seed: those of the model that can be registered."""
-    rows = evaluated.read_json("folds.json")
-    found = next(row for row in rows if row["model"] == "ensemble")  # they lie seed by seed
-    return {name: found[name] for name in metrics.NAMES}
+    return shipped(evaluated)[ENSEMBLE]
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,9 @@ def _reliability(scored: list[ScoredFold]) -> dict[str, dict[str, float]]:
     }
 
 
-def _means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+def _means(rows: list[dict[str, Any]]) -> Figures:
     """Each model's figures, the mean over folds and seeds."""
-    figures: dict[str, dict[str, float | None]] = {}
+    figures: Figures = {}
     for model in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == model]
         figures[model] = {

@@ -29,7 +29,7 @@ from workbench.progress import say
 from workbench.release import choosing, gates, threshold
 from workloads import door, evaluate, featurize, train
 
-VERSION = 5
+VERSION = 6
 
 
 def key(cfg: Config) -> str:
@@ -65,13 +65,13 @@ def run(cfg: Config) -> Artifact:
         "reference.json": json.dumps(reference).encode(),
         "card.json": json.dumps(_card(cfg, trained, evaluated, about, differences, decision), indent=1).encode(),
     }
-    signing = Keys(cfg.keys.folder).signing()
+    figures, signing = evaluate.shipped(evaluated), Keys(cfg.keys.folder).signing()
     parents = {"run": trained.key, "evaluation": evaluated.key, "features": features.key}
     run_config = {"experiment": cfg.name, "config_digest": digest(cfg.register), **about}
     with tracking.open_run(cfg.tracker, name, "register", run_config) as tracked:
-        version = bundle.write(store, name, files, about, signing, parents, evaluated.figures)
+        version = bundle.write(store, name, files, about, signing, parents, figures)
         bundle.open_bundle(version, signing.public_key())  # what was written is what will be loaded
-        tracked.summary(evaluated.figures)
+        tracked.summary(figures)
         tracked.artifact(version, "model", whole=True)
     say(f"  version {name}: {', '.join(f'{family} {weight:g}' for family, weight in weights.items())}")
     return version
@@ -137,7 +137,7 @@ def _reference(cfg: Config, features: Artifact, model: bytes, evaluated: Artifac
     return {
         "profile": drift.profile(table, [*names, "score"]),
         "shapes": shapes.profile(table, names),
-        "figures": evaluated.figures["ensemble"],
+        "figures": evaluate.first_seed(evaluated),
         "intervals": evaluated.read_json("intervals.json")["ensemble"],
     }
 
@@ -168,7 +168,7 @@ def _card(
         "split": trained.manifest["config"]["folds"],
         "steps": trained.manifest["steps"],
         "validation": trained.figures,
-        "test": evaluated.figures,
+        "test": evaluate.shipped(evaluated),
         "intervals_95": evaluated.read_json("intervals.json"),
         "largest_difference_to_framework": differences,
         "decision": {**dataclasses.asdict(decision), "rows": "validation"},

@@ -19,7 +19,7 @@ from workbench.config import Config
 from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Stage, Store
 from workbench.digest import canonical, digest
-from workbench.evaluation import protocol
+from workbench.evaluation import protocol, scoring
 from workbench.evaluation.protocol import Protocol
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
@@ -71,6 +71,7 @@ def run(cfg: Config) -> Artifact:
     features = featurize.run(cfg)
     cluster.up(cfg)
     folds = protocol.of(cfg, features)
+    scoring.check(features, folds.test, protocol.remedy(cfg))
     return keep(cfg, features, folds, lambda: _train(cfg, features, folds, fits_key(cfg)), name)
 
 

@@ -1,5 +1,7 @@
 """Days, shares and folds leave rows to train on, and what judges comes after what selects."""
 
+import re
+
 import pytest
 
 from workbench.errors import ConfigError
@@ -15,7 +17,16 @@ def test_a_stratified_split_leaves_rows_to_train_on(shares: tuple[float, float])
         validate(cfg)
 
 
-@pytest.mark.parametrize("starts", ["[]", "[soon]", '["2018-07-25","2018-07-25"]'])
+@pytest.mark.parametrize("day", ["20180725", "2018-W30-3", "2018W303", "tomorrow"])
+@pytest.mark.parametrize(
+    "key", ["data.split.train_start", "data.split.select_start", "replay.start", "data.source.benchmark.start"]
+)
+def test_days_have_the_one_form_whose_order_as_text_is_that_of_time(key: str, day: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{re.escape(key)}={day} is not a date\. Use the form 2018-07-25"):
+        door.composed([f'{key}="{day}"'])
+
+
+@pytest.mark.parametrize("starts", ["[]", "[soon]", '["2018-07-25","2018-07-25"]', '["20180725"]', '["2018-W30-3"]'])
 def test_folds_start_on_dates_each_once(starts: str) -> None:
     with pytest.raises(ConfigError, match=r"evaluate\.fold_starts=.* at least one and each once"):
         door.composed(["experiment=published", f"evaluate.fold_starts={starts}"])

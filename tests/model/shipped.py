@@ -21,11 +21,11 @@ from workbench.families import XGBoostConfig
 from workbench.features import offline
 from workbench.features.labels import PositiveIntervals
 from workbench.governance.keys import Keys
-from workbench.models import graph
+from workbench.models import graph, runs
 from workbench.models.bundle import Bundle, open_bundle
 from workbench.models.scorer import Scorer, Scores
 from workbench.training.fits import Fit, Rows
-from workloads import door, evaluate, featurize, ingest, register, train, validate
+from workloads import door, featurize, ingest, register, train, validate
 
 FAMILIES = ("xgboost", "torch_mlp", "keras_mlp")
 MODELS = ("shipped", *FAMILIES)
@@ -69,7 +69,7 @@ class Shipped:
     def models(self) -> dict[str, Model]:
         """The shipped mixture, and each family alone: the mixture may have left some out."""
         run = Store(self.cfg.storage.root).get("runs", train.key(self.cfg))
-        members = evaluate.member_graphs(run, protocol.TEST, self.cfg.train.seeds[0])
+        members = runs.graphs(run, runs.fits(run, protocol.TEST, self.cfg.train.seeds[:1]))
         alone = {family: Scorer(graph.merge({family: one}, [1.0], 0.0, self.width)) for family, one in members.items()}
         return {name: Model(one, self.x_NF) for name, one in {"shipped": self.bundle.scorer, **alone}.items()}
 

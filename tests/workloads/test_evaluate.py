@@ -12,9 +12,9 @@ from tests.workloads.samples import benchmark_config
 from workbench.config import Config
 from workbench.data import snapshots
 from workbench.data.store import Artifact, Store
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, InputError
 from workbench.evaluation import metrics, protocol
-from workloads import compare, door, evaluate, featurize, learning_curve
+from workloads import compare, door, evaluate, featurize, learning_curve, register, train
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -96,6 +96,38 @@ class TestTheCard:
     def test_is_made_once(self, cfg: Config, evaluated: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(evaluate, "_judgement", lambda *_: pytest.fail("it worked again"))
         assert evaluate.run(cfg).key == evaluated.key
+
+
+def test_a_version_has_the_figures_of_the_model_that_it_holds_and_not_of_other_seeds(cfg: Config) -> None:
+    cfg = changed(cfg, "train.seeds", [0, 1])
+    done, version = evaluate.run(cfg), register.run(cfg)
+    rows = snapshots.read(done)  # with the log-odds of the first seed
+    about = rows["label"].to_numpy(), rows["event_time"].cast("int64").to_numpy(), rows["customer_id"].to_numpy()
+    for model in ("random_forest", "ensemble"):
+        own = metrics.figures(about[0], rows[f"logit_{model}"].to_numpy(), *about[1:])
+        assert done.figures[model] != own, "the evaluation's are means over both seeds"
+        assert version.figures[model] == version.read_json("card.json")["test"][model] == own
+    reference = version.read_json("reference.json")
+    assert reference["figures"] == version.figures["ensemble"]
+    low, high = reference["intervals"]["average_precision"]
+    assert low <= reference["figures"]["average_precision"] <= high
+
+
+def test_a_bag_has_the_figures_of_the_mean_of_its_seeds(store: Store) -> None:
+    own = {"roc_auc": 0.9, "average_precision": 0.5, "card_precision_at_100": None}
+    stage = store.stage("evaluations", "bag")
+    stage.write_json("folds.json", [{"fold": "test", "seed": "all", "model": one, **own} for one in ("a", "ensemble")])
+    assert evaluate.shipped(stage.commit({}, {}, {})) == {"a": own, "ensemble": own}
+
+
+def test_a_block_without_rows_to_judge_ends_before_anything_is_trained(
+    cfg: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_train", lambda *_: pytest.fail("it was trained"))
+    late = changed(cfg, "data.split.train_start", "2018-06-05")  # the data end with 2018-06-14
+    with pytest.raises(InputError, match=r"test holds 0 labelled rows of 0 class\(es\) to judge on") as caught:
+        evaluate.run(late)
+    assert "data.split.train_start=2018-06-05 and data.split.score_days=7 chose them: use" in str(caught.value)
 
 
 class TestSideBySide:

@@ -1,6 +1,6 @@
 """The card of a run: data, config, protocol, figures, intervals, slices and curves, as plain values.
 
-It holds all that two runs need to be compared beside each other; `report/run_card.py` makes a page of it.
+It holds all that two runs need to be compared beside each other; `report/judged.py` makes a page of it.
 """
 
 import dataclasses

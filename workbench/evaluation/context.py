@@ -38,8 +38,8 @@ def of(validated: Artifact, data: DataConfig, scored: Scored, amount: str | None
     for events in _events(validated, data, [one for one in (entity, amount) if one]):
         if amount is not None:
             own = events.filter(pc.is_in(events[data.id], value_set=ids))
-            place = pc.index_in(own[data.id], value_set=ids).to_numpy()
-            amount_N[place] = own[amount].cast(pa.float64()).to_numpy()
+            place_N, known_N = _last(own[data.id], ids)
+            amount_N[known_N] = own[amount].cast(pa.float64()).to_numpy()[place_N[known_N]]
         if entity is not None:
             own = events.filter(pc.is_in(events[entity], value_set=cards))
             first.append(own.group_by(entity).aggregate([(data.event_time, "min")]))
@@ -70,6 +70,15 @@ def _events(validated: Artifact, data: DataConfig, more: list[str]) -> Iterator[
     columns = list(dict.fromkeys([data.id, data.event_time, *more]))
     for entry in validated.files:
         yield snapshots.read_file(validated, entry, columns)
+
+
+def _last(event_ids: pa.ChunkedArray, ids: pa.Array) -> tuple[Array, Array]:
+    """Where among some events each row [N] comes last, and whether [N] it is there.
+
+    Asked from the rows' side: folds that overlap score a row twice, and the other way round only the first is found.
+    """
+    back = pc.index_in(ids, value_set=event_ids.combine_chunks()[::-1])
+    return len(event_ids) - 1 - pc.fill_null(back, 0).to_numpy(), pc.is_valid(back).to_numpy(zero_copy_only=False)
 
 
 def _age(scored: Scored, entity: str, found: pa.Table, time: str) -> Array:

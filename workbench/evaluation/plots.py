@@ -9,83 +9,78 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
 
+from workbench.evaluation import curves as points
 from workbench.evaluation.reliability import curve
+from workbench.report import charts
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#555555", "#CC79A7")  # Okabe and Ito: told apart by everybody
-POINTS = 400  # of a curve; more cannot be seen
+COLOURS = charts.COLOURS
+STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+DASHES = ("-", "--", "-.")  # of the models that have the first of each colour, the second, ...
+DIAGONAL = {"color": "#999999", "linewidth": 0.8, "linestyle": ":"}
 Array = NDArray[Any]
 
 
 def curves(label_N: Array, logits: dict[str, Array]) -> bytes:
     """One SVG with three panels; a line per model."""
-    style = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with pyplot.rc_context(style):
+    with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-        for colour, (name, logit_N) in zip(COLOURS, logits.items(), strict=False):
-            _roc(axes[0], label_N, logit_N, name, colour)
-            _precision_recall(axes[1], label_N, logit_N, name, colour)
-            _calibration(axes[2], label_N, 1 / (1 + np.exp(-logit_N.astype(float))), name, colour)
-        axes[1].legend(frameon=False, fontsize=8)
-        sink = io.BytesIO()
-        figure.savefig(sink, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
-    return sink.getvalue()
+        for place, (name, logit_N) in enumerate(logits.items()):
+            look = {**_look(place), "label": name}
+            axes[0].plot(*_apart(points.roc(label_N, logit_N)), linewidth=1.2, **look)
+            axes[1].plot(*_apart(points.precision_recall(label_N, logit_N)), linewidth=1.2, **look)
+            dots = _apart(points.calibration(label_N, logit_N))
+            axes[2].loglog(*dots, marker="o", markersize=3, linewidth=1, **look)
+        _named(axes)
+        return _svg(figure)
 
 
 def reliability(label_N: Array, probabilities: dict[str, Array]) -> bytes:
     """One SVG: the observed share of bad against the predicted one, with 95 % intervals; a line per model."""
-    style = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with pyplot.rc_context(style):
+    with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(figsize=(4.6, 3.8), layout="constrained")
-        for colour, (name, probability_N) in zip(COLOURS, probabilities.items(), strict=False):
-            _reliability(axes, curve(label_N, probability_N), name, colour)
-        axes.loglog([1e-4, 1], [1e-4, 1], color="#999999", linewidth=0.8, linestyle=":")
+        for place, (name, probability_N) in enumerate(probabilities.items()):
+            _reliability(axes, curve(label_N, probability_N), {**_look(place), "label": name})
+        axes.loglog([1e-4, 1], [1e-4, 1], **DIAGONAL)
         axes.set(title="Reliability", xlabel="predicted share of bad", ylabel="observed share, 95 %")
         axes.legend(frameon=False, fontsize=8)
-        sink = io.BytesIO()
-        figure.savefig(sink, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
-    return sink.getvalue()
+        return _svg(figure)
 
 
-def _reliability(axes: Axes, groups: dict[str, list[float]], name: str, colour: str) -> None:
+def _look(place: int) -> dict[str, Any]:
+    """Colour and dashes of a model by its place: no two of the first 21 look the same."""
+    turn, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": DASHES[turn % len(DASHES)]}
+
+
+def _apart(pairs: points.Points) -> tuple[Array, Array]:
+    """The points' x and y."""
+    x, y = np.array(pairs).reshape(-1, 2).T
+    return x, y
+
+
+def _named(axes: Any) -> None:
+    """The titles of the panels of `curves`, and a legend."""
+    axes[0].set(title="ROC", xlabel="share of good flagged", ylabel="share of bad flagged")
+    axes[1].set(title="Precision and recall", xlabel="recall", ylabel="precision")
+    axes[1].legend(frameon=False, fontsize=8)
+    axes[2].loglog([1e-4, 1], [1e-4, 1], **DIAGONAL)
+    axes[2].set(title="Calibration", xlabel="predicted share of bad", ylabel="observed share")
+
+
+def _reliability(axes: Axes, groups: dict[str, list[float]], look: dict[str, Any]) -> None:
     seen = {key: np.array(values) for key, values in groups.items()}
     shown = (seen["observed"] > 0) & (seen["predicted"] > 0)
     predicted, observed, low, high = (seen[key][shown] for key in ("predicted", "observed", "low", "high"))
-    axes.errorbar(
-        predicted, observed, (observed - low, high - observed), fmt="o-", color=colour, label=name, markersize=3,
-        linewidth=1, elinewidth=0.6,
-    )  # fmt: skip
+    ends = (observed - low, high - observed)
+    axes.errorbar(predicted, observed, ends, marker="o", markersize=3, linewidth=1, elinewidth=0.6, **look)
 
 
-def _thin(x: Array, y: Array) -> tuple[Array, Array]:
-    """Points that lie evenly along the curve, not along its rows: most rows are where nothing happens."""
-    length = np.cumsum(np.hypot(np.diff(x, prepend=x[0]), np.diff(y, prepend=y[0])))
-    chosen = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)))
-    return x[chosen], y[chosen]
-
-
-def _roc(axes: Axes, label_N: Array, score_N: Array, name: str, colour: str) -> None:
-    false, true, _ = roc_curve(label_N, score_N)
-    axes.plot(*_thin(false, true), color=colour, label=name, linewidth=1.2)
-    axes.set(title="ROC", xlabel="share of good flagged", ylabel="share of bad flagged")
-
-
-def _precision_recall(axes: Axes, label_N: Array, score_N: Array, name: str, colour: str) -> None:
-    precision, recall, _ = precision_recall_curve(label_N, score_N)
-    axes.plot(*_thin(recall, precision), color=colour, label=name, linewidth=1.2)
-    axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
-
-
-def _calibration(axes: Axes, label_N: Array, probability_N: Array, name: str, colour: str) -> None:
-    """Observed against predicted share among the upper half of the scores, in ever smaller groups to its top."""
-    edges = np.quantile(probability_N, [*np.linspace(0.5, 0.95, 6), 0.99, 0.995, 1.0])
-    group = np.searchsorted(edges, probability_N)
-    means = [(probability_N[group == g].mean(), label_N[group == g].mean()) for g in np.unique(group)[1:]]
-    shown = np.array([(p, y) for p, y in means if p > 0 and y > 0]).reshape(-1, 2)
-    axes.loglog(shown[:, 0], shown[:, 1], "o-", color=colour, label=name, markersize=3, linewidth=1)
-    axes.loglog([1e-4, 1], [1e-4, 1], color="#999999", linewidth=0.8, linestyle=":")
-    axes.set(title="Calibration", xlabel="predicted share of bad", ylabel="observed share")
+def _svg(figure: Figure) -> bytes:
+    """The picture, which is closed then."""
+    sink = io.BytesIO()
+    figure.savefig(sink, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return sink.getvalue()

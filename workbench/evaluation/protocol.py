@@ -65,6 +65,19 @@ def of(cfg: Config, features: Artifact) -> Protocol:
     )
 
 
+def remedy(cfg: Config) -> str:
+    """Which keys chose the rows that judge, and what to do with them where these are too few."""
+    judged, split = cfg.evaluate, cfg.data.split
+    if judged.protocol == "kfold":
+        return f"evaluate.folds={judged.folds} dealt them: use fewer"
+    if split.kind == "stratified":
+        return f"data.split.test_share={split.test_share:g} dealt them: use a larger share"
+    starts = f"data.split.train_start={split.train_start}"
+    if judged.protocol == "prequential":
+        starts = f"evaluate.fold_starts={judged.fold_starts}"
+    return f"{starts} and data.split.score_days={split.score_days} chose them: use another start or more days"
+
+
 def _stratified(cfg: Config) -> Protocol:
     part = pc.field("part")
     return Protocol(_selecting(cfg), (Fold(TEST, _share(cfg, part != "test"), part == "test"),))

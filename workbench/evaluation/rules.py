@@ -1,9 +1,11 @@
 """What is wrong with how a config says that models are judged: each fault with key, value, rule and remedy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.config import Config, EvaluateConfig
 from workbench.evaluation import published
+
+AMOUNTS = ("money", "integer", "number")  # types of a column that can be cut into bands
 
 
 def faults(cfg: Config) -> Iterator[str]:
@@ -34,11 +36,21 @@ def table_faults(judged: EvaluateConfig) -> Iterator[str]:
 
 def unknown_columns(cfg: Config) -> Iterator[str]:
     """Faults that the data set shows."""
-    if (amount := cfg.evaluate.slices.amount) is not None and amount not in cfg.data.columns:
-        columns = ", ".join(cfg.data.columns)
-        yield f"evaluate.slices.amount={amount} is no column of data.columns. Use one of: {columns}."
+    if (amount := cfg.evaluate.slices.amount) is not None:
+        yield from _amount_faults(amount, {name: one.type for name, one in cfg.data.columns.items()})
     if (group := cfg.data.split.group) is not None and group not in cfg.data.entities:
         yield f"data.split.group={group} is none of data.entities={cfg.data.entities}. Use one."
+
+
+def _amount_faults(amount: str, types: Mapping[str, str]) -> Iterator[str]:
+    numbers = ", ".join(name for name, one in types.items() if one in AMOUNTS) or "null"
+    if amount not in types:
+        yield f"evaluate.slices.amount={amount} is no column of data.columns. Use one of: {numbers}."
+    elif types[amount] not in AMOUNTS:
+        yield (
+            f"evaluate.slices.amount={amount} is of type {types[amount]}; an amount is of type {', '.join(AMOUNTS)}."
+            f" Use one of: {numbers}."
+        )
 
 
 def _fold_faults(cfg: Config) -> Iterator[str]:

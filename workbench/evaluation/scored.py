@@ -53,12 +53,6 @@ class Scored:
         """Some of the rows, by a mask or by their places."""
         return self._each(lambda values: values[chosen])
 
-    def only(self, models: Sequence[str]) -> "Scored":
-        """The same rows with some of the models."""
-        scores = {name: self.scores[name] for name in models}
-        flagged = {name: self.flagged[name] for name in models if name in self.flagged}
-        return dataclasses.replace(self, scores=scores, flagged=flagged)
-
     def _each(self, change: Callable[[Array], Array]) -> "Scored":
         return dataclasses.replace(
             self,

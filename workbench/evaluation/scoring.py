@@ -3,7 +3,7 @@
 A model is a mixture of a run's members; tasks read its graphs from the store themselves. Shapes: N rows, F features.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.data import snapshots
 from workbench.data.store import Artifact
+from workbench.errors import InputError, raise_all
 from workbench.models import graph, runs
 from workbench.models.calibration import Calibration
 from workbench.models.scorer import Scorer
@@ -22,6 +23,7 @@ from workbench.training.fits import Fold
 
 Array = NDArray[Any]
 ENSEMBLE = "ensemble"
+UNJUDGED = "These rows cannot be judged on:"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,29 @@ class ScoredFold:
         return self.table["label"].to_numpy()
 
 
+def check(features: Artifact, folds: Sequence[Fold], remedy: str) -> None:
+    """Raise one `InputError` for all folds that nothing can be judged on, before hours are spent on what they judge.
+
+    Nothing of their rows is looked at but how many have a label, and whether these are of both classes.
+    """
+    counted = ray.remote(_counted)
+    faults = ray.get([counted.remote(features, fold, remedy) for fold in folds])
+    raise_all(InputError, UNJUDGED, [fault for one in faults for fault in one])
+
+
+def _counted(features: Artifact, fold: Fold, remedy: str) -> list[str]:
+    labelled = fold.score & pc.is_valid(pc.field("label"))
+    return list(_faults(fold.name, snapshots.read(features, ["label"], labelled)["label"], remedy))
+
+
+def _faults(fold: str, labels: pa.ChunkedArray, remedy: str) -> Iterator[str]:
+    if (classes := pc.count_distinct(labels).as_py()) < 2:
+        yield (
+            f"{fold} holds {len(labels)} labelled rows of {classes} class(es) to judge on; figures need both."
+            f" {remedy}, or check the labels."
+        )
+
+
 def score(
     features: Artifact, trained: Artifact, folds: Sequence[Fold], about: Sequence[str], names: Sequence[str],
     models: Sequence[Model],
@@ -57,16 +82,17 @@ def score(
     read, judge = ray.remote(_read).options(num_returns=2), ray.remote(_judge)
     asked = []
     for fold in folds:
-        table, x_NF = read.remote(features, fold.score, list(about), list(names))
+        table, x_NF = read.remote(features, fold, list(about), list(names))
         asked.append((fold.name, table, [judge.remote(trained, fold.name, one, x_NF) for one in models]))
     found = [(name, ray.get(table), ray.get(answers)) for name, table, answers in asked]
     return [ScoredFold(name, table, [one for one, _ in said], [one for _, one in said]) for name, table, said in found]
 
 
-def _read(features: Artifact, rows: Any, about: list[str], names: list[str]) -> tuple[pa.Table, Array]:
+def _read(features: Artifact, fold: Fold, about: list[str], names: list[str]) -> tuple[pa.Table, Array]:
     """The labelled rows: the columns that say what they are, and the features [N, F]."""
-    labelled = rows & pc.is_valid(pc.field("label"))
-    found = snapshots.read(features, [*about, *(one for one in names if one not in about)], labelled).sort_by(about[0])
+    columns = [*about, *(one for one in names if one not in about)]
+    found = snapshots.read(features, columns, fold.score & pc.is_valid(pc.field("label"))).sort_by(about[0])
+    raise_all(InputError, UNJUDGED, list(_faults(fold.name, found["label"], "Change data.split")))
     return found.select(about), np.stack([found[name].to_numpy() for name in names], axis=1)
 
 

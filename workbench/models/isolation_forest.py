@@ -100,7 +100,7 @@ def _tree(number: int, tree: Any, columns: NDArray[np.int64]) -> dict[str, np.nd
         "nodes_treeids": np.full(len(left), number),
         "nodes_nodeids": np.arange(len(left)),
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
-        "nodes_featureids": np.where(leaf, 0, columns[tree.feature]),
+        "nodes_featureids": np.where(leaf, 0, columns[np.where(leaf, 0, tree.feature)]),
         "nodes_values": at_most(np.where(leaf, 0, tree.threshold)),
         "nodes_truenodeids": np.maximum(left, 0),
         "nodes_falsenodeids": np.maximum(right, 0),

@@ -1,6 +1,6 @@
 """A multilayer perceptron in PyTorch: built, stored, and exported as an ONNX graph of log-odds.
 
-Columns that name a category or an entity can have embeddings (Guo, Berkhahn: "Entity Embeddings of Categorical
+Columns that name a category can have embeddings (Guo, Berkhahn: "Entity Embeddings of Categorical
 Variables", 2016); all others pass through the input encoding.
 """
 

@@ -1,4 +1,4 @@
-"""Which values of a category or of an entity's id a network tells apart: each has a row of numbers that is learned."""
+"""Which values of a category a network tells apart: each has a row of numbers that is learned."""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,7 @@ def render(name: str, done: dict[str, Artifact], seconds: dict[str, float], besi
         name=name,
         done=done,
         seconds=seconds,
-        models=_models(done["evaluate"], beside),
+        models=_models(done["register"], done["evaluate"], beside),
         curves=done["evaluate"].read_bytes("curves.svg").decode().partition("<svg")[2],
         reliability=done["evaluate"].read_bytes("reliability.svg").decode().partition("<svg")[2],
         calibration=done["evaluate"].read_json("calibration.json"),
@@ -30,7 +30,7 @@ def summary(done: dict[str, Artifact], seconds: dict[str, float], report: str) -
     """What happened, in ten seconds' reading."""
     verdict, replayed, figures = done["monitor"].figures, done["replay"].figures, done["validate"].figures
     parity = done["parity"].figures
-    best = done["evaluate"].figures["ensemble"]
+    best = done["register"].figures["ensemble"]
     interval = done["evaluate"].read_json("intervals.json")["ensemble"]["average_precision"]
     latency = replayed["client_latency_ms"]
     return "\n".join(
@@ -49,11 +49,12 @@ def summary(done: dict[str, Artifact], seconds: dict[str, float], report: str) -
     )
 
 
-def _models(evaluated: Artifact, beside: published.Figures) -> list[dict[str, Any]]:
+def _models(version: Artifact, evaluated: Artifact, beside: published.Figures) -> list[dict[str, Any]]:
+    """The version's figures: intervals are of what is shipped, and an evaluation's own figures of all seeds' models."""
     intervals = evaluated.read_json("intervals.json")
     ours = [
         {"name": name, "values": list(figures.values()), "interval": intervals[name]["average_precision"]}
-        for name, figures in evaluated.figures.items()
+        for name, figures in version.figures.items()
     ]
     theirs = [{"name": f"published: {name}", "values": values, "interval": None} for name, values in beside.items()]
     return ours + theirs

@@ -35,7 +35,7 @@ def train(
     fits = plan.fits_of(hyper, folds, cfg.seeds)
     taken = plan.taken(hyper, rows, [fold.name for fold in folds])
     scored = {fold.name + SCORED: rows[fold.name + SCORED] for fold in folds if fold.score is not None}
-    checks.check_shares(family, taken, scaling)
+    checks.check_shares(family, hyper, taken, scaling)
     anomalies = (scores or {})[hyper.anomaly_feature] if hyper.supervised and hyper.anomaly_feature else {}
     config = plan.config_of(hyper, fits, taken, scaling, anomalies)
     config["shelf"] = shelf = Shelf(store, f"{family}-{run_name}", plan.digest_of(config, taken | scored, scaling))

@@ -63,15 +63,6 @@ def read(filesystem: fs.FileSystem, folder: str) -> dict[int, pa.Table]:
     return {int(path.rpartition("/")[2].partition(".")[0]): table for path, table in tables.items()}
 
 
-def attempts(segments: Mapping[int, pa.Table]) -> dict[tuple[str, int], int]:
-    """Which attempt each step of each fit stands from: of a step that was repeated, the last."""
-    return {
-        (fit, step): attempt
-        for attempt, table in sorted(segments.items())
-        for fit, step in zip(table["fit"].to_pylist(), table["step"].to_pylist(), strict=True)
-    }
-
-
 def repeated(segments: Mapping[int, pa.Table]) -> list[tuple[str, int]]:
     """The steps that more than one attempt worked on."""
     seen = [

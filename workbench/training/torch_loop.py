@@ -31,7 +31,10 @@ class Network(Protocol):
 
 
 class Lookup(nn.Module):
-    """A network as training calls it; its forward pass computes in `precision`."""
+    """A network as training calls it; while it trains, its forward pass computes in `precision`.
+
+    What is scored chooses epochs, weights and thresholds: it is computed in float32, as the shipped graph computes it.
+    """
 
     def __init__(self, network: Any, precision: str) -> None:
         super().__init__()
@@ -39,7 +42,8 @@ class Lookup(nn.Module):
 
     def forward(self, *seen: Tensor) -> Tensor:
         """The log-odds [N] as float32."""
-        with torch.autocast(seen[0].device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        low = self.training and self.precision == "bf16"
+        with torch.autocast(seen[0].device.type, torch.bfloat16, enabled=low):
             return self.network.looked_up(*seen).float()
 
 

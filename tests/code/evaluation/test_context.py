@@ -11,7 +11,7 @@ from workbench.data import labels, snapshots
 from workbench.data.labels import TIME
 from workbench.data.store import Artifact, Store
 from workbench.evaluation import context
-from workbench.evaluation.scored import Scored
+from workbench.evaluation.scored import Scored, joined
 
 START = dt.datetime(2018, 4, 1, tzinfo=dt.UTC)
 DAY_US = 86_400_000_000
@@ -54,6 +54,30 @@ def test_amount_age_and_scenario_are_those_of_the_rows(validated: Artifact) -> N
     assert np.isnan(found.amount_N[1])
     assert found.age_us_N.tolist() == [5 * DAY_US, 7 * DAY_US]
     assert found.scenario_N.tolist() == ["2", ""], "what the ledger said last counts"
+
+
+def test_a_row_that_two_folds_scored_has_its_amount_in_both(validated: Artifact) -> None:
+    found = context.of(validated, DATA, joined([scored(), scored().named("next"), scored()]), "cents")
+    assert found.amount_N is not None
+    np.testing.assert_array_equal(found.amount_N, [35, np.nan] * 3)
+
+
+def test_of_several_versions_of_a_fact_the_amount_is_the_last_ones(store: Store) -> None:
+    """Of the row 3 in one file, of the row 4 in two."""
+    table = pa.table({"id": [3, 4, 3, 4], "at": at(5, 9, 5, 9), "card": [7, 8, 7, 8], "cents": [1, 2, 3, 4]})
+    labels.ledger(store, "raw-1").append(
+        labels.rows("id", pa.array([3]), pa.array([0]), at(5), at(6), source="s", channel="source", recorded_at=START),
+        "test", 1,
+    )  # fmt: skip
+    for rows_per_file in (3, 2):
+        key = f"by-{rows_per_file}"
+        parents = {"raw": "raw-1"}
+        written = snapshots.write(
+            store, "validated", key, table, parents=parents, config={}, rows_per_file=rows_per_file
+        )
+        found = context.of(written, DATA, scored(), "cents").amount_N
+        assert found is not None
+        assert found.tolist() == [3, 4]
 
 
 def test_what_is_not_known_is_none(validated: Artifact) -> None:

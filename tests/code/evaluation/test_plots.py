@@ -1,16 +1,15 @@
 """The pictures show every model, hold the figures' own points and can be read by any viewer of SVG."""
 
 import re
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib import pyplot
-from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
-from workbench.evaluation import plots
+from workbench.evaluation import curves, plots
+from workbench.report.charts import COLOURS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,6 +42,33 @@ def test_every_model_is_a_line_of_its_own_colour_in_every_panel() -> None:
     assert plots.COLOURS[2].lower() not in content
 
 
+def test_of_seven_models_each_has_its_own_colour_and_further_ones_are_dashed() -> None:
+    label, logits = scores()
+    many = {f"model {place}": logits["ensemble"] + place for place in range(9)}
+    seven = plots.curves(label, dict(list(many.items())[:7])).decode().lower()
+    for colour in COLOURS:
+        assert len(re.findall(f"stroke: {colour.lower()}", seven)) >= 3
+    assert {*many} <= set(texts(drawn(label, many)))
+    assert {*many} <= set(texts(ElementTree.fromstring(plots.reliability(label, shares(many)))))
+    assert len({tuple(plots._look(place).values()) for place in range(21)}) == 21
+
+
+def shares(logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: 1 / (1 + np.exp(-logit)) for name, logit in logits.items()}
+
+
+def test_a_picture_is_drawn_from_the_points_that_pages_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def points(name: str) -> Callable[..., curves.Points]:
+        return lambda *_: asked.append(name) or [(0.5, 0.5)]
+
+    for name in ("roc", "precision_recall", "calibration"):
+        monkeypatch.setattr(curves, name, points(name))
+    plots.curves(*scores())
+    assert asked == ["roc", "precision_recall", "calibration"] * 2
+
+
 def test_a_drawing_leaves_no_figure_and_no_style_behind() -> None:
     before = dict(pyplot.rcParams)
     plots.curves(*scores())
@@ -64,48 +90,3 @@ def test_a_perfect_and_a_reversed_model_can_be_drawn() -> None:
 @pytest.mark.parametrize("rows", [50, 50_000])
 def test_a_picture_stays_small_however_many_rows_there_are(rows: int) -> None:
     assert len(plots.curves(*scores(rows))) < 300_000
-
-
-class TestThinning:
-    def test_keeps_the_ends_and_takes_only_points_of_the_curve(self) -> None:
-        label, logits = scores(20_000)
-        x, y, _ = roc_curve(label, logits["ensemble"])
-        thin = np.stack(plots._thin(x, y))
-        assert thin.shape[1] <= plots.POINTS
-        assert thin[:, 0].tolist() == [0, 0]
-        assert thin[:, -1].tolist() == [1, 1]
-        assert {tuple(point) for point in thin.T} <= set(zip(x, y, strict=True))
-
-    def test_the_area_below_the_thinned_curve_is_the_area_below_the_curve(self) -> None:
-        label, logits = scores(20_000)
-        x, y = plots._thin(*roc_curve(label, logits["ensemble"])[:2])
-        assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(label, logits["ensemble"]), abs=1e-3)
-
-    def test_the_steep_end_of_precision_and_recall_is_kept(self) -> None:
-        label, logits = scores(20_000)
-        precision, recall, _ = precision_recall_curve(label, logits["ensemble"])
-        x, _ = plots._thin(recall, precision)
-        assert np.abs(np.diff(x)).max() < 0.02
-
-    @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=50))
-    @settings(max_examples=50, deadline=None)
-    def test_of_any_curve_the_order_of_its_points_stays(self, points: list[tuple[float, float]]) -> None:
-        x, y = np.array(points).T
-        place = {(a, b): index for index, (a, b) in reversed(list(enumerate(points)))}
-        found = [place[(a, b)] for a, b in zip(*plots._thin(x, y), strict=True)]
-        assert found[0] == place[points[0]]
-        assert set(found) <= set(place.values())
-
-
-def test_groups_of_a_calibrated_model_lie_on_the_diagonal() -> None:
-    random = np.random.default_rng(0)
-    probability = random.beta(1, 20, 200_000)
-    label = (random.random(200_000) < probability).astype(int)
-    figure, axes = pyplot.subplots()
-    try:
-        plots._calibration(axes, label, probability, "model", "k")
-        predicted, observed = axes.lines[0].get_data()
-    finally:
-        pyplot.close(figure)
-    assert len(predicted) == 8
-    assert observed == pytest.approx(predicted, rel=0.15)

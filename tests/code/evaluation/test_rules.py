@@ -35,12 +35,25 @@ def test_what_no_judgement_can_be_made_of_is_refused(overrides: str, words: str)
     ("override", "words"),
     [
         ("evaluate.slices.amount=price", "evaluate.slices.amount=price is no column of data.columns"),
+        (
+            "evaluate.slices.amount=event_time",
+            "evaluate.slices.amount=event_time is of type timestamp; an amount is of",
+        ),
+        (
+            "experiment=credit evaluate.slices.amount=term",
+            "evaluate.slices.amount=term is of type string; an amount is",
+        ),
         ("data.split.group=merchant", "data.split.group=merchant is none of data.entities"),
     ],
 )
 def test_a_column_that_the_data_set_does_not_have_is_refused_before_any_work(override: str, words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
-        check_learning(door.composed([override]))
+        check_learning(door.composed(override.split()))
+
+
+@pytest.mark.parametrize("column", ["funded_amnt", "int_rate"])
+def test_an_amount_may_be_any_number(column: str) -> None:
+    check_learning(door.composed(["experiment=credit", f"evaluate.slices.amount={column}"]))
 
 
 def test_folds_of_dealt_data_and_groups_of_days_are_accepted() -> None:

@@ -64,6 +64,15 @@ def test_the_score_of_an_isolation_forest_is_scikit_learns_own() -> None:
     np.testing.assert_allclose(score_N.score(X).score_N, -one.score_samples(X), atol=1e-6)
 
 
+@pytest.mark.parametrize(("columns", "share"), [(1, 1.0), (3, 0.34)])
+def test_trees_that_see_one_feature_have_a_graph(columns: int, share: float) -> None:
+    x_NF = X[:, :columns]
+    one = isolation_forest.IsolationForest(n_estimators=7, max_samples=64, max_features=share, random_state=0).fit(x_NF)
+    content = isolation_forest.to_onnx(isolation_forest.to_bytes(one), columns)
+    score_N = Scorer(graph.merge({"f": content}, [1.0], 0.0, columns)).score(x_NF).score_N
+    np.testing.assert_allclose(score_N, -one.score_samples(x_NF), atol=1e-6)
+
+
 def test_a_value_on_a_cut_goes_where_scikit_learn_sends_it() -> None:
     one = forest()
     cuts = np.concatenate([tree.tree_.threshold[tree.tree_.children_left >= 0] for tree in one.estimators_])

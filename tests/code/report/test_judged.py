@@ -1,6 +1,7 @@
 """Pages of judgements show what was found, and nothing where nothing was."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,8 +34,8 @@ def points(shares: tuple[float, ...]) -> list[Point]:
     found = []
     for share in shares:
         one = scored(rows=800, cards=100)
-        one = one.only(["strong"])
-        one.scores["strong"] = one.scores["strong"] + share * one.label_N
+        better = {"strong": one.scores["strong"] + share * one.label_N}
+        one = replace(one, scores=better, flagged={"strong": one.flagged["strong"]})
         figures = {"strong": paired.means([one], "strong")}
         found.append(Point(share, int(10_000 * share), int(100 * share), figures, [one]))
     return found

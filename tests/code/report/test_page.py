@@ -105,7 +105,8 @@ def loop(
     **verdict: Any,
 ) -> Done:
     """What a finished loop hands to its report."""
-    figures = {"xgboost": SHAKY, "ensemble": VALUES}
+    figures = {"xgboost": SHAKY, "ensemble": VALUES}  # of the version; the evaluation's are means over seeds
+    means = {name: {**one, "average_precision": 0.6, "roc_auc": 0.9} for name, one in figures.items()}
     intervals = {name: {"average_precision": [0.65, 0.75]} for name in figures}
     curves = b'<?xml version="1.0"?>\n<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>'
     return {
@@ -114,7 +115,7 @@ def loop(
         "featurize": finished(store, "features", {"features": 15, "feature_set": "cafe"}, {}),
         "leakcheck": finished(store, "leakchecks", leaks, {}),
         "evaluate": finished(
-            store, "evaluations", figures,
+            store, "evaluations", means,
             {"intervals.json": intervals, "curves.svg": curves, "reliability.svg": curves, "calibration.json": HONEST},
         ),
         "register": finished(store, "models", figures, {"card.json": card}),

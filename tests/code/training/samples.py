@@ -1,5 +1,7 @@
 """A small training on rows of which the features tell something, and what makes two trainings the same."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,6 +47,15 @@ def snapshot(store: Store, table: pa.Table, key: str = "all", rows_per_file: int
 
 def trained(features: Artifact, name: str, cfg: TrainConfig = CFG) -> dict[str, Trained]:
     return train_each(features, NAMES, "id", FOLDS, cfg, TWO, name)
+
+
+def attempts(segments: Mapping[int, pa.Table]) -> dict[tuple[str, int], int]:
+    """Which attempt each step of each fit stands from: of a step that was repeated, the last."""
+    return {
+        (fit, step): attempt
+        for attempt, table in sorted(segments.items())
+        for fit, step in zip(table["fit"].to_pylist(), table["step"].to_pylist(), strict=True)
+    }
 
 
 def same(one: Trained, other: Trained) -> None:

@@ -14,7 +14,6 @@ from workbench.errors import StoreError
 from workbench.families import XGBoostConfig
 from workbench.training.checkpoints import Checkpoint, Shelf
 from workbench.training.families import train_each
-from workbench.training.segments import attempts
 from workbench.training.trained import Trained
 
 NEW = Checkpoint({"a-seed0": "d"}, "b-seed0", 7, {"fitted.npz": b"fitted", "network": b"weights"})
@@ -64,5 +63,5 @@ def test_a_training_keeps_its_checkpoints_in_a_bucket_and_goes_on_from_them(remo
     assert sorted(path.name for path in (files / "fits").iterdir()) == ["select-seed0.npz", "test-seed0.npz"]
     again = trained()
     samples.same(first, again)
-    assert attempts(again.segments) == attempts(first.segments), "nothing was trained twice"
+    assert samples.attempts(again.segments) == samples.attempts(first.segments), "nothing was trained twice"
     assert len(again.segments) == 1

@@ -6,10 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from workbench.config import TrainConfig
+from workbench.config import ScalingConfig, TrainConfig
 from workbench.errors import InputError
-from workbench.training.checks import check
+from workbench.families import XGBoostConfig
+from workbench.networks import TorchMLPConfig
+from workbench.training.checks import check, check_shares
 from workbench.training.gather import Column, Gathered
+from workbench.unsupervised import IsolationForestConfig
 
 GOOD = Column(0, 0, 0.0, 9.0)
 TREES, FOREST = TrainConfig(families=["xgboost"]), TrainConfig(families=["isolation_forest"])
@@ -53,6 +56,40 @@ def test_a_constant_feature_is_named_and_kept(capsys: pytest.CaptureFixture[str]
 def test_rows_of_which_no_feature_varies_are_refused() -> None:
     constant = dataclasses.replace(fold(), columns={"amount": Column(0, 0, 2.0, 2.0)})
     assert "select: no feature has more than one value, so nothing can be learnt" in refused({"select": constant})
+
+
+SHOPS = TrainConfig(families=["torch_mlp", "xgboost"], torch_mlp=TorchMLPConfig(embeddings=["shop"]))
+
+
+@pytest.mark.parametrize("shop", [Column(0, 0, 0.0, 2.0**24), Column(0, 0, -2.0e7, 5.0)])
+def test_a_category_of_which_float32_makes_one_value_of_several_has_no_embedding(shop: Column) -> None:
+    said = refused({"select": fold(shop=shop), "test": fold(shop=GOOD), "select-scored": fold(shop=shop)}, SHOPS)
+    assert said.count("\n  - ") == 1
+    assert "select, select-scored: feature shop of train.torch_mlp.embeddings reaches " in said
+    assert "beyond 16,777,215 a float32 makes one value of several. Declare its column as type string" in said
+    check({"select": fold(shop=shop)}, TREES)
+
+
+def test_smaller_codes_have_embeddings() -> None:
+    check({"select": fold(shop=Column(0, 0, -(2.0**24) + 1, 2.0**24 - 1))}, SHOPS)
+
+
+def test_codes_are_refused_by_the_values_that_training_reads() -> None:
+    """They are float32 already, and the first that cannot be told apart is read as the last that can."""
+    read = Column.of(pa.chunked_array([pa.array([1, 2**24 + 1])]).cast(pa.float32(), safe=False))
+    assert "reaches 16,777,216" in refused({"select": fold(shop=read)}, SHOPS)
+
+
+def test_a_share_that_leaves_no_negative_is_refused_beside_too_few_rows() -> None:
+    rows = {"select": fold(1), "test": Gathered([], 3, 2), "last": fold()}
+    with pytest.raises(InputError, match="too few rows for xgboost") as caught:
+        check_shares("xgboost", XGBoostConfig(negative_share=0.01), rows, ScalingConfig(workers=8))
+    assert str(caught.value).split("\n  - ")[1:] == [
+        "test holds 3 rows to train on for scaling.workers=8. Use at most 3 workers, or widen data.split.",
+        "select keeps none of its negatives with train.xgboost.negative_share=0.01, and training needs both classes."
+        " Use a greater share, or widen data.split.",
+    ]
+    check_shares("isolation_forest", IsolationForestConfig(), {"select": fold(1)}, ScalingConfig(workers=8))
 
 
 def test_a_column_is_described_by_its_finite_values_and_counts_the_others() -> None:

@@ -92,7 +92,8 @@ def facts(family: str, config: dict[str, Any]) -> dict[str, Fitted]:
     found = {"whole": loop(shard, scored, 4, fit, config, None, keep), "resumed": fitted(kept[2])}
     if family in TORCH:
         found |= {"plain": fitted(dropout=0.0), "in_parts": fitted(dropout=0.0, accumulate=3)}
-        found["bf16"] = fitted(dropout=0.0, precision="bf16")
+        found["bf16"] = low = fitted(dropout=0.0, precision="bf16")
+        low.onnx = importlib.import_module(f"workbench.models.{family}").to_onnx(low.model, len(config["names"]))
     return found
 
 
@@ -150,6 +151,17 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(found: dict[str, dict
 def test_bfloat16_is_near_to_float32_and_not_the_same(found: dict[str, dict[str, Fitted]], family: str) -> None:
     difference = np.abs(logits(found[family]["bf16"]) - logits(found[family]["plain"]))
     assert 0 < difference.max() < 0.3
+
+
+@pytest.mark.parametrize("family", TORCH)
+def test_what_bfloat16_trained_is_scored_as_its_shipped_graph_scores_it(
+    found: dict[str, dict[str, Fitted]], family: str
+) -> None:
+    one, names = found[family]["bf16"], inputs.names_of(TORCH[family], NAMES)
+    valid = table().filter(pc.field("part") == "valid")
+    x_NF = np.stack([valid[name].to_numpy() for name in names], axis=1).astype(np.float32)
+    shipped = Scorer(graph.merge({family: one.onnx}, [1.0], 0.0, len(names))).score(x_NF).logit_N
+    np.testing.assert_allclose(one.logits_SN[-1], shipped, atol=1e-4)
 
 
 def compiled_work(config: dict[str, Any]) -> dict[str, Fitted]:

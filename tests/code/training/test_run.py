@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 import ray
 
-from tests.code.training.samples import CFG, FAMILIES, FOLDS, NAMES, TWO, rows, same, snapshot, trained
+from tests.code.training.samples import CFG, FAMILIES, FOLDS, NAMES, TWO, attempts, rows, same, snapshot, trained
 from workbench.config import ScalingConfig, TrainConfig
 from workbench.data.store import Artifact, Store
 from workbench.errors import InputError
@@ -21,7 +21,7 @@ from workbench.training import group, plan, run
 from workbench.training.families import train_each
 from workbench.training.fits import Fitted, Fold
 from workbench.training.gather import Gathered, gather
-from workbench.training.segments import attempts, repeated
+from workbench.training.segments import repeated
 from workbench.training.trained import Trained
 
 NETWORKS = ("torch_mlp", "keras_mlp")
@@ -156,7 +156,7 @@ def test_workers_may_take_every_cpu_and_elastic_ones_as_many_as_there_are(
 def test_fewer_rows_than_workers_are_refused_before_any_worker_starts() -> None:
     few = {"select": Gathered([], 3, 2), "test": Gathered([], 9, 2)}
     folds, eight = [Fold("select", pc.scalar(True)), Fold("test", pc.scalar(True))], replace(TWO, workers=8)
-    with pytest.raises(InputError, match="fewer rows than workers for xgboost") as caught:
+    with pytest.raises(InputError, match="too few rows for xgboost") as caught:
         run.train("xgboost", few, folds, CFG, eight, Store("/nowhere"), "few")
     assert str(caught.value).split("\n  - ")[1:] == [
         "select holds 3 rows to train on for scaling.workers=8. Use at most 3 workers, or widen data.split."

@@ -33,6 +33,13 @@ def test_parts_change_no_choice() -> None:
     assert rows(thinned(fold(), 0.3))["a"].to_pylist() == rows(thinned(fold(17, 4000), 0.3))["a"].to_pylist()
 
 
+def test_of_a_fold_that_keeps_no_negative_one_class_is_left() -> None:
+    found = thinned(fold(17, 4000), 1e-9)
+    assert (found.rows, found.classes) == (500, 1)
+    assert rows(found)["label"].unique().to_pylist() == [1]
+    assert thinned(fold(), 0.2).classes == 2
+
+
 def test_a_share_of_one_leaves_the_rows_alone() -> None:
     one = fold()
     assert thinned(one, 1.0) is one

@@ -2,6 +2,7 @@
 
 import os
 
+from tests.code.training.samples import attempts
 from workbench.data.store import Store
 from workbench.training import segments
 from workbench.training.segments import Segment
@@ -34,4 +35,4 @@ def test_a_step_of_two_attempts_is_counted_as_repeated_and_the_later_one_stands(
     attempt(store, 3, 4)
     found = segments.read(store.fs, store.path("history"))
     assert segments.repeated(found) == [("test-seed0", 3)]
-    assert [segments.attempts(found)["test-seed0", step] for step in (1, 2, 3, 4)] == [1, 1, 2, 2]
+    assert [attempts(found)["test-seed0", step] for step in (1, 2, 3, 4)] == [1, 1, 2, 2]
