@@ -20,7 +20,7 @@ from workbench.data.parquet import write_table
 from workbench.data.store import Artifact, Store
 from workbench.digest import digest
 from workbench.errors import GateRefused
-from workbench.evaluation import protocol
+from workbench.evaluation import protocol, scoring
 from workbench.features import columns
 from workbench.features.definitions import FeatureSet
 from workbench.progress import say
@@ -78,6 +78,8 @@ def run(cfg: Config) -> Artifact:
         cluster.up(cfg)
         room.check(cfg.tune)
         features = featurize.run(cfg)
+        if cfg.tune.challenge:  # what judges it has to be there before hours are spent
+            scoring.check(features, protocol.of(cfg, features).test, protocol.remedy(cfg))
         swept = _swept(cfg, space, features, name, began)
     return _challenger(cfg, swept) if cfg.tune.challenge else swept
 

@@ -98,6 +98,7 @@ class TestTheCard:
         assert evaluate.run(cfg).key == evaluated.key
 
 
+@pytest.mark.slow
 def test_a_version_has_the_figures_of_the_model_that_it_holds_and_not_of_other_seeds(cfg: Config) -> None:
     cfg = changed(cfg, "train.seeds", [0, 1])
     done, version = evaluate.run(cfg), register.run(cfg)

@@ -16,7 +16,6 @@ from workbench.evaluation import curves as points
 from workbench.evaluation.reliability import curve
 from workbench.report import charts
 
-COLOURS = charts.COLOURS
 STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 DASHES = ("-", "--", "-.")  # of the models that have the first of each colour, the second, ...
 DIAGONAL = {"color": "#999999", "linewidth": 0.8, "linestyle": ":"}
@@ -51,8 +50,8 @@ def reliability(label_N: Array, probabilities: dict[str, Array]) -> bytes:
 
 def _look(place: int) -> dict[str, Any]:
     """Colour and dashes of a model by its place: no two of the first 21 look the same."""
-    turn, colour = divmod(place, len(COLOURS))
-    return {"color": COLOURS[colour], "linestyle": DASHES[turn % len(DASHES)]}
+    turn, colour = divmod(place, len(charts.COLOURS))
+    return {"color": charts.COLOURS[colour], "linestyle": DASHES[turn % len(DASHES)]}
 
 
 def _apart(pairs: points.Points) -> tuple[Array, Array]:

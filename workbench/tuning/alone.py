@@ -19,7 +19,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from workbench.config import ScalingConfig
 from workbench.models import inputs
 from workbench.models.composition import Convert, Member
-from workbench.training import group, plan, rendezvous, workers
+from workbench.training import checks, group, plan, rendezvous, workers
 from workbench.training.fits import SCORED, Fit, Fitted, Loop, Partial, Report, average_precision
 from workbench.training.gather import Gathered
 from workbench.tuning import population
@@ -107,6 +107,7 @@ def fit(
     """
     rendezvous.tell_alone()
     folds = plan.taken(hyper, rows, [one.fold for one in fits])
+    checks.check_shares(family, hyper, folds, having)
     config = plan.config_of(hyper, list(fits), folds, having)
     config["work_off"] = functools.partial(work_off, judge=judge, chosen=steps, start=start or population.Start())
     scored = {name: one for name, one in rows.items() if name.endswith(SCORED) and name.removesuffix(SCORED) in folds}

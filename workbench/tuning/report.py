@@ -15,7 +15,7 @@ import pyarrow as pa
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from workbench.evaluation.plots import COLOURS
+from workbench.report import charts
 from workbench.report.templates import filled
 from workbench.tuning.config import FIRST
 from workbench.tuning.records import FINISHED, Record, best, finished
@@ -66,8 +66,9 @@ def importance_picture(found: dict[str, dict[str, float]]) -> bytes:
         figure, axes = pyplot.subplots(
             1, max(1, len(shown)), figsize=(max(5.0, 4.2 * len(shown)), 3.2), layout="constrained", squeeze=False
         )
-        for colour, panel, (family, keys) in zip(COLOURS, axes[0], shown.items(), strict=False):
+        for place, (panel, (family, keys)) in enumerate(zip(axes[0], shown.items(), strict=False)):  # one empty, or all
             names = list(keys)[::-1]
+            colour = charts.COLOURS[place % len(charts.COLOURS)]
             panel.barh([_short(name) for name in names], [keys[name] for name in names], color=colour)
             panel.set(title=family, xlabel="share of the variance", xlim=(0, 1))
         if not shown:

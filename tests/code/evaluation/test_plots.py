@@ -37,9 +37,9 @@ def test_there_are_three_titled_panels_and_a_legend_that_names_every_model() -> 
 
 def test_every_model_is_a_line_of_its_own_colour_in_every_panel() -> None:
     content = plots.curves(*scores()).decode().lower()
-    for colour in plots.COLOURS[:2]:
+    for colour in COLOURS[:2]:
         assert len(re.findall(f"stroke: {colour.lower()}", content)) >= 3
-    assert plots.COLOURS[2].lower() not in content
+    assert COLOURS[2].lower() not in content
 
 
 def test_of_seven_models_each_has_its_own_colour_and_further_ones_are_dashed() -> None:
