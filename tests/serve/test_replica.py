@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import socket
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,8 @@ from tests.serve.small import API_KEY, EVENT, settings
 from tests.serve.test_access import until
 from tests.serve.test_endpoint import LABEL, call
 from workbench.data.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cycle:
@@ -106,7 +110,16 @@ async def test_no_request_leaves_a_cycle(
 
 
 def test_no_connection_leaves_a_cycle() -> None:
-    """On the loop that a replica runs on: one of asyncio's own that is closed waits for the collector."""
+    """On the loop that a replica runs on: one of asyncio's own that is closed waits for the collector.
+
+    In a process of its own: threads of other tests may leave connections of theirs.
+    """
+    words = [sys.executable, "-c", f"from {__name__} import connected_and_gone; connected_and_gone()"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def connected_and_gone() -> None:
     uvloop.run(_connected_and_gone())
 
 
