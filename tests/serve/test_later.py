@@ -66,15 +66,23 @@ def slowed(monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint, name: str, each_
 CALLS = {"labels": "label", "corrections": "correct"}
 
 
+async def begun(
+    monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint, kind: str
+) -> tuple["asyncio.Task[Response]", list[Any]]:
+    """A call of which a part is taken in, and the ids that are."""
+    taken_in = slowed(monkeypatch, endpoint, CALLS[kind])
+    running = asyncio.create_task(tell(endpoint, kind))
+    while not taken_in:
+        await asyncio.sleep(0)
+    return running, taken_in
+
+
 @pytest.mark.parametrize("kind", CALLS)
 class TestACall:
     async def test_leaves_the_single_requests_their_turns(
         self, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
-        taken_in = slowed(monkeypatch, endpoint, CALLS[kind])
-        running = asyncio.create_task(tell(endpoint, kind))
-        while not taken_in:
-            await asyncio.sleep(0)
+        running, taken_in = await begun(monkeypatch, endpoint, kind)
         assert len(taken_in) <= later.PART
         assert (await call(endpoint, "/v1/score", [json.dumps({**EVENT, "id": 5000}).encode()])).status_code == 200
         assert (running.done(), len(taken_in) < MANY) == (False, True)
@@ -98,10 +106,7 @@ class TestACall:
     async def test_counts_whole_also_where_whoever_told_it_has_gone(
         self, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
-        taken_in = slowed(monkeypatch, endpoint, CALLS[kind])
-        running = asyncio.create_task(tell(endpoint, kind))
-        while not taken_in:
-            await asyncio.sleep(0)
+        running, taken_in = await begun(monkeypatch, endpoint, kind)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert taken_in == [*range(MANY)]
